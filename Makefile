@@ -1,0 +1,87 @@
+# Every verb is listed by `make help`. The first use of a verb installs what it needs into bin/ and .tools/.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .tools/golangci-lint-$(GOLANGCI_VERSION)
+
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: tools-present library ## build bin/gateway and bin/backend, and fetch ONNX Runtime into bin/lib
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway ./cmd/gateway
+	@CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/backend ./cmd/backend
+
+.PHONY: library
+library: ## fetch the ONNX Runtime library for this machine (skipped when present, or with ORT_LIBRARY set)
+	@scripts/fetch-onnxruntime.sh bin/lib
+
+.PHONY: tools-present
+tools-present:
+	@command -v go >/dev/null || { echo "make: needs Go 1.26 or newer on the PATH" >&2; exit 1; }
+	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make: needs a C compiler (gcc or clang): the node calls ONNX Runtime through cgo" >&2; exit 1; }
+
+.PHONY: run
+run: build ## start two nodes and a gateway with the demo models, and send a first inference; Ctrl-C stops all
+	@go build -trimpath -o bin/demo ./cmd/demo
+	@exec bin/demo
+
+.PHONY: demo
+demo: build ## the same, but stop after the first answers; exits 0 when all went well
+	@go build -trimpath -o bin/demo ./cmd/demo
+	@bin/demo --once
+
+.PHONY: test
+test: build ## run every test with the race detector, end to end ones included
+	go test -race -timeout 15m ./...
+
+.PHONY: check
+check: build $(GOLANGCI) ## formatting, vet, lint, architecture rules, shipped configuration
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	$(GOLANGCI) run ./...
+	go test -count=1 .
+	bin/gateway validate --config gateway.toml
+	go mod tidy -diff
+	@echo "check: clean"
+
+.PHONY: e2e
+e2e: build ## only the end to end tests: real binaries, real ONNX Runtime
+	go test -race -count=1 -timeout 15m -v ./e2e/...
+
+.PHONY: bench
+bench: build ## CPU per request beside nginx and HAProxy, in one run (installs them by apt-get when missing)
+	go run ./bench/edge
+
+FUZZTIME ?= 20s
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (default 20s) each
+	@go list ./... | while read -r pkg; do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" 2>/dev/null | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+.PHONY: models
+models: ## train the demo models again from their data (about ten minutes) and compare
+	models/train/fetch-data.sh .data
+	go run ./models/train iris .data models/iris/1/model.onnx
+
+.PHONY: clean
+clean: ## remove what make built and fetched
+	rm -rf bin .tools .data
+
+$(GOLANGCI):
+	@mkdir -p .tools
+	@echo "building golangci-lint $(GOLANGCI_VERSION) (once)" >&2
+	@GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv .tools/golangci-lint $@
