@@ -1,0 +1,123 @@
+package oip
+
+import (
+	"encoding/binary"
+	"iter"
+	"math"
+	"math/bits"
+)
+
+// Tensor is a named array of elements of one datatype.
+type Tensor struct {
+	Name     string
+	Datatype Datatype
+	Shape    []int64
+
+	// Data is the wire layout of the binary tensor extension, whatever form the tensor arrived in: little endian, row
+	// major, no padding; a BYTES element is its length as uint32 followed by its bytes. A decoded tensor's Data lies
+	// either in the body it was decoded from (binary; any alignment) or in memory of the message that owns the tensor
+	// (JSON; aligned to 8 bytes). It is only to be read, and only until that message is decoded into again.
+	Data []byte
+}
+
+// ElementCount returns how many elements a tensor of this shape has: the product of its dimensions, 1 for rank 0. It
+// refuses more than MaxRank dimensions, negative ones, and products beyond int64. The last holds even where another
+// dimension is 0, so that no partial product a caller forms (a stride, say) can overflow either.
+func ElementCount(shape []int64) (int64, error) {
+	if len(shape) > MaxRank {
+		return 0, invalid("shape has %d dimensions, at most %d are accepted", len(shape), MaxRank)
+	}
+	product, empty := uint64(1), false
+	for i, dim := range shape {
+		if dim < 0 {
+			return 0, invalid("shape %s has a negative dimension %d at index %d", shapeText(shape), dim, i)
+		}
+		if dim == 0 {
+			empty = true
+			continue
+		}
+		high, low := bits.Mul64(product, uint64(dim))
+		if high != 0 || low > math.MaxInt64 {
+			return 0, invalid("shape %s has more elements than fit 64 bits", shapeText(shape))
+		}
+		product = low
+	}
+	if empty {
+		return 0, nil
+	}
+	return int64(product), nil
+}
+
+// Validate reports whether shape, datatype and Data agree. For BYTES it walks the length prefixes.
+func (t *Tensor) Validate() error {
+	count, err := ElementCount(t.Shape)
+	if err != nil {
+		return invalid("tensor %s: %v", quoted(t.Name), err)
+	}
+	if t.Datatype == Bytes {
+		return t.validateBytes(count)
+	}
+	size := int64(t.Datatype.Size())
+	if size == 0 {
+		return invalid("tensor %s has no datatype", quoted(t.Name))
+	}
+	if have := int64(len(t.Data)); have%size != 0 || have/size != count {
+		return invalid("tensor %s holds %d bytes, shape %s of %s takes %d elements of %d bytes",
+			quoted(t.Name), have, shapeText(t.Shape), t.Datatype, count, size)
+	}
+	return nil
+}
+
+// validateBytes walks the elements of a BYTES tensor.
+func (t *Tensor) validateBytes(count int64) error {
+	var found int64
+	for rest := t.Data; len(rest) > 0; found++ {
+		_, after, ok := cutBytesElement(rest)
+		if !ok {
+			return invalid("tensor %s: element %d of its BYTES data runs past the end of the data (%d bytes)",
+				quoted(t.Name), found, len(t.Data))
+		}
+		rest = after
+	}
+	if found != count {
+		return invalid("tensor %s holds %d BYTES elements, shape %s takes %d",
+			quoted(t.Name), found, shapeText(t.Shape), count)
+	}
+	return nil
+}
+
+// bytesPrefix is the length of the uint32 in front of each BYTES element.
+const bytesPrefix = 4
+
+// cutBytesElement splits the first element off a BYTES tensor's data.
+func cutBytesElement(data []byte) (elem, rest []byte, ok bool) {
+	if len(data) < bytesPrefix {
+		return nil, nil, false
+	}
+	size := uint64(binary.LittleEndian.Uint32(data))
+	if size > uint64(len(data)-bytesPrefix) {
+		return nil, nil, false
+	}
+	end := bytesPrefix + int(size)
+	return data[bytesPrefix:end:end], data[end:], true
+}
+
+// BytesElements yields the elements of a BYTES tensor's Data in order. The slices alias data. It stops at the first
+// element that does not fit, which [Tensor.Validate] tells beforehand.
+func BytesElements(data []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(data) > 0 {
+			elem, rest, ok := cutBytesElement(data)
+			if !ok || !yield(elem) {
+				return
+			}
+			data = rest
+		}
+	}
+}
+
+// AppendBytesElement appends one element of a BYTES tensor to its Data. An element is shorter than 4 GiB.
+func AppendBytesElement[T ~string | ~[]byte](dst []byte, elem T) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(elem)))
+	return append(dst, elem...)
+}
