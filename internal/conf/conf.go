@@ -10,9 +10,14 @@
 package conf
 
 import (
-	"errors"
+	"fmt"
 	"os"
+	"reflect"
 )
+
+// maxSource bounds a file, in bytes. Sixteen nodes and a hundred routes take about 10 KiB; the parser needs up to 2 s
+// for a hostile megabyte (measured), which is as long as a reload may ever take.
+const maxSource = 1 << 20
 
 // Load reads the file at path and decodes it into dst as [Decode] does, with path as the file name in messages.
 // An unreadable file is returned as is (an *fs.PathError), a file at fault as [Problems].
@@ -27,20 +32,56 @@ func Load(path string, dst any) (warnings Problems, err error) {
 // Decode binds the TOML document src to dst, a non-nil pointer to a struct; name stands for the file in messages.
 //
 // Fields are bound by their `toml:"name"` tag; fields without one are left alone. Supported field types are bool, the
-// integers, float32/64, string, [time.Duration], [Size], structs and pointers to them, slices, and maps with string
-// keys. An embedded struct without a tag contributes its keys to the table of the struct around it. Keys that are not
-// fields are problems.
+// integers, the floats, string, [time.Duration], [Size], structs and pointers to them, slices, and maps with string
+// keys; any other type is a bug of the caller and panics. An embedded struct without a tag contributes its keys to the
+// table of the struct around it. A map or slice in the file replaces the default one as a whole. A pointer to a struct
+// stays nil unless its table is in the file.
+//
+// Strings expand ${NAME} and ${NAME:-default} from the environment; $${ stands for a plain ${. A string that held a
+// variable may stand for a number, a boolean or a size, so that these can come from the environment too.
 //
 // The error is a [Problems] with everything that is wrong, sorted by line; the contents of dst are then unspecified.
 // Warnings come back with or without an error.
 func Decode(name string, src []byte, dst any) (warnings Problems, err error) {
-	return nil, errors.New("conf: not written yet")
+	root := reflect.ValueOf(dst)
+	if root.Kind() != reflect.Pointer || root.IsNil() || root.Elem().Kind() != reflect.Struct {
+		panic(fmt.Sprintf("BUG: conf.Decode into %T: want a non-nil pointer to a struct", dst))
+	}
+	f := &findings{file: name}
+	tree, where, problem := parse(name, src)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	f.where = where
+
+	setDefaults(root.Elem())
+	b := binder{findings: f}
+	b.bindTable("", root.Elem(), tree)
+	if c, ok := dst.(Checker); ok {
+		c.Check(&Report{findings: f})
+	}
+	return f.result()
 }
 
 // Defaulter fills a struct with its defaults. Decode calls it on a pointer to every struct it fills, entries of maps and
-// elements of arrays included, before that struct's own keys are bound.
+// elements of arrays included, before any key is bound: inner structs first, so that an outer one has the last word.
 type Defaulter interface{ SetDefaults() }
 
 // Checker judges a configuration as a whole. Decode calls it once, on the root, after every key that could be bound has
 // been, even when some could not: a file's problems are all found in one run. The root passes r.At("key") on to its parts.
 type Checker interface{ Check(r *Report) }
+
+// setDefaults calls SetDefaults on every struct that v holds by value, inner ones first, then on v itself.
+func setDefaults(v reflect.Value) {
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.IsExported() && (f.Anonymous || f.Tag.Get("toml") != "") {
+			setDefaults(v.Field(i))
+		}
+	}
+	if d, ok := v.Addr().Interface().(Defaulter); ok {
+		d.SetDefaults()
+	}
+}

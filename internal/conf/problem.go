@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,4 +43,50 @@ func (ps Problems) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// findings collects the problems of one Decode.
+type findings struct {
+	file     string
+	where    lineIndex
+	problems Problems
+	warnings Problems
+	spoiled  map[string]bool // paths whose value could not be bound, so that Check judges a default there
+}
+
+func (f *findings) problem(path, msg, hint string) Problem {
+	return Problem{File: f.file, Line: f.where.line(path), Path: path, Msg: msg, Hint: hint}
+}
+
+// spoil reports that the value at path could not be bound.
+func (f *findings) spoil(path, msg, hint string) {
+	f.problems = append(f.problems, f.problem(path, msg, hint))
+	f.mute(path)
+}
+
+// mute silences Check at path and below: what it finds there follows from a problem that has been reported.
+func (f *findings) mute(path string) {
+	if f.spoiled == nil {
+		f.spoiled = make(map[string]bool)
+	}
+	f.spoiled[path] = true
+}
+
+func (f *findings) muted(path string) bool {
+	for ; path != ""; path = parentOf(path) {
+		if f.spoiled[path] {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *findings) result() (warnings Problems, err error) {
+	byLine := func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) }
+	slices.SortStableFunc(f.warnings, byLine)
+	if len(f.problems) == 0 {
+		return f.warnings, nil
+	}
+	slices.SortStableFunc(f.problems, byLine)
+	return f.warnings, f.problems
 }
