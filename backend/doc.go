@@ -1,0 +1,10 @@
+// Package backend is a node: it loads a model repository into an engine and answers the Open Inference Protocol for it.
+//
+// It owns the repository (which folders are models, what their configuration says), the loading of versions and what is
+// known of each, the conversion of text to byte rows, and the REST surface. It refuses to know how a model is run: that
+// is the [Engine]'s, handed in by the program. It refuses paths, sizes and shapes that a client could use to reach outside
+// the repository or to take the machine's memory, before it acts on them.
+//
+// Concurrency: one goroutine loads; requests read an immutable snapshot of what is loaded and run concurrently, as many at
+// a time as the engine lets.
+package backend

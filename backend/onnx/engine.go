@@ -1,0 +1,161 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"ganglion/backend"
+)
+
+// Config says how to open the engine.
+type Config struct {
+	Library string // absolute path of the library; FindLibrary finds it
+	Device  string // "auto", "cpu" or "cuda:N"; "" is "auto"
+	Runs    int    // runs at the same time; 0 means as many as Go may use CPUs
+	Memory  int64  // bytes that all runs' tensors may take together in host memory; 0 means no limit
+}
+
+// Engine is ONNX Runtime. A process has at most one at a time.
+type Engine struct {
+	library library
+	device  device
+	slots   *slots
+	info    backend.EngineInfo
+	shared  bool // sessions allocate from the environment's arena, which is bounded
+	models  atomic.Int64
+}
+
+var _ backend.Engine = (*Engine)(nil)
+
+// New loads the library and settles the device. Its errors are one line for the operator.
+func New(cfg Config) (*Engine, error) {
+	want, err := parseDevice(cfg.Device)
+	if err != nil {
+		return nil, err
+	}
+	if ort.IsInitialized() {
+		return nil, errors.New("onnx runtime is open already, and a process can have only one")
+	}
+	l, version, err := openLibrary(cfg.Library)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{library: l}
+	if err := e.start(cfg, want, version); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (e *Engine) start(cfg Config, want device, version string) (err error) {
+	ort.SetSharedLibraryPath(cfg.Library)
+	// What the runtime has to say about a failure comes back as an error, which we log; on its own it would also print it.
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
+		return fmt.Errorf("onnx runtime %s does not start: %w", version, tidy(err))
+	}
+	if err := e.boundMemory(cfg.Memory); err != nil {
+		return err
+	}
+	runs := cfg.Runs
+	if runs == 0 {
+		runs = runtime.GOMAXPROCS(0)
+	}
+	if e.slots, err = newSlots(e.library, runs); err != nil {
+		return err
+	}
+	took, reason, err := e.chooseDevice(want)
+	if err != nil {
+		return err
+	}
+	e.device = took
+	e.info = backend.EngineInfo{
+		Name:     "onnxruntime",
+		Version:  version,
+		Platform: "onnxruntime_onnx", // Triton's name for it, which its tools know
+		Device:   took.String(),
+		Reason:   reason,
+		Runs:     runs,
+	}
+	return nil
+}
+
+// boundMemory makes all sessions share one arena that refuses to grow beyond limit. A model whose shapes depend on its
+// input could otherwise be asked for a tensor as large as the machine; with a bound that run fails and the node lives.
+func (e *Engine) boundMemory(limit int64) error {
+	if limit == 0 {
+		return nil
+	}
+	arena, err := ort.NewArenaCfgV2(map[string]int{"max_mem": int(limit)})
+	if err != nil {
+		return fmt.Errorf("cannot bound the memory of runs: %w", tidy(err))
+	}
+	defer arena.Destroy()
+	memory, err := ort.GetMemoryInfo()
+	if err == nil {
+		err = ort.CreateAndRegisterAllocator(memory, arena)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot bound the memory of runs: %w", tidy(err))
+	}
+	e.shared = true
+	return nil
+}
+
+// sessionOptions are the options of every session on d. The caller destroys them.
+func (e *Engine) sessionOptions(d device) (options *ort.SessionOptions, err error) {
+	options, err = ort.NewSessionOptions()
+	if err != nil {
+		return nil, tidy(err)
+	}
+	// One thread per run and no spinning: requests are what runs side by side here. Two threads per run made a small
+	// convolution 2.5 times slower when they spun, and gained nothing at full load when they did not.
+	entries := map[string]string{
+		"session.intra_op.allow_spinning": "0",
+		"session.inter_op.allow_spinning": "0",
+	}
+	if e.shared {
+		entries["session.use_env_allocators"] = "1"
+		// Weights are there once and for good: they take memory outside of the arena, whose bound is for runs.
+		entries["session.use_device_allocator_for_initializers"] = "1"
+	}
+	settings := []func() error{
+		func() error { return options.SetIntraOpNumThreads(1) },
+		func() error { return options.SetInterOpNumThreads(1) },
+		func() error { return options.SetLogSeverityLevel(ort.LoggingLevelFatal) },
+	}
+	for key, value := range entries {
+		settings = append(settings, func() error { return options.AddSessionConfigEntry(key, value) })
+	}
+	if d.cuda != cpu {
+		settings = append(settings, func() error { return appendCUDA(options, d.cuda) })
+	}
+	for _, set := range settings {
+		if err := set(); err != nil {
+			return nil, errors.Join(tidy(err), options.Destroy())
+		}
+	}
+	return options, nil
+}
+
+// Info describes the library and the device.
+func (e *Engine) Info() backend.EngineInfo { return e.info }
+
+// Close unloads the library. All models have been closed.
+func (e *Engine) Close() error {
+	if n := e.models.Load(); n > 0 {
+		return fmt.Errorf("BUG: onnx runtime closed while %d models are open", n)
+	}
+	if e.slots != nil {
+		e.slots.close()
+	}
+	var err error
+	if ort.IsInitialized() {
+		err = ort.DestroyEnvironment()
+	}
+	e.library.close()
+	return err
+}

@@ -1,0 +1,140 @@
+package onnx
+
+// #include <stdlib.h>
+// #include "ort.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"unsafe"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"ganglion/backend"
+	"ganglion/internal/oip"
+)
+
+// errClosed is what a run on a closed model gets.
+var errClosed = errors.New("the model is closed")
+
+// model is one session.
+type model struct {
+	engine    *Engine
+	session   *ort.DynamicAdvancedSession
+	handle    *C.OrtSession // the session's own, for runs
+	maxOutput int64
+
+	inputs, outputs         []backend.Spec
+	predictions             []*prediction // parallel to outputs; nil where the shape cannot be told
+	inputNames, outputNames []*C.char     // parallel to inputs and outputs
+
+	running sync.RWMutex // held for reading by each run, so that Close waits
+	closed  bool         // guarded by running
+}
+
+// Open loads a model file.
+func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, error) {
+	options, err := e.sessionOptions(e.device)
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	// The binding does not free its C copy of path: a few bytes for each model ever loaded. Loading from memory would leak
+	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
+	session, err := ort.NewDynamicAdvancedSession(path, nil, nil, options)
+	if err != nil {
+		return nil, tidy(err)
+	}
+	m := &model{engine: e, session: session, maxOutput: opt.MaxOutput}
+	if err := m.describe(); err != nil {
+		return nil, errors.Join(err, session.Destroy())
+	}
+	for _, spec := range m.inputs {
+		m.inputNames = append(m.inputNames, C.CString(spec.Name))
+	}
+	for _, spec := range m.outputs {
+		m.outputNames = append(m.outputNames, C.CString(spec.Name))
+	}
+	e.models.Add(1)
+	return m, nil
+}
+
+func (m *model) describe() (err error) {
+	if m.handle, err = handleOf(m.session); err != nil {
+		return err
+	}
+	var ranked []bool
+	m.inputs, m.outputs, ranked, err = m.engine.library.describe(m.handle)
+	if err != nil {
+		return err
+	}
+	for i, spec := range m.outputs {
+		m.predictions = append(m.predictions, predict(m.inputs, spec, ranked[i]))
+	}
+	return nil
+}
+
+// handleOf reads the runtime's session out of the binding's, which does not export it. TestSessionHandle notices should a
+// new version of the binding call it something else.
+func handleOf(session *ort.DynamicAdvancedSession) (*C.OrtSession, error) {
+	inner := reflect.ValueOf(session).Elem().FieldByName("s")
+	if inner.Kind() != reflect.Pointer {
+		return nil, errors.New("BUG: this version of the onnxruntime_go binding keeps its session elsewhere")
+	}
+	handle := inner.Elem().FieldByName("ortSession")
+	if handle.Kind() != reflect.Pointer || handle.IsNil() {
+		return nil, errors.New("BUG: this version of the onnxruntime_go binding keeps its session handle elsewhere")
+	}
+	return (*C.OrtSession)(handle.UnsafePointer()), nil
+}
+
+// Inputs returns the model's inputs.
+func (m *model) Inputs() []backend.Spec { return m.inputs }
+
+// Outputs returns the model's outputs.
+func (m *model) Outputs() []backend.Spec { return m.outputs }
+
+// Run makes one inference; see backend.Model.
+func (m *model) Run(ctx context.Context, inputs []oip.Tensor, outputs []string) ([]oip.Tensor, error) {
+	m.running.RLock()
+	defer m.running.RUnlock()
+	if m.closed {
+		return nil, errClosed
+	}
+	r := run{model: m, library: m.engine.library}
+	if err := r.order(inputs, outputs); err != nil {
+		return nil, err
+	}
+	slot, err := m.engine.slots.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer m.engine.slots.release(slot)
+	r.slot = slot
+	return r.make(ctx)
+}
+
+// Close waits for runs in flight and frees the session.
+func (m *model) Close() error {
+	m.running.Lock()
+	defer m.running.Unlock()
+	if m.closed {
+		return errClosed
+	}
+	m.closed = true
+	for _, name := range m.inputNames {
+		C.free(unsafe.Pointer(name))
+	}
+	for _, name := range m.outputNames {
+		C.free(unsafe.Pointer(name))
+	}
+	m.engine.models.Add(-1)
+	if err := m.session.Destroy(); err != nil {
+		return fmt.Errorf("cannot free the session: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package onnx
+
+// #include "ort.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+// slot is the right to make one run at a time, and what a run needs that is worth keeping: run options and argument
+// arrays in C memory.
+type slot struct {
+	call *C.gn_call
+	pin  runtime.Pinner // what the run under way reads and writes in Go memory
+}
+
+// slots are all there are. A run on a CPU keeps one core busy for its whole length: more at a time than cores would only
+// take turns and all answer late.
+type slots struct {
+	library library
+	free    chan *slot
+}
+
+func newSlots(l library, n int) (*slots, error) {
+	s := &slots{library: l, free: make(chan *slot, n)}
+	for range n {
+		var call *C.gn_call
+		if err := l.take(C.gn_new_call(l.ort, &call)); err != nil {
+			s.close()
+			return nil, fmt.Errorf("cannot make run options: %w", err)
+		}
+		s.free <- &slot{call: call}
+	}
+	return s, nil
+}
+
+// acquire waits for a free slot, first come first served, or for ctx to end.
+func (s *slots) acquire(ctx context.Context) (*slot, error) {
+	select {
+	case free := <-s.free:
+		return free, nil
+	default:
+	}
+	select {
+	case free := <-s.free:
+		return free, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *slots) release(used *slot) {
+	used.pin.Unpin()
+	s.free <- used
+}
+
+// close frees the slots; all of them are free.
+func (s *slots) close() {
+	for range len(s.free) {
+		C.gn_free_call(s.library.ort, (<-s.free).call)
+	}
+}
