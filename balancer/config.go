@@ -1,59 +1,123 @@
 package balancer
 
-import (
-	"time"
-
-	"ganglion/internal/conf"
-)
+import "time"
 
 // Config is one [pools.<name>] table of gateway.toml.
 type Config struct {
-	Policy  string        `toml:"policy"`
+	// Policy is how a node is chosen among equally fit ones: round_robin, weighted or least_connections.
+	Policy string `toml:"policy"`
+	// Nodes are the members of the pool, at least one.
 	Nodes   []NodeConfig  `toml:"nodes"`
 	Health  HealthConfig  `toml:"health"`
 	Breaker BreakerConfig `toml:"breaker"`
 	Retry   RetryConfig   `toml:"retry"`
-	Hedge   *HedgeConfig  `toml:"hedge"`
+	// Hedge is nil unless the file has the table. This version does not hedge and warns of it.
+	Hedge *HedgeConfig `toml:"hedge"`
 }
 
-// NodeConfig is one entry of nodes.
+// NodeConfig is one entry of a pool's nodes.
 type NodeConfig struct {
+	// Address is "host:port".
 	Address string `toml:"address"`
-	Weight  int    `toml:"weight"`
+	// Weight is the node's share of the traffic relative to the other nodes, 0 to 256. A node with 0 drains: it gets
+	// nothing new as long as another node is fit.
+	Weight int `toml:"weight"`
 }
 
-// HealthConfig is the health table of a pool.
+// HealthConfig says how the nodes of a pool are probed.
 type HealthConfig struct {
-	Interval      time.Duration `toml:"interval"`
+	// Interval is the time from one answer to the next probe.
+	Interval time.Duration `toml:"interval"`
+	// DoubtInterval takes the place of Interval while the next answer may change something: after an answer that
+	// contradicts the node's state, and while its circuit is not closed.
 	DoubtInterval time.Duration `toml:"doubt_interval"`
-	Timeout       time.Duration `toml:"timeout"`
-	Rise          int           `toml:"rise"`
-	Fall          int           `toml:"fall"`
-	Jitter        float64       `toml:"jitter"`
+	// Timeout is how long a node may take to answer a probe.
+	Timeout time.Duration `toml:"timeout"`
+	// Rise is how many good answers in a row bring a node back, Fall how many bad ones take it out.
+	Rise int `toml:"rise"`
+	Fall int `toml:"fall"`
+	// Jitter is the fraction, 0 to 1, by which an interval may be shortened at random.
+	Jitter float64 `toml:"jitter"`
 }
 
-// BreakerConfig is the breaker table of a pool.
+// BreakerConfig says when the circuit of a node opens, and for how long. It opens when one of its two rules is met.
 type BreakerConfig struct {
-	ConsecutiveFailures int           `toml:"consecutive_failures"`
-	FailurePercent      float64       `toml:"failure_percent"`
-	MinRequests         int           `toml:"min_requests"`
-	Window              time.Duration `toml:"window"`
-	OpenTime            time.Duration `toml:"open_time"`
+	// ConsecutiveFailures opens it after that many failures in a row within a Window. 0 turns the rule off.
+	ConsecutiveFailures int `toml:"consecutive_failures"`
+	// FailurePercent opens it when that share of the attempts done within the Window failed, if there were at least
+	// MinRequests. 0 turns the rule off.
+	FailurePercent float64       `toml:"failure_percent"`
+	MinRequests    int           `toml:"min_requests"`
+	Window         time.Duration `toml:"window"`
+	// OpenTime is how long the circuit stays open before one trial attempt may close it.
+	OpenTime time.Duration `toml:"open_time"`
 }
 
-// RetryConfig is the retry table of a pool.
+// RetryConfig bounds the attempts of one exchange and the retries of the pool.
 type RetryConfig struct {
-	Attempts      int     `toml:"attempts"`
+	// Attempts is how many attempts an exchange may make, the first included, each on another node. 1 turns retries off.
+	Attempts int `toml:"attempts"`
+	// BudgetPercent is how many retries the pool may make for a hundred first attempts.
 	BudgetPercent float64 `toml:"budget_percent"`
-	BudgetFloor   int     `toml:"budget_floor"`
-	BudgetBurst   int     `toml:"budget_burst"`
+	// BudgetFloor is how many retries the pool may make every second, however few its first attempts are.
+	BudgetFloor int `toml:"budget_floor"`
+	// BudgetBurst is how many unspent retries are kept for later.
+	BudgetBurst int `toml:"budget_burst"`
 }
 
-// HedgeConfig is accepted and warned about.
+// HedgeConfig holds nothing yet: it makes the [pools.<name>.hedge] table known.
 type HedgeConfig struct{}
 
-// SetDefaults fills in the defaults.
-func (c *Config) SetDefaults() {}
+// SetDefaults fills in what a pool uses when the file does not say otherwise.
+func (c *Config) SetDefaults() {
+	// The least loaded node is right for requests of any length; turns are only right if all take the same time.
+	c.Policy = LeastConnections
+	c.Health.SetDefaults()
+	c.Breaker.SetDefaults()
+	c.Retry.SetDefaults()
+}
 
-// Check reports what is wrong.
-func (c *Config) Check(r *conf.Report) {}
+// SetDefaults makes all nodes equal.
+func (c *NodeConfig) SetDefaults() { c.Weight = 1 }
+
+// SetDefaults fills in how nodes are probed.
+func (c *HealthConfig) SetDefaults() {
+	// With a probe a second a dead node is found within 1.25 s (the breaker is quicker under load), and a node that
+	// answers thousands of requests a second does not notice it, not even from many gateways.
+	c.Interval = time.Second
+	c.DoubtInterval = 250 * time.Millisecond
+	// The ready endpoint does no work, so a second is a node that hangs, or one whose CPU has no time left for requests
+	// either.
+	c.Timeout = time.Second
+	// Two, since one lost packet or one pause of a garbage collector is no verdict; more only makes it late.
+	c.Rise, c.Fall = 2, 2
+	// A tenth drifts gateways started in the same instant apart within a few probes and keeps intervals meaningful.
+	c.Jitter = 0.1
+}
+
+// SetDefaults fills in when circuits open.
+func (c *BreakerConfig) SetDefaults() {
+	// Five in a row happen by chance once in 3 million attempts on a node that fails one in twenty; on a dead one, all of
+	// them are retried elsewhere.
+	c.ConsecutiveFailures = 5
+	// A node that fails every second attempt is no help; below twenty attempts half is too little to tell.
+	c.FailurePercent = 50
+	c.MinRequests = 20
+	// Long enough for twenty attempts at two a second, short enough that a fault is not averaged away by the past.
+	c.Window = 10 * time.Second
+	// A trial risks one attempt, which is retried elsewhere: one every two seconds is within the floor of the retry
+	// budget five times over, and a node that works again is back after two seconds.
+	c.OpenTime = 2 * time.Second
+}
+
+// SetDefaults fills in the bounds of retries.
+func (c *RetryConfig) SetDefaults() {
+	// One retry: two nodes that fail the same request in a row are more likely the request's doing than theirs.
+	c.Attempts = 2
+	// A full outage may raise the load by a tenth, not more. It is also Google's figure for a client's retries.
+	c.BudgetPercent = 10
+	// Ten a second lets a pool of one request per second retry each, and is no load for any node. Finagle's figure.
+	c.BudgetFloor = 10
+	// What a dying node may have in flight, all of which fails in one instant: a few batches of the usual 32 to 64.
+	c.BudgetBurst = 256
+}

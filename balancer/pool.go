@@ -1,89 +1,149 @@
-// Package balancer picks nodes.
 package balancer
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// ErrNoNode means that no node of the pool may take this attempt.
+// ErrNoNode means that the pool has no node for this attempt: all are down, or this exchange has tried those that are
+// not.
 var ErrNoNode = errors.New("no node is fit to take the attempt")
-
-// Probe asks the node at address whether it is ready; nil = it is.
-type Probe func(ctx context.Context, address string) error
-
-// Change is one node whose state or circuit changed.
-type Change struct {
-	Pool                string
-	Node                *Node
-	State, OldState     State
-	Circuit, OldCircuit Circuit
-	Cause               error // of the probe that made the node Down; else nil
-}
-
-// Observer is told every change of a node, one at a time.
-type Observer func(Change)
 
 // Options are what a pool needs from outside.
 type Options struct {
-	Probe   Probe        // nil = nodes count as up without being asked
-	Observe Observer     // nil = nobody watches
-	Log     *slog.Logger // nil = nothing is logged
+	// Probe asks a node whether it is ready. Nil = nobody asks, and all nodes count as up.
+	Probe Probe
+	// Observe is told every change of a node. Nil = nobody watches.
+	Observe Observer
+	// Log gets a line for every change of a node. Nil = none.
+	Log *slog.Logger
 }
 
-// Outcome is how an attempt went, as far as the node is concerned.
-type Outcome uint8
+// Pool spreads attempts over nodes that serve the same models. Make it with New.
+type Pool struct {
+	name     string
+	nodes    []*Node
+	policy   policy
+	retries  *budget
+	attempts int
+	health   HealthConfig
+	breaker  BreakerConfig
+	probe    Probe
+	observe  Observer
+	log      *slog.Logger
+	made     time.Time
 
-// The zero Outcome is no outcome, so that a forgotten one is found.
-const (
-	Success Outcome = iota + 1 // the node did its work
-	Failure                    // the node is to blame
-	Neutral                    // nobody is: the client left, or the request was bad
-)
+	current atomic.Pointer[snapshot]
 
-// Pool spreads attempts over nodes.
-type Pool struct{}
+	control sync.Mutex // orders changes: guards the building of snapshots and what the nodes say it does
+}
 
-// Lease is the right to send one attempt to a node.
-type Lease struct{}
+// New makes the pool that cfg describes, which must hold its defaults (see Config.SetDefaults). It starts nothing; the
+// error names everything that Config.Check would refuse.
+func New(name string, cfg Config, opt Options) (*Pool, error) {
+	if found := cfg.problems(); len(found) > 0 {
+		texts := make([]string, len(found))
+		for i, f := range found {
+			texts[i] = f.key + ": " + f.text
+		}
+		return nil, fmt.Errorf("cannot make pool %q: %s", name, strings.Join(texts, "; "))
+	}
+	p := &Pool{
+		name: name, attempts: cfg.Retry.Attempts, health: cfg.Health, breaker: cfg.Breaker,
+		probe: opt.Probe, observe: opt.Observe, log: opt.Log, made: time.Now(),
+		policy: cfg.policy(),
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.retries = newBudget(cfg.Retry, p.sinceMade)
+	for i, nc := range cfg.Nodes {
+		p.nodes = append(p.nodes, p.newNode(i, nc))
+	}
+	p.current.Store(newSnapshot(p.nodes))
+	return p, nil
+}
 
-// Node is who takes the attempt.
-func (l *Lease) Node() *Node { return nil }
+func (p *Pool) newNode(index int, cfg NodeConfig) *Node {
+	n := &Node{pool: p, address: cfg.Address, index: index, weight: cfg.Weight, wake: make(chan struct{}, 1)}
+	if p.probe == nil {
+		n.state.Store(uint32(Up))
+	}
+	n.breaker.Store(newBreaker(p.breaker, p.sinceMade))
+	return n
+}
 
-// Done reports how the attempt went, exactly once.
-func (l *Lease) Done(o Outcome) {}
+// sinceMade is the pool's clock. A duration fits into an atomic; a time.Time does not.
+func (p *Pool) sinceMade() time.Duration { return time.Since(p.made) }
 
-// Tried are the nodes that an exchange has tried. The zero value is none.
-type Tried struct{}
+// Name is the pool's name in gateway.toml.
+func (p *Pool) Name() string { return p.name }
 
-// Len counts the nodes tried.
-func (t *Tried) Len() int { return 0 }
+// Attempts is how many attempts one exchange may make, the first included.
+func (p *Pool) Attempts() int { return p.attempts }
 
-// New makes a pool; it starts nothing.
-func New(name string, cfg Config, opt Options) (*Pool, error) { return nil, nil }
+// Pick leases a node for one attempt and adds it to tried, or returns ErrNoNode. It never picks a node that is down or was
+// tried by this exchange. The attempt of an exchange that has tried nothing is its first; it feeds the retry budget. A nil
+// tried is that of an exchange that makes one attempt only. The key is the same for requests that should meet the same
+// node; no policy of this version looks at it.
+//
+// Pick takes no lock and never waits. It allocates only when it grants a trial (one callback of gobreaker's) or when
+// tried outgrows the few nodes it holds in place.
+func (p *Pool) Pick(key uint64, tried *Tried) (Lease, error) {
+	if tried == nil {
+		tried = new(Tried)
+	}
+	s := p.current.Load()
+	if tried.Len() == 0 && len(s.trials) > 0 {
+		if n, b, report := s.trial(); n != nil {
+			p.granted(n, tried)
+			return Lease{node: n, breaker: b, trial: report}, nil
+		}
+	}
+	for i := range s.groups {
+		if n := p.policy.choose(&s.groups[i], key, *tried); n != nil {
+			p.granted(n, tried)
+			b := n.breaker.Load()
+			return Lease{node: n, breaker: b, seen: b.mirror.Load()}, nil
+		}
+	}
+	return Lease{}, ErrNoNode
+}
 
-// Run probes the nodes until ctx ends.
-func (p *Pool) Run(ctx context.Context) error { return nil }
+// granted keeps the books of one lease.
+func (p *Pool) granted(n *Node, tried *Tried) {
+	if tried.Len() == 0 {
+		p.retries.deposit()
+	}
+	tried.Add(n)
+	n.inflight.Add(1)
+}
 
-// Pick leases a node for one attempt and adds it to tried.
-func (p *Pool) Pick(key uint64, tried *Tried) (Lease, error) { return Lease{}, ErrNoNode }
+// Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.
+func (p *Pool) Retry() bool { return p.retries.take() }
 
-// Attempts is how many attempts an exchange may make, the first included.
-func (p *Pool) Attempts() int { return 0 }
-
-// Retry takes one retry from the budget.
-func (p *Pool) Retry() bool { return false }
-
-// Ready reports whether a node is up.
-func (p *Pool) Ready() bool { return false }
+// Ready reports whether the pool has a node that is up. Nodes nobody has probed yet do not count: who asks for readiness
+// wants to know, while who has a request would rather try.
+func (p *Pool) Ready() bool {
+	return slices.ContainsFunc(p.nodes, func(n *Node) bool { return n.State() == Up })
+}
 
 // Nodes is the state of every node, in the order of the configuration.
-func (p *Pool) Nodes() []NodeStatus { return nil }
+func (p *Pool) Nodes() []NodeStatus {
+	statuses := make([]NodeStatus, len(p.nodes))
+	for i, n := range p.nodes {
+		statuses[i] = n.status()
+	}
+	return statuses
+}
 
-// RetryAfter is when a client that met ErrNoNode should come back.
-func (p *Pool) RetryAfter() time.Duration { return 0 }
-
-// Name is the pool's name.
-func (p *Pool) Name() string { return "" }
+// RetryAfter is when a client that met ErrNoNode may find a node: the time in which a node that is ready again is noticed.
+func (p *Pool) RetryAfter() time.Duration {
+	return p.health.Interval + time.Duration(p.health.Rise-1)*p.health.DoubtInterval
+}

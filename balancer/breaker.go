@@ -1,0 +1,150 @@
+package balancer
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// Circuit is what the breaker of a node says about it.
+type Circuit uint8
+
+const (
+	// Closed lets attempts pass.
+	Closed Circuit = iota
+	// HalfOpen lets one trial attempt pass; its outcome closes or opens the circuit.
+	HalfOpen
+	// Open keeps attempts away until the open time is over, or unless no better node is left.
+	Open
+)
+
+// String is the word used in logs, in metrics and on the status page.
+func (c Circuit) String() string {
+	switch c {
+	case Closed:
+		return "closed"
+	case HalfOpen:
+		return "half-open"
+	}
+	return "open"
+}
+
+// breakerBuckets is how finely the window slides: in tenths, so that the rate is at most a tenth of a window behind.
+const breakerBuckets = 10
+
+// The errors with which outcomes are put to gobreaker; nobody sees them.
+var (
+	errBlamed  = errors.New("the node is to blame")
+	errNeutral = errors.New("the attempt says nothing about the node")
+)
+
+// breaker is a gobreaker two-step circuit breaker that can be read without its mutex.
+//
+// gobreaker asks for permission before each attempt (Allow), at the price of its mutex and an allocated callback. A
+// closed circuit would always permit, so attempts through one ask only when they are done, just to have their outcome
+// counted; picking then costs one atomic load. Counting attempts when they end has a merit of its own: those in flight do
+// not dilute the failure rate of a node that hangs. A trial asks beforehand, as gobreaker means it.
+type breaker struct {
+	gobreaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	now       func() time.Duration // since the pool was made
+	openTime  time.Duration
+
+	// The mirror of gobreaker's state: stored in OnStateChange, while gobreaker holds its mutex. gobreaker must not be
+	// called from there, so whoever made it change looks at turned afterwards and publishes the news.
+	mirror  atomic.Uint64 // changes so far << 2 | Circuit
+	trialAt atomic.Int64  // an open circuit is due for a trial later than this
+	turned  atomic.Bool   // closed or stopped being closed, and nobody has published it yet
+
+	trialOut atomic.Bool // the single trial is taken; spares the others gobreaker's mutex
+}
+
+func newBreaker(cfg BreakerConfig, now func() time.Duration) *breaker {
+	b := &breaker{now: now, openTime: cfg.OpenTime}
+	b.gobreaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests:   1,
+		Interval:      cfg.Window,
+		BucketPeriod:  max(1, cfg.Window/breakerBuckets),
+		Timeout:       cfg.OpenTime,
+		ReadyToTrip:   cfg.tripped,
+		OnStateChange: b.onStateChange,
+		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
+	})
+	return b
+}
+
+// tripped decides, after a failure, whether the circuit opens.
+func (c BreakerConfig) tripped(counts gobreaker.Counts) bool {
+	if c.ConsecutiveFailures > 0 && int64(counts.ConsecutiveFailures) >= int64(c.ConsecutiveFailures) {
+		return true
+	}
+	decided := int64(counts.TotalSuccesses) + int64(counts.TotalFailures)
+	return c.FailurePercent > 0 && decided >= int64(c.MinRequests) &&
+		100*float64(counts.TotalFailures) >= c.FailurePercent*float64(decided)
+}
+
+func (b *breaker) onStateChange(_ string, from, to gobreaker.State) {
+	circuit := Closed
+	switch to {
+	case gobreaker.StateHalfOpen:
+		circuit = HalfOpen
+	case gobreaker.StateOpen:
+		circuit = Open
+		b.trialAt.Store(int64(b.now() + b.openTime))
+	}
+	changes := b.mirror.Load() >> 2
+	b.mirror.Store((changes+1)<<2 | uint64(circuit))
+	if from == gobreaker.StateClosed || to == gobreaker.StateClosed {
+		b.turned.Store(true)
+	}
+}
+
+// circuit reads the mirror. An open circuit stays open in it until a trial is asked for.
+func (b *breaker) circuit() Circuit { return Circuit(b.mirror.Load() & 3) }
+
+// due reports whether a trial could be granted.
+func (b *breaker) due() bool {
+	return b.circuit() != Closed && int64(b.now()) > b.trialAt.Load() && !b.trialOut.Load()
+}
+
+// tryTrial asks for the single trial of a circuit that is not closed. Nil = not due, or somebody else has it.
+func (b *breaker) tryTrial() func(error) {
+	if !b.due() || !b.trialOut.CompareAndSwap(false, true) {
+		return nil
+	}
+	report, err := b.gobreaker.Allow()
+	if err != nil {
+		b.trialOut.Store(false)
+		return nil
+	}
+	return report
+}
+
+// endTrial reports a trial; o may be Neutral, which leaves the circuit half-open for the next one.
+func (b *breaker) endTrial(report func(error), o Outcome) {
+	report(o.verdict())
+	b.trialOut.Store(false)
+}
+
+// record counts the outcome of an attempt that was leased while the mirror said seen. If the circuit was not closed then,
+// or has changed since, the outcome is about another time and counts nowhere.
+func (b *breaker) record(seen uint64, o Outcome) {
+	if o == Neutral || Circuit(seen&3) != Closed || b.mirror.Load() != seen {
+		return
+	}
+	if report, err := b.gobreaker.Allow(); err == nil {
+		report(o.verdict())
+	}
+}
+
+// verdict is the outcome in gobreaker's terms.
+func (o Outcome) verdict() error {
+	switch o {
+	case Failure:
+		return errBlamed
+	case Neutral:
+		return errNeutral
+	}
+	return nil
+}

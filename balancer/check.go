@@ -1,0 +1,202 @@
+package balancer
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ganglion/internal/conf"
+)
+
+// Bounds of what Check accepts.
+const (
+	// maxWeight bounds how uneven shares may be, and with it the steps of a weighted pick. HAProxy's bound.
+	maxWeight = 256
+	// maxAttempts is far more than can help: each attempt costs its share of the client's patience.
+	maxAttempts = 10
+	// maxCount bounds counts that are compared with counters, so that sums of them cannot overflow.
+	maxCount = 1_000_000
+	// minTime keeps a probe loop or a window from becoming a busy loop by a typing error; a network answers in less,
+	// but nothing an operator wants to express is shorter.
+	minTime = 10 * time.Millisecond
+	// maxTime is when a value is a typing error rather than a wish.
+	maxTime = time.Hour
+)
+
+// laterPolicies are known names whose policy this version does not have.
+var laterPolicies = []string{"least_load", "peak_ewma", "consistent_hash"}
+
+// policy makes the policy that the configuration asks for, or the one that stands in for it.
+func (c *Config) policy() policy {
+	if made := policies[c.Policy]; made != nil {
+		return made()
+	}
+	return policies[LeastConnections]()
+}
+
+// Check reports everything that is wrong with the pool, each at its key, and what this version will not do.
+func (c *Config) Check(r *conf.Report) {
+	for _, f := range c.problems() {
+		r.Errorf(f.key, "%s", f.text)
+	}
+	for _, f := range c.warnings() {
+		r.Warnf(f.key, "%s", f.text)
+	}
+}
+
+// finding is one thing to say about one key, relative to the pool's table.
+type finding struct{ key, text string }
+
+// findings collects; its methods judge one value each.
+type findings []finding
+
+func (fs *findings) addf(key, format string, args ...any) {
+	*fs = append(*fs, finding{key, fmt.Sprintf(format, args...)})
+}
+
+func (fs *findings) whole(key string, value, low, high int) {
+	if value < low || value > high {
+		fs.addf(key, "%d is out of range: accepted are %d to %d", value, low, high)
+	}
+}
+
+func (fs *findings) fraction(key string, value, low, high float64) {
+	if !(value >= low && value <= high) { // NaN is out of range too
+		fs.addf(key, "%v is out of range: accepted are %v to %v", value, low, high)
+	}
+}
+
+func (fs *findings) duration(key string, value time.Duration) {
+	if value < minTime || value > maxTime {
+		fs.addf(key, "%q is out of range: accepted are \"10ms\" to \"1h\"", value)
+	}
+}
+
+// problems are what keeps the pool from being made.
+func (c *Config) problems() []finding {
+	var fs findings
+	if policies[c.Policy] == nil && !slices.Contains(laterPolicies, c.Policy) {
+		fs.addf("policy", "%s", unknownPolicy(c.Policy))
+	}
+	c.checkNodes(&fs)
+
+	fs.duration("health.interval", c.Health.Interval)
+	fs.duration("health.doubt_interval", c.Health.DoubtInterval)
+	fs.duration("health.timeout", c.Health.Timeout)
+	fs.whole("health.rise", c.Health.Rise, 1, maxCount)
+	fs.whole("health.fall", c.Health.Fall, 1, maxCount)
+	fs.fraction("health.jitter", c.Health.Jitter, 0, 1)
+
+	fs.whole("breaker.consecutive_failures", c.Breaker.ConsecutiveFailures, 0, maxCount)
+	fs.fraction("breaker.failure_percent", c.Breaker.FailurePercent, 0, 100)
+	fs.whole("breaker.min_requests", c.Breaker.MinRequests, 1, maxCount)
+	fs.duration("breaker.window", c.Breaker.Window)
+	fs.duration("breaker.open_time", c.Breaker.OpenTime)
+
+	fs.whole("retry.attempts", c.Retry.Attempts, 1, maxAttempts)
+	fs.fraction("retry.budget_percent", c.Retry.BudgetPercent, 0, 100)
+	fs.whole("retry.budget_floor", c.Retry.BudgetFloor, 0, maxCount)
+	fs.whole("retry.budget_burst", c.Retry.BudgetBurst, 1, maxCount)
+	return fs
+}
+
+func unknownPolicy(name string) string {
+	known := append([]string{RoundRobin, Weighted, LeastConnections}, laterPolicies...)
+	text := fmt.Sprintf("unknown policy %q", name)
+	if meant := conf.Suggest(name, known); meant != "" {
+		text += fmt.Sprintf("; did you mean %q?", meant)
+	}
+	return text + "; accepted are " + strings.Join(known[:3], ", ")
+}
+
+func (c *Config) checkNodes(fs *findings) {
+	if len(c.Nodes) == 0 {
+		fs.addf("nodes", "a pool needs at least one node, such as { address = \"10.0.0.1:9000\" }")
+	}
+	seen := make(map[string]int, len(c.Nodes))
+	for i, n := range c.Nodes {
+		key := fmt.Sprintf("nodes[%d]", i)
+		fs.whole(key+".weight", n.Weight, 0, maxWeight)
+		canonical, err := canonicalAddress(n.Address)
+		if err != nil {
+			fs.addf(key+".address", "%v", err)
+			continue
+		}
+		if first, twice := seen[canonical]; twice {
+			fs.addf(key+".address", "node %q is listed twice: it is nodes[%d] already; to give it more traffic, raise its weight",
+				n.Address, first)
+			continue
+		}
+		seen[canonical] = i
+	}
+}
+
+// canonicalAddress writes "host:port" in the one form that equal addresses share.
+func canonicalAddress(address string) (string, error) {
+	if strings.Contains(address, "://") {
+		return "", fmt.Errorf("address %q has a scheme: accepted is \"host:port\" alone, such as \"10.0.0.1:9000\"", address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("address %q is not \"host:port\", such as \"10.0.0.1:9000\" or \"[::1]:9000\"", address)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 {
+		return "", fmt.Errorf("address %q has port %q: accepted are 1 to 65535", address, port)
+	}
+	port = strconv.FormatUint(number, 10)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return net.JoinHostPort(ip.Unmap().String(), port), nil
+	}
+	if !isHostname(host) {
+		return "", fmt.Errorf("address %q has host %q: accepted are an IP address or a host name", address, host)
+	}
+	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), port), nil
+}
+
+// isHostname accepts what resolvers do: labels of letters, digits, - and _ (which DNS-SD and container names use), up to
+// 63 bytes each and 253 together. A name of digits and dots alone is an IP address gone wrong.
+func isHostname(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	if len(host) > 253 || strings.Trim(host, "0123456789.") == "" {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.ContainsFunc(label, func(r rune) bool { return !isHostnameRune(r) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHostnameRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
+
+// warnings are what an operator should know but may want.
+func (c *Config) warnings() []finding {
+	var fs findings
+	if slices.Contains(laterPolicies, c.Policy) {
+		fs.addf("policy", "this version does not have the policy %q yet and uses %q instead", c.Policy, LeastConnections)
+	}
+	if c.Hedge != nil {
+		fs.addf("hedge", "this version does not hedge yet: the table changes nothing")
+	}
+	uneven := func(n NodeConfig) bool { return n.Weight != 0 && n.Weight != 1 }
+	if i := slices.IndexFunc(c.Nodes, uneven); c.Policy == RoundRobin && i >= 0 {
+		fs.addf(fmt.Sprintf("nodes[%d].weight", i), "the policy %q takes every node in turn, whatever its weight; %q and %q heed it",
+			RoundRobin, Weighted, LeastConnections)
+	}
+	serves := func(n NodeConfig) bool { return n.Weight != 0 }
+	if len(c.Nodes) > 0 && !slices.ContainsFunc(c.Nodes, serves) {
+		fs.addf("nodes", "every node has weight 0 and drains: the pool sends them all of its traffic nevertheless, having no other")
+	}
+	return fs
+}

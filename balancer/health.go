@@ -1,0 +1,58 @@
+package balancer
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// judge turns the answers to the probes of one node into its state. It is the arithmetic only: no clock, no socket.
+type judge struct {
+	rise, fall int
+	state      State
+	against    int // answers in a row that contradict the state
+}
+
+// hear takes one answer and reports whether the state changed.
+//
+// The first answer is believed at once, good or bad: at start there is nothing to weigh it against, and waiting for more
+// would keep a gateway from serving, or would send requests to a node that has just said it is not ready.
+func (j *judge) hear(ready bool) bool {
+	if j.state == Unknown {
+		j.state = stateOf(ready)
+		return true
+	}
+	if stateOf(ready) == j.state {
+		j.against = 0
+		return false
+	}
+	j.against++
+	needed := j.fall
+	if ready {
+		needed = j.rise
+	}
+	if j.against < needed {
+		return false
+	}
+	j.state, j.against = stateOf(ready), 0
+	return true
+}
+
+// inDoubt reports whether the next answer may decide something.
+func (j *judge) inDoubt() bool { return j.state == Unknown || j.against > 0 }
+
+func stateOf(ready bool) State {
+	if ready {
+		return Up
+	}
+	return Down
+}
+
+// pause is how long to wait before the next probe. It is shortened by a random part so that the probes of many gateways,
+// started together by one deployment, drift apart.
+func (c HealthConfig) pause(inDoubt bool) time.Duration {
+	wait := c.Interval
+	if inDoubt {
+		wait = min(wait, c.DoubtInterval)
+	}
+	return wait - time.Duration(c.Jitter*rand.Float64()*float64(wait))
+}

@@ -1,0 +1,23 @@
+package balancer
+
+import "sync/atomic"
+
+// roundRobin takes the nodes in turn, whatever their weight and load: over any n picks in a row among n nodes that stay
+// the same, each node is taken once.
+type roundRobin struct {
+	turn atomic.Uint64
+}
+
+func (p *roundRobin) choose(g *group, _ uint64, tried Tried) *Node {
+	n := uint64(len(g.nodes))
+	// The turn of a node that was tried passes to whoever is next in line for everybody, not to its neighbour: else the
+	// neighbour of a failing node would get all of its retries.
+	for range n {
+		at := (p.turn.Add(1) - 1) % n
+		if c := &g.nodes[at]; tried.Len() == 0 || !tried.Has(c.node) {
+			return c.node
+		}
+	}
+	// Others took the turns in between. They cannot have all the luck, but waiting for one's own is not worth it.
+	return g.untried(p.turn.Load(), tried)
+}

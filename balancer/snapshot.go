@@ -1,0 +1,95 @@
+package balancer
+
+// standing is how gladly a node is picked, best first. The package documentation explains the order.
+type standing uint8
+
+const (
+	sound standing = iota
+	hopeful
+	draining
+	doubted
+	doubtedDraining
+	standings // how many there are; also the standing of a node that must not be picked
+)
+
+func (n *Node) standing() standing {
+	state := n.State()
+	switch {
+	case state == Down:
+		return standings
+	case n.Circuit() != Closed && n.weight == 0:
+		return doubtedDraining
+	case n.Circuit() != Closed:
+		return doubted
+	case n.weight == 0:
+		return draining
+	case state == Unknown:
+		return hopeful
+	}
+	return sound
+}
+
+// snapshot is everything that Pick reads. It never changes once it is published.
+type snapshot struct {
+	groups []group // best standing first, none of them empty
+	trials []*Node // whose circuit is not closed and who may have a trial when it is due
+}
+
+// group holds the nodes of one standing, in the order of the configuration.
+type group struct {
+	nodes    []candidate
+	heaviest uint64 // weight
+}
+
+// candidate is a node as policies see it.
+type candidate struct {
+	node   *Node
+	weight uint64 // at least 1: among nodes that all drain, all are equal
+}
+
+func newSnapshot(nodes []*Node) *snapshot {
+	var byStanding [standings + 1]group
+	s := &snapshot{}
+	for _, n := range nodes {
+		st := n.standing()
+		byStanding[st].add(n)
+		// A draining node gets no trial: nobody is waiting for it to come back.
+		if st == doubted {
+			s.trials = append(s.trials, n)
+		}
+	}
+	for _, g := range byStanding[:standings] {
+		if len(g.nodes) > 0 {
+			s.groups = append(s.groups, g)
+		}
+	}
+	return s
+}
+
+func (g *group) add(n *Node) {
+	weight := uint64(max(1, n.weight))
+	g.nodes = append(g.nodes, candidate{node: n, weight: weight})
+	g.heaviest = max(g.heaviest, weight)
+}
+
+// trial grants the trial of the first node that is due for one.
+func (s *snapshot) trial() (*Node, *breaker, func(error)) {
+	for _, n := range s.trials {
+		b := n.breaker.Load()
+		if report := b.tryTrial(); report != nil {
+			return n, b, report
+		}
+	}
+	return nil, nil, nil
+}
+
+// untried is the first node at or after from, going round, that was not tried; nil = all were.
+func (g *group) untried(from uint64, tried Tried) *Node {
+	n := uint64(len(g.nodes))
+	for i := range n {
+		if c := &g.nodes[(from+i)%n]; !tried.Has(c.node) {
+			return c.node
+		}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package balancer
+
+import "sync/atomic"
+
+// weighted takes the nodes in turn, each in proportion to its weight, with the turns of a node spread evenly instead of
+// in a row (smooth weighted round robin). Load does not matter to it.
+//
+// The usual algorithm adds every weight to a running score, takes the highest and subtracts the sum from it, under a
+// lock, n steps a pick. This one gets the same from a counter and needs no lock. Nodes are offered slots one after the
+// other, round by round. In each round a node gathers its weight, starting with a phase of its own, and takes its slot in
+// those rounds in which the sum passes a multiple of the heaviest weight. So the heaviest takes all of its slots, a node
+// of half its weight every second one, and whoever passes on a slot costs the picker one more step.
+//
+// Weights a = 4, b = 2, c = 1; the heaviest is 4 and the phases 0, 4/3 and 8/3, rounded down: 0, 1, 2. A node of weight w
+// takes its slot in round r if (r·w + phase) mod 4 ≥ 4 - w:
+//
+//	round   a: r·4+0 mod 4 ≥ 0   b: r·2+1 mod 4 ≥ 2   c: r·1+2 mod 4 ≥ 3   taken by
+//	  0            0 yes                1 no                 2 no          a
+//	  1            0 yes                3 yes                3 yes         a b c
+//	  2            0 yes                1 no                 0 no          a
+//	  3            0 yes                3 yes                1 no          a b
+//
+// After as many rounds as the heaviest weight, here 4, it starts over, and each node was taken exactly as often as its
+// weight says: a 4 times, b 2 times, c once. A pick takes as many steps as the heaviest weight is times the mean weight.
+type weighted struct {
+	slot atomic.Uint64
+}
+
+func (p *weighted) choose(g *group, _ uint64, tried Tried) *Node {
+	n := uint64(len(g.nodes))
+	// Among any n slots in a row is one of the heaviest node, which takes it. Parallel pickers take slots from each
+	// other, and nodes that were tried pass on theirs, so there may be nothing for us in n; twice that is enough to try.
+	for range 2 * n {
+		slot := p.slot.Add(1) - 1
+		at := slot % n
+		c := &g.nodes[at]
+		if g.takes(c.weight, at, slot/n) && (tried.Len() == 0 || !tried.Has(c.node)) {
+			return c.node
+		}
+	}
+	return g.untried(p.slot.Load(), tried)
+}
+
+// takes reports whether the node of this weight and place takes its slot in this round.
+func (g *group) takes(weight, at, round uint64) bool {
+	phase := at * g.heaviest / uint64(len(g.nodes))
+	return (round%g.heaviest*weight+phase)%g.heaviest >= g.heaviest-weight
+}
