@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ganglion/internal/oip"
+)
+
+// Bounds of the access log's buffer.
+const (
+	// logRoom holds what a few seconds of heavy traffic write, so that a disk that pauses loses nothing; a disk that
+	// stalls loses lines, not requests.
+	logRoom = 4 << 20
+	// logBatch is how long a line may wait for company: lines that arrive together leave in one write.
+	logBatch = 20 * time.Millisecond
+	// logEager is the amount that is written without waiting.
+	logEager = 64 << 10
+)
+
+// accessLog writes lines from any number of exchanges to one place, by one goroutine.
+type accessLog struct {
+	to   io.Writer
+	log  *slog.Logger
+	wake chan struct{} // a line came into an empty buffer
+	full chan struct{} // the buffer passed logEager
+
+	mu      sync.Mutex
+	pending []byte
+
+	lines, dropped atomic.Uint64
+}
+
+// newAccessLog makes a log that writes to w; it starts nothing. A nil w is no log.
+func newAccessLog(w io.Writer, log *slog.Logger) *accessLog {
+	if w == nil {
+		return nil
+	}
+	return &accessLog{to: w, log: log, wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+}
+
+// write takes a copy of the line, or drops it when there is no room. It never waits for the disk.
+func (l *accessLog) write(line []byte) {
+	l.mu.Lock()
+	before := len(l.pending)
+	fits := before+len(line) <= logRoom
+	if fits {
+		l.pending = append(l.pending, line...)
+	}
+	l.mu.Unlock()
+	if !fits {
+		l.dropped.Add(1)
+		return
+	}
+	l.lines.Add(1)
+	if before == 0 {
+		signal(l.wake)
+	}
+	if before < logEager && before+len(line) >= logEager {
+		signal(l.full)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what comes until ctx ends, and then what is left.
+func (l *accessLog) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var spare []byte
+	for {
+		select {
+		case <-ctx.Done():
+			l.flush(spare)
+			return nil
+		case <-l.wake:
+		}
+		timer.Reset(logBatch)
+		select {
+		case <-ctx.Done():
+		case <-l.full:
+		case <-timer.C:
+		}
+		spare = l.flush(spare)
+	}
+}
+
+// flush writes what is pending and returns its buffer for the next flush.
+func (l *accessLog) flush(spare []byte) []byte {
+	l.mu.Lock()
+	out := l.pending
+	l.pending = spare[:0]
+	l.mu.Unlock()
+	if len(out) == 0 {
+		return out
+	}
+	if _, err := l.to.Write(out); err != nil {
+		lost := uint64(bytes.Count(out, []byte{'\n'}))
+		l.dropped.Add(lost)
+		l.log.Error("cannot write the access log", "lines", lost, "error", err)
+	}
+	return out
+}
+
+// logTime is RFC 3339 in UTC with milliseconds, as log collectors read it.
+const logTime = "2006-01-02T15:04:05.000Z"
+
+// longestLogged bounds what a client can make a line repeat.
+const longestLogged = 256
+
+// appendAccessLine appends the line of an exchange. It holds neither bodies, nor queries, nor any header but the
+// request's id.
+func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
+	h := &x.ctx.Request.Header
+	path, _, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
+	dst = append(dst, `{"time":"`...)
+	dst = x.start.UTC().AppendFormat(dst, logTime)
+	dst = append(dst, '"')
+	dst = appendField(dst, "id", text(x.id))
+	dst = appendField(dst, "client", text(x.client))
+	dst = appendField(dst, "method", text(h.Method()))
+	dst = appendField(dst, "path", text(path))
+	if x.call.Model != "" {
+		dst = appendField(dst, "model", x.call.Model)
+	}
+	if x.variant != nil {
+		dst = appendField(dst, "route", x.route.name)
+		dst = appendField(dst, "variant", x.variant.name)
+		dst = appendNodes(dst, x)
+		dst = appendField(dst, "cache", x.use.String())
+	}
+	dst = appendNumber(dst, "status", int64(x.status))
+	dst = appendField(dst, "reason", x.reason.String())
+	dst = appendNumber(dst, "bytes_in", int64(len(x.ctx.Request.Body())))
+	dst = appendNumber(dst, "bytes_out", int64(x.bytesOut))
+	dst = appendMillis(dst, "ms", took)
+	if x.attempts > 0 {
+		dst = appendMillis(dst, "upstream_ms", x.upstream)
+	}
+	if x.cause != nil {
+		dst = appendField(dst, "error", x.cause.Error())
+	}
+	return append(dst, '}', '\n')
+}
+
+func appendNodes(dst []byte, x *exchange) []byte {
+	dst = append(dst, `,"nodes":[`...)
+	for i, n := range x.tried[:min(x.attempts, maxNodes)] {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = oip.AppendJSONString(dst, n.address)
+	}
+	dst = append(dst, ']')
+	return appendNumber(dst, "attempts", int64(x.attempts))
+}
+
+func appendField(dst []byte, key, value string) []byte {
+	dst = appendKey(dst, key)
+	return oip.AppendJSONString(dst, value[:min(len(value), longestLogged)])
+}
+
+func appendNumber(dst []byte, key string, value int64) []byte {
+	return strconv.AppendInt(appendKey(dst, key), value, 10)
+}
+
+// appendMillis appends a duration as milliseconds with three decimals, which are microseconds.
+func appendMillis(dst []byte, key string, d time.Duration) []byte {
+	dst = appendKey(dst, key)
+	us := d.Microseconds()
+	dst = strconv.AppendInt(dst, us/1000, 10)
+	return append(dst, '.', byte('0'+us/100%10), byte('0'+us/10%10), byte('0'+us%10))
+}
+
+func appendKey(dst []byte, key string) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, key...)
+	return append(dst, '"', ':')
+}

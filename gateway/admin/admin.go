@@ -1,0 +1,119 @@
+// Package admin is the gateway's second listener, for operators and their tools: health, readiness, metrics, status.
+//
+// It owns the HTTP side of them and no state: what it tells is read from the edge at each request. It refuses to
+// change anything, since it asks nobody who they are; its listener belongs on loopback or a private network.
+//
+// Concurrency: handlers run concurrently and only read. It stays up while the edge drains, so that the drain can be
+// watched.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ganglion/gateway"
+)
+
+// Edge is what the admin port tells about. A [gateway.Gateway] is one.
+type Edge interface {
+	Ready() error // nil = ready; its text is shown to whoever asks
+	Status() gateway.Status
+}
+
+// Server answers operators. Make it with [New], run it once.
+type Server struct {
+	edge Edge
+	http http.Server
+}
+
+// Time limits of the admin port: everything it reads is a short request line, and everything it writes is made in
+// memory; a scrape of thousands of series over a slow link takes seconds.
+const (
+	readTimeout  = 5 * time.Second
+	writeTimeout = 30 * time.Second
+	idleTimeout  = time.Minute
+	maxHeader    = 16 << 10
+	stopTimeout  = time.Second // for requests under way when the process ends
+)
+
+// New makes the server. It starts nothing.
+func New(edge Edge, metrics prometheus.Gatherer, log *slog.Logger) *Server {
+	s := &Server{edge: edge}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /status", s.status)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+		// One broken collector must not hide the rest in the hour when it is needed.
+		ErrorHandling: promhttp.ContinueOnError,
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
+	}))
+	mux.HandleFunc("GET /{$}", s.index)
+	s.http = http.Server{
+		Handler: mux, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Run answers on ln, which it owns, until ctx ends.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if s.http.Shutdown(deadline) != nil {
+			s.http.Close()
+		}
+	})
+	err := s.http.Serve(ln)
+	if stop() {
+		return err // Serve gave up by itself
+	}
+	<-stopped
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// health tells that the process is alive, and nothing else: restarting a gateway because its nodes are down helps no
+// one.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]bool{"live": true})
+}
+
+// ready tells whether clients should be sent here.
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := s.edge.Ready(); err != nil {
+		answer(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "reason": err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"ready": true})
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.edge.Status())
+}
+
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprint(w, "ganglion gateway\n\n/healthz  the process is alive\n/readyz   clients may be sent here\n/status   pools, nodes and routes, as JSON\n/metrics  for Prometheus\n")
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// The client may be gone; nobody else would want to know.
+	_ = json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/cache"
+	"ganglion/internal/oip"
+)
+
+// cacheUse is what the cache had to do with an exchange.
+type cacheUse uint8
+
+const (
+	cacheOff     cacheUse = iota // the route, or the call, is not cached
+	cacheBypass                  // a request that must not be answered from memory
+	cacheMiss                    // asked a node; the answer may be kept
+	cacheRefresh                 // told to ask a node; the answer may be kept
+	cacheHit
+)
+
+// String is the word in the access log.
+func (u cacheUse) String() string {
+	return [...]string{"off", "bypass", "miss", "refresh", "hit"}[u]
+}
+
+// largestShare is the part of the cache that one answer may take at most: what is larger would push out dozens of
+// others for one question.
+const largestShare = 64
+
+// answerFromCache answers the exchange from memory if it can, and reports whether it did. If it could not, it leaves
+// in x.use and x.key what remember needs.
+func (x *exchange) answerFromCache() bool {
+	if x.route.ttl <= 0 || x.gateway.cache == nil || !answersModel(x.call.Kind) {
+		return false
+	}
+	id, cacheable := x.question()
+	if !cacheable {
+		x.use = cacheBypass
+		return false
+	}
+	x.use = cacheMiss
+	if control := x.ctx.Request.Header.Peek(fasthttp.HeaderCacheControl); len(control) > 0 {
+		switch {
+		case hasDirective(control, "no-store"):
+			x.use = cacheBypass
+			return false
+		case hasDirective(control, "no-cache"):
+			x.use = cacheRefresh
+			return false
+		}
+	}
+	answer, ok := x.gateway.cache.Lookup(x.key)
+	if !ok {
+		x.route.cacheTally.misses.Add(1)
+		return false
+	}
+	x.route.cacheTally.hits.Add(1)
+	x.use = cacheHit
+	x.reason = reasonCacheHit
+	x.writeHit(answer, id)
+	return true
+}
+
+// question makes the key of what was asked: everything that may change the answer, and nothing else. id is the
+// request's own id, which the answer has to carry but which does not change it.
+//
+// Who asks is part of the key: callers with different credentials never share an answer, since the time it takes would
+// tell one what another has asked.
+func (x *exchange) question() (id []byte, cacheable bool) {
+	h := &x.ctx.Request.Header
+	json, tensors, ok := split(x.ctx.Request.Body(), h.Peek(headerInferLength))
+	if !ok || bytes.Contains(json, []byte(`"sequence_id"`)) {
+		return nil, false // a sequence has state, its answers are not repeatable
+	}
+	start, end := 0, 0
+	if x.call.Kind == oip.CallModelInfer {
+		if id, start, end, ok = oip.CutID(json); !ok {
+			return nil, false
+		}
+	}
+	framing := byte('j')
+	if len(tensors) > 0 || len(h.Peek(headerInferLength)) > 0 {
+		framing = 'b'
+	}
+	v := x.variant
+	x.scratch = append(x.scratch[:0], byte(x.call.Kind), framing)
+	x.key = cache.NewKey(
+		x.scratch, []byte(x.route.name), []byte(v.name), []byte(v.pool.Name()), []byte(v.versionFor(x.call)), []byte(x.call.Model),
+		x.query, h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
+		h.Peek(fasthttp.HeaderAuthorization), h.Peek(fasthttp.HeaderCookie), h.Peek("X-Api-Key"),
+		json[:start], json[end:], tensors,
+	)
+	return id, true
+}
+
+// split takes a body apart into its JSON and the tensors behind it, as its Inference-Header-Content-Length says. A
+// length that does not fit is for the node to complain about.
+func split(body, length []byte) (json, tensors []byte, ok bool) {
+	if len(length) == 0 {
+		return body, nil, true
+	}
+	n, ok := atoi(length)
+	if !ok || n == 0 || n > len(body) { // 0: the whole body is one raw tensor, there is no JSON to look into
+		return nil, nil, false
+	}
+	return body[:n], body[n:], true
+}
+
+// atoi reads a plain decimal number.
+func atoi(b []byte) (int, bool) {
+	if len(b) == 0 || len(b) > 10 { // ten digits hold any length that a body can have
+		return 0, false
+	}
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// hasDirective reports whether a Cache-Control value contains the directive.
+func hasDirective(value []byte, directive string) bool {
+	for part := range bytes.SplitSeq(value, []byte{','}) {
+		if bytes.EqualFold(bytes.TrimSpace(part), []byte(directive)) {
+			return true
+		}
+	}
+	return false
+}
+
+// writeHit answers with what the cache has, under the caller's own id.
+func (x *exchange) writeHit(a *cache.Answer, id []byte) {
+	resp := &x.ctx.Response
+	resp.Header.SetNoDefaultContentType(true)
+	if a.ContentType != "" {
+		resp.Header.SetContentType(a.ContentType)
+	}
+	resp.Header.SetBytesV(headerRequestID, x.id)
+	resp.Header.Set(headerCache, "hit")
+	length := a.HeaderLength
+	if len(id) == 0 {
+		resp.SetBodyRaw(a.Body) // immutable: no copy
+	} else {
+		x.scratch = appendID(x.scratch[:0], a.Body, id)
+		spliced := len(x.scratch)
+		brace := bytes.IndexByte(a.Body, '{') + 1
+		resp.SetBody(x.scratch)
+		resp.AppendBody(a.Body[brace:])
+		length += spliced - brace
+	}
+	if a.HeaderLength >= 0 {
+		x.scratch = strconv.AppendInt(x.scratch[:0], int64(length), 10)
+		resp.Header.SetBytesV(headerInferLength, x.scratch)
+	}
+}
+
+// appendID appends the beginning of a JSON object up to and including the given id as its first member; what follows
+// the opening brace of the object follows it.
+func appendID(dst, object, id []byte) []byte {
+	brace := bytes.IndexByte(object, '{') + 1
+	dst = append(dst, object[:brace]...)
+	dst = append(dst, `"id":`...)
+	dst = append(dst, id...)
+	if rest := bytes.TrimLeft(object[brace:], " \t\r\n"); len(rest) > 0 && rest[0] != '}' {
+		dst = append(dst, ',')
+	}
+	return dst
+}
+
+// remember keeps the answer of a node, without its id, for the next one who asks the same. It runs after the answer
+// was written.
+func (x *exchange) remember() {
+	if x.reason != reasonOK || x.status != fasthttp.StatusOK || (x.use != cacheMiss && x.use != cacheRefresh) {
+		return
+	}
+	resp := &x.ctx.Response
+	h := &resp.Header
+	body := resp.Body()
+	if int64(len(body)) > int64(x.gateway.cfg.Cache.MaxBytes)/largestShare || !mayKeep(h) {
+		return
+	}
+	length := -1
+	if sent := h.Peek(headerInferLength); len(sent) > 0 {
+		length, _ = atoi(sent)
+	}
+	json, tensors, ok := split(body, h.Peek(headerInferLength))
+	if !ok {
+		return
+	}
+	if x.call.Kind == oip.CallModelInfer {
+		_, start, end, ok := oip.CutID(json)
+		if !ok {
+			return
+		}
+		x.scratch = append(x.scratch[:0], json[:start]...)
+		x.scratch = append(x.scratch, json[end:]...)
+		x.scratch = append(x.scratch, tensors...)
+		if body = x.scratch; length >= 0 {
+			length -= end - start
+		}
+	}
+	x.gateway.cache.Store(x.key, &cache.Answer{Body: body, ContentType: string(h.ContentType()), HeaderLength: length}, x.route.ttl)
+}
+
+// mayKeep refuses answers that say so themselves, and those that carry more than the cache would give back.
+func mayKeep(h *fasthttp.ResponseHeader) bool {
+	if len(h.ContentEncoding()) > 0 || len(h.Peek(fasthttp.HeaderSetCookie)) > 0 {
+		return false
+	}
+	control := h.Peek(fasthttp.HeaderCacheControl)
+	return len(control) == 0 || !(hasDirective(control, "no-store") || hasDirective(control, "private"))
+}

@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/balancer"
+)
+
+// prepare makes what a node will get to see, the same for every attempt.
+func (x *exchange) prepare() {
+	x.target = appendTarget(x.target[:0], x.call, x.variant.versionFor(x.call), x.query)
+	x.header = x.appendHeader(x.header[:0])
+	x.out = outbound{
+		method: x.ctx.Method(),
+		target: x.target,
+		header: x.header,
+		body:   x.ctx.Request.Body(),
+		// One deadline for all attempts: a retry has what the first left.
+		deadline: x.start.Add(x.route.timeout),
+	}
+}
+
+// forward asks nodes until one gives an answer worth passing on, or no further attempt makes sense.
+func (x *exchange) forward() {
+	pool := x.variant.pool
+	last := verdict{reason: reasonNoNode}
+	var tried balancer.Tried
+	for {
+		lease, err := pool.Pick(0, &tried)
+		if err != nil {
+			break // nobody is left to ask
+		}
+		last = x.attempt(lease)
+		if x.settled(last) {
+			return
+		}
+		if !last.retry || x.attempts >= pool.Attempts() || x.late() || !pool.allowRetry() {
+			break
+		}
+	}
+	x.giveUp(last.reason)
+}
+
+// late reports whether the last attempt used up the exchange's time.
+func (x *exchange) late() bool { return !x.out.end.Before(x.out.deadline) }
+
+// allowRetry takes a retry from the pool's budget, and counts.
+func (up *upstream) allowRetry() bool {
+	if !up.Retry() {
+		up.retries.denied.Add(1)
+		return false
+	}
+	up.retries.made.Add(1)
+	return true
+}
+
+// attempt sends the request to the leased node and judges what comes back. The answer, if any, is in the client's
+// response.
+func (x *exchange) attempt(lease balancer.Lease) verdict {
+	v := verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
+	defer func() { lease.Done(v.node) }()
+	n := x.variant.pool.nodes[lease.Node().Index()]
+	if x.attempts < maxNodes {
+		x.tried[x.attempts] = n
+	}
+	x.attempts++
+
+	x.out.start = time.Now()
+	resp := &x.ctx.Response
+	err := n.transport.roundTrip(&x.out, resp)
+	took := x.out.end.Sub(x.out.start)
+	x.upstream += took
+	n.metrics.duration.Observe(took.Seconds())
+
+	if x.cause = err; err != nil {
+		resp.Reset() // half an answer is none
+	}
+	v = classify(err, resp.StatusCode(), x.late())
+	return v
+}
+
+// settled passes the node's answer on if it is one that no other node would better, and reports whether it did.
+func (x *exchange) settled(v verdict) bool {
+	if x.cause != nil {
+		return false
+	}
+	if !v.retry {
+		x.reason = v.reason
+		x.cleanAnswer()
+		return true
+	}
+	// The answer of a node that failed: kept until a better one comes.
+	if x.kept == nil {
+		x.kept = fasthttp.AcquireResponse()
+	}
+	x.ctx.Response.CopyTo(x.kept)
+	return false
+}
+
+// giveUp tells the client why there is no good answer: in the words of the last node that gave any, or in our own.
+func (x *exchange) giveUp(reason Reason) {
+	pool := x.variant.pool
+	switch {
+	case x.kept != nil && x.kept.StatusCode() >= fasthttp.StatusOK:
+		x.kept.CopyTo(&x.ctx.Response)
+		x.reason = classifyStatus(x.kept.StatusCode()).reason
+		x.cleanAnswer()
+	case x.attempts == 0:
+		x.cause = balancer.ErrNoNode
+		x.fail(failNoNode(x.call.Model, pool.RetryAfter()))
+	default:
+		x.fail(failUpstream(reason, x.route.timeout, pool.RetryAfter()))
+	}
+}

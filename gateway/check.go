@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ganglion/internal/conf"
+)
+
+// anyModel is the route that catches the models no other route names.
+const anyModel = "*"
+
+// maxTimeout bounds the durations of the file: what takes longer than an hour is a job, not an exchange.
+const maxTimeout = time.Hour
+
+// Check implements conf.Checker: it judges the file as a whole and finds everything at once.
+func (c *Config) Check(r *conf.Report) {
+	c.Server.check(r.At("server"))
+	c.Log.check(r.At("log"))
+	c.Upstream.check(r.At("upstream"))
+	c.Cache.Check(r.At("cache"))
+	c.checkPools(r)
+	c.checkRoutes(r)
+}
+
+func (c *ServerConfig) check(r *conf.Report) {
+	c.Config.Check(r)
+	c.checkListeners(r)
+	if c.GRPC != "" {
+		r.Warnf("grpc", "not in this version yet: gRPC; nothing will listen on %q", c.GRPC)
+	}
+	if c.DrainDelay < 0 || c.DrainDelay > 5*time.Minute {
+		r.Errorf("drain_delay", "is %s; must be between 0s and 5m", c.DrainDelay)
+	}
+}
+
+// checkListeners wants addresses that can be listened on, all at the same time.
+func (c *ServerConfig) checkListeners(r *conf.Report) {
+	type listener struct{ key, addr, host, port string }
+	var seen []listener
+	for _, l := range []listener{{key: "http", addr: c.HTTP}, {key: "grpc", addr: c.GRPC}, {key: "admin", addr: c.Admin}} {
+		if l.addr == "" {
+			if l.key == "http" {
+				r.Errorf("http", "must not be empty: clients need an address such as \":8080\"")
+			}
+			continue
+		}
+		var ok bool
+		if l.host, l.port, ok = splitListen(l.addr); !ok {
+			r.Errorf(l.key, "%q is no address to listen on; write \":8080\" or \"127.0.0.1:8080\"", l.addr)
+			continue
+		}
+		for _, other := range seen {
+			if l.port == other.port && l.port != "0" && hostsOverlap(l.host, other.host) {
+				r.Errorf(l.key, "%q clashes with %s = %q; give each its own port", l.addr, other.key, other.addr)
+			}
+		}
+		seen = append(seen, l)
+	}
+}
+
+// splitListen takes a listen address apart; ports are numbers, since names of services depend on the machine.
+func splitListen(addr string) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", "", false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", false
+	}
+	return host, port, true
+}
+
+// hostsOverlap reports whether listening on one host takes the port on the other too.
+func hostsOverlap(a, b string) bool {
+	return everyHost(a) || everyHost(b) || strings.EqualFold(a, b)
+}
+
+func everyHost(h string) bool {
+	ip := net.ParseIP(h)
+	return h == "" || (ip != nil && ip.IsUnspecified())
+}
+
+func (c *LogConfig) check(r *conf.Report) {
+	oneOf(r, "level", c.Level, "debug", "info", "warn", "error")
+	oneOf(r, "format", c.Format, "text", "json")
+	if c.Access == "" {
+		r.Errorf("access", "must be \"stdout\", \"stderr\", \"off\" or the path of a file")
+	}
+}
+
+func oneOf(r *conf.Report, key, got string, accepted ...string) {
+	if slices.Contains(accepted, got) {
+		return
+	}
+	hint := ""
+	if s := conf.Suggest(got, accepted); s != "" {
+		hint = "; did you mean " + strconv.Quote(s) + "?"
+	}
+	r.Errorf(key, "is %q; must be one of %s%s", got, strings.Join(accepted, ", "), hint)
+}
+
+func (c *UpstreamConfig) check(r *conf.Report) {
+	if c.MaxConnections < 1 || c.MaxConnections > 1<<16 {
+		r.Errorf("max_connections", "is %d; must be between 1 and 65536", c.MaxConnections)
+	}
+	between(r, "connect_timeout", c.ConnectTimeout, time.Millisecond, time.Minute)
+	between(r, "idle_timeout", c.IdleTimeout, time.Millisecond, maxTimeout)
+	if c.MaxAnswer < conf.KiB || c.MaxAnswer > 4*conf.GiB {
+		r.Errorf("max_answer", "is %s; must be between 1KiB and 4GiB", c.MaxAnswer)
+	}
+}
+
+func between(r *conf.Report, key string, d, low, high time.Duration) {
+	if d < low || d > high {
+		r.Errorf(key, "is %s; must be between %s and %s", d, short(low), short(high))
+	}
+}
+
+// short writes a round duration as one writes it in the file: "1h", not "1h0m0s".
+func short(d time.Duration) string {
+	s := d.String()
+	s = strings.TrimSuffix(s, "0s")
+	s = strings.TrimSuffix(s, "m0")
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func (c *Config) checkPools(r *conf.Report) {
+	if len(c.Pools) == 0 {
+		r.Errorf("pools", "is missing: name at least one pool of nodes, such as [pools.main] with nodes = [{ address = \"10.0.0.1:9000\" }]")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
+		at := r.At("pools." + conf.Quote(name))
+		if !validName(name) {
+			at.Errorf("", "%q is no pool name; use 1 to 64 of A-Z a-z 0-9 _ . -", name)
+		}
+		pool := c.Pools[name]
+		pool.Check(at)
+		for i, n := range pool.Nodes {
+			if c.Server.listensOn(n.Address) {
+				at.Errorf("nodes["+strconv.Itoa(i)+"].address", "%q is this gateway's own address (server.http); a node is a backend", n.Address)
+			}
+		}
+		if !c.poolUsed(name) {
+			at.Warnf("", "no route uses this pool")
+		}
+	}
+}
+
+// listensOn reports whether a call to addr would come back to this gateway, as far as the file can tell.
+func (c *ServerConfig) listensOn(addr string) bool {
+	host, port, ok := splitListen(c.HTTP)
+	nodeHost, nodePort, err := net.SplitHostPort(addr)
+	if !ok || err != nil || port != nodePort {
+		return false
+	}
+	ip := net.ParseIP(nodeHost)
+	loopback := nodeHost == "localhost" || (ip != nil && ip.IsLoopback())
+	return strings.EqualFold(host, nodeHost) || (loopback && everyHost(host))
+}
+
+func (c *Config) poolUsed(name string) bool {
+	for _, rt := range c.Routes {
+		if rt.Pool == name || (rt.Canary != nil && rt.Canary.Pool == name) || (rt.Shadow != nil && rt.Shadow.Pool == name) {
+			return true
+		}
+	}
+	return false
+}
+
+// validName is the pattern of model names, which names of pools share: they become labels, file names and log words.
+func validName(s string) bool {
+	if len(s) < 1 || len(s) > 64 || s == "." || s == ".." {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !isAlphanumeric(c) && c != '_' && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one connection to a node. It belongs to the exchange that acquired it.
+type conn struct {
+	net.Conn
+	in  *bufio.Reader
+	out []byte // the request being sent; reused
+
+	pieces [2][]byte // of a request too large to be copied together
+	vector net.Buffers
+
+	used      bool // carried an exchange before
+	usable    bool // may carry another one
+	idleSince time.Time
+}
+
+// connReader is the size of a connection's read buffer, and so the limit of an answer's headers: node headers fit a
+// kilobyte, gRPC gateways and proxies in front of nodes add some.
+const connReader = 8 << 10
+
+// busyWait is how long an attempt waits for a connection when all are in use. Much longer than one takes to come free
+// under load that the node can carry, much shorter than the time in which another node could have answered.
+const busyWait = 10 * time.Millisecond
+
+// conns are the connections to one node: those in use are counted, those idle are kept, the youngest on top.
+//
+// fasthttp's HostClient is not used because it cannot be asked for a fresh connection when a kept one turns out to be
+// stale, and because the goroutine that closes its idle connections has no owner.
+type conns struct {
+	address string
+	cfg     UpstreamConfig
+	slots   chan struct{} // one element for each connection in use
+	dialed  atomic.Uint64
+
+	mu   sync.Mutex
+	idle []*conn // oldest first
+	shut bool
+}
+
+func newConns(address string, cfg UpstreamConfig) *conns {
+	return &conns{address: address, cfg: cfg, slots: make(chan struct{}, cfg.MaxConnections)}
+}
+
+// longAgo is a deadline that has passed: setting it makes whoever reads or writes the connection return at once.
+var longAgo = time.Unix(1, 0)
+
+// acquire returns a connection for one exchange: an idle one, or else a new one. The caller gives it back by release or
+// discard, exactly once.
+func (p *conns) acquire(now, deadline time.Time) (*conn, error) {
+	if !p.takeSlot() {
+		return nil, errBusy
+	}
+	if c := p.pop(now); c != nil {
+		return c, nil
+	}
+	c, err := p.dial(now, deadline)
+	if err != nil {
+		p.surrender()
+	}
+	return c, err
+}
+
+func (p *conns) takeSlot() bool {
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(busyWait)
+	defer timer.Stop()
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// pop takes the youngest idle connection. When that one is too old, all are.
+func (p *conns) pop(now time.Time) *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle) - 1
+	if n < 0 || now.Sub(p.idle[n].idleSince) > p.cfg.IdleTimeout {
+		return nil
+	}
+	c := p.idle[n]
+	p.idle[n] = nil
+	p.idle = p.idle[:n]
+	return c
+}
+
+// dial makes a connection; the caller holds the slot for it.
+func (p *conns) dial(now, deadline time.Time) (*conn, error) {
+	if soon := now.Add(p.cfg.ConnectTimeout); soon.Before(deadline) {
+		deadline = soon
+	}
+	dialer := net.Dialer{Deadline: deadline}
+	raw, err := dialer.Dial("tcp", p.address)
+	if err != nil {
+		return nil, &transportError{connecting, err}
+	}
+	p.dialed.Add(1)
+	return &conn{Conn: raw, in: bufio.NewReaderSize(raw, connReader)}, nil
+}
+
+// release keeps the connection for the next exchange.
+func (p *conns) release(c *conn, now time.Time) {
+	c.used = true
+	c.idleSince = now
+	p.mu.Lock()
+	keep := !p.shut
+	if keep {
+		p.idle = append(p.idle, c)
+	}
+	p.mu.Unlock()
+	if !keep {
+		c.Close()
+	}
+	p.surrender()
+}
+
+// discard closes a connection that cannot be used again.
+func (p *conns) discard(c *conn) {
+	c.Close()
+	p.surrender()
+}
+
+// surrender gives back the slot of a connection that there is not, or no longer.
+func (p *conns) surrender() { <-p.slots }
+
+// closeIdle closes what has been idle since before the given moment.
+func (p *conns) closeIdle(before time.Time) {
+	p.mu.Lock()
+	old := 0
+	for old < len(p.idle) && p.idle[old].idleSince.Before(before) {
+		old++
+	}
+	expired := append([]*conn(nil), p.idle[:old]...)
+	p.idle = append(p.idle[:0], p.idle[old:]...)
+	clear(p.idle[len(p.idle):cap(p.idle)])
+	p.mu.Unlock()
+	for _, c := range expired {
+		c.Close()
+	}
+}
+
+// close closes every idle connection, and lets none become idle again.
+func (p *conns) close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.shut = nil, true
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.Close()
+	}
+}
+
+func (p *conns) counts() (busy, idle int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(len(p.slots)), int64(len(p.idle))
+}

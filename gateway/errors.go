@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"ganglion/internal/httpserver"
+	"ganglion/internal/oip"
+)
+
+// Reason says in one word how an exchange ended. Every exchange has exactly one; the access log and the metrics use it.
+type Reason uint8
+
+// The reasons. Those that a client notices as a failure carry their HTTP status in failures below.
+const (
+	reasonPanic           Reason = iota // the handler panicked: a bug in us; the zero value, since it is what is left when nothing could be set
+	reasonOK                            // a node answered below 400, or the gateway itself where the call is its own
+	reasonCacheHit                      // answered from memory
+	reasonRejected                      // a node refused the request with a 4xx: the client's business, passed on
+	reasonNotFound                      // no such path
+	reasonBadMethod                     // a path of ours, another verb
+	reasonBadRequest                    // refused by the gateway as malformed
+	reasonTooLarge                      // body over server.max_body
+	reasonNoRoute                       // no route for this model
+	reasonNotReady                      // the gateway's own readiness was asked for, and it is not
+	reasonNoNode                        // no node of the pool is fit
+	reasonUpstreamBusy                  // every connection to the node was in use
+	reasonUpstreamError                 // no node gave a usable answer, or the last one answered 5xx
+	reasonUpstreamTimeout               // the route's timeout ran out
+	reasonCount
+)
+
+// String is the word in log and metrics.
+func (r Reason) String() string {
+	return [reasonCount]string{
+		"panic", "ok", "cache_hit", "rejected", "not_found", "bad_method", "bad_request", "too_large", "no_route",
+		"not_ready", "no_node", "upstream_busy", "upstream_error", "upstream_timeout",
+	}[r]
+}
+
+// failure is an answer that no node gave: all of them are made here, as {"error":"..."}.
+type failure struct {
+	reason     Reason
+	status     int
+	text       string
+	allow      string        // for 405: the methods that exist
+	retryAfter time.Duration // for 503: when trying again makes sense; 0 = not said
+}
+
+func failNotFound() failure {
+	return failure{reason: reasonNotFound, status: 404, text: "no such path; models are at /v2/models/NAME"}
+}
+
+func failBadMethod(call oip.Call) failure {
+	return failure{reason: reasonBadMethod, status: 405, text: "method not allowed; use " + call.Methods(), allow: call.Methods()}
+}
+
+// failNoRoute has the wording that clients of Triton look for.
+func failNoRoute(model string) failure {
+	return failure{reason: reasonNoRoute, status: 404, text: "Request for unknown model: '" + model + "' is not found"}
+}
+
+func failNotReady(why string) failure {
+	return failure{reason: reasonNotReady, status: 503, text: "not ready: " + why}
+}
+
+func failNoNode(model string, retryAfter time.Duration) failure {
+	return failure{reason: reasonNoNode, status: 503, text: "no node for model '" + model + "' is available right now", retryAfter: retryAfter}
+}
+
+// failUpstream is for attempts that ended without any answer of a node. It names no address: where the nodes are is
+// none of the client's business, and the access log has it beside the request id.
+func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
+	switch reason {
+	case reasonUpstreamTimeout:
+		return failure{reason: reason, status: 504, text: "the model did not answer within " + timeout.String()}
+	case reasonUpstreamBusy:
+		return failure{reason: reason, status: 503, text: "every connection to the model's nodes is in use", retryAfter: retryAfter}
+	}
+	return failure{reason: reasonUpstreamError, status: 502, text: "no node gave a usable answer; see the gateway's log for this X-Request-Id"}
+}
+
+// fail answers the exchange with f.
+func (x *exchange) fail(f failure) {
+	x.reason = f.reason
+	httpserver.WriteError(x.ctx, f.status, f.text)
+	h := &x.ctx.Response.Header
+	h.SetBytesV(headerRequestID, x.id)
+	if f.allow != "" {
+		h.Set("Allow", f.allow)
+	}
+	if f.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(wholeSeconds(f.retryAfter)))
+	}
+}
+
+// wholeSeconds rounds up: coming back too early is the one thing a client should not do.
+func wholeSeconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }

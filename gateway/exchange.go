@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/cache"
+	"ganglion/internal/oip"
+)
+
+// maxNodes bounds the nodes an exchange remembers by name: retries are few, and the log line needs no more.
+const maxNodes = 8
+
+// keepScratch bounds each buffer that an exchange keeps for the next one: headers of a few kilobytes and answers of
+// common size fit; one large tensor does not make a buffer stay large.
+const keepScratch = 64 << 10
+
+// exchange is a client's request from its first byte to the last byte of its answer. It is reused, and holds its
+// buffers for that; it belongs to the goroutine of its connection.
+type exchange struct {
+	gateway *Gateway
+	ctx     *fasthttp.RequestCtx
+	table   *table
+
+	// What was asked. call points into the request's own memory.
+	start  time.Time
+	id     []byte
+	client []byte // address
+	call   oip.Call
+	query  []byte
+
+	// Where it goes.
+	route   *route
+	variant *variant
+	out     outbound
+
+	// How it went.
+	reason   Reason
+	use      cacheUse
+	attempts int
+	tried    [maxNodes]*node
+	upstream time.Duration // spent on attempts
+	cause    error         // of the last failed attempt; for the log, never for the client
+	kept     *fasthttp.Response
+	status   int
+	bytesOut int
+
+	key     cache.Key
+	target  []byte // out.target
+	header  []byte // out.header
+	scratch []byte
+	line    []byte // of the access log
+}
+
+// exchanges holds exchanges that are not in use.
+type exchanges struct{ spare sync.Pool }
+
+func (p *exchanges) acquire() *exchange {
+	if x, ok := p.spare.Get().(*exchange); ok {
+		return x
+	}
+	return new(exchange)
+}
+
+func (p *exchanges) release(x *exchange) {
+	if x.kept != nil {
+		fasthttp.ReleaseResponse(x.kept)
+	}
+	*x = exchange{
+		id: x.id[:0], client: x.client[:0],
+		target: capped(x.target), header: capped(x.header), scratch: capped(x.scratch), line: capped(x.line),
+	}
+	p.spare.Put(x)
+}
+
+// capped empties b, or forgets it if it has grown large.
+func capped(b []byte) []byte {
+	if cap(b) > keepScratch {
+		return nil
+	}
+	return b[:0]
+}
+
+// exchangeKey is where a RequestCtx carries its exchange.
+type exchangeKey struct{}
+
+// begin makes the exchange for a request. It ends by itself, in Close, once the answer has been written.
+func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
+	x := g.exchanges.acquire()
+	x.gateway, x.ctx, x.table = g, ctx, g.table.Load()
+	x.start = ctx.Time()
+	x.id = appendRequestID(x.id, ctx.Request.Header.Peek(headerRequestID))
+	x.client = appendClient(x.client, ctx)
+	g.inFlight.Add(1)
+	// fasthttp closes user values when it is done with the request: after the answer has left, and before the
+	// request's memory is used again. That is the moment for everything that a client should not wait for.
+	ctx.SetUserValue(exchangeKey{}, x)
+	return x
+}
+
+// Close implements io.Closer for fasthttp, which calls it after the answer was written, or could not be. It records
+// the exchange, keeps the answer in the cache, and gives the shadow its copy. The request and its answer may be read
+// until it returns.
+func (x *exchange) Close() error {
+	g := x.gateway
+	defer func() {
+		// Out here no server would recover: a bug in what follows an answer must not end the process.
+		if r := recover(); r != nil {
+			g.panics.Add(1)
+			g.log.Error("BUG: panic after an answer", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	g.inFlight.Add(-1)
+	x.status = x.ctx.Response.StatusCode()
+	x.bytesOut = len(x.ctx.Response.Body())
+	x.remember()
+	x.mirror()
+	x.record(time.Since(x.start))
+	g.exchanges.release(x)
+	return nil
+}
+
+// mirror gives the shadow its copy of a request that a node has answered well. What the cache answered says nothing
+// new to a shadow, and what was refused says nothing about its model.
+func (x *exchange) mirror() {
+	if x.route == nil || x.route.mirror == nil || x.reason != reasonOK || !answersModel(x.call.Kind) {
+		return
+	}
+	if !x.route.mirror.Sample() {
+		return
+	}
+	sh := x.route.shadow
+	version := sh.version
+	if version == "" {
+		version = x.call.Version
+	}
+	x.scratch = appendTarget(x.scratch[:0], x.call, version, x.query)
+	x.route.mirror.Offer(x.ctx.Method(), x.scratch, x.header, x.ctx.Request.Body())
+}
+
+// record counts the exchange and writes its line.
+func (x *exchange) record(took time.Duration) {
+	g := x.gateway
+	m := &g.metrics.noRoute
+	if x.variant != nil {
+		m = &x.variant.metrics
+	}
+	m.outcomes.add(x.status, x.reason)
+	m.duration.Observe(took.Seconds())
+	if g.accessLog != nil {
+		x.line = appendAccessLine(x.line[:0], x, took)
+		g.accessLog.write(x.line)
+	}
+}
+
+// text makes b a string without copying. The string lives as long as b stays unchanged: within the exchange, whose
+// request fasthttp does not touch before Close has returned.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

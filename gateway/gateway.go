@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ganglion/cache"
+	"ganglion/internal/httpserver"
+	"ganglion/internal/lifecycle"
+	"ganglion/internal/oip"
+)
+
+// Options are what a gateway needs beside its configuration.
+type Options struct {
+	Version   string                // of this build, for metadata and metrics
+	Log       *slog.Logger          // nil = slog.Default
+	AccessLog io.Writer             // one JSON line per exchange; nil = none. Written by one goroutine, not closed
+	Registry  prometheus.Registerer // nil = no metrics
+}
+
+// Gateway is the edge. Make it with [New], run it once.
+type Gateway struct {
+	cfg      *Config
+	version  string
+	log      *slog.Logger
+	metadata oip.ServerMetadata
+	began    time.Time
+
+	server    *httpserver.Server
+	table     atomic.Pointer[table]
+	cache     *cache.Store // opened by Run; nil = off
+	accessLog *accessLog   // nil = off
+	exchanges exchanges
+
+	serving  atomic.Bool
+	draining atomic.Bool
+
+	metrics  metrics
+	inFlight atomic.Int64
+	panics   atomic.Uint64 // after answers; the server counts those of handlers
+}
+
+// New makes a gateway of a checked configuration. It starts nothing.
+func New(cfg *Config, opt Options) (*Gateway, error) {
+	g := &Gateway{cfg: cfg, version: opt.Version, log: opt.Log, began: time.Now()}
+	if g.log == nil {
+		g.log = slog.Default()
+	}
+	g.metadata = oip.ServerMetadata{Name: "ganglion", Version: opt.Version, Extensions: []string{"binary_tensor_data"}}
+	g.metrics.noRoute = newVariantMetrics("", "")
+	g.accessLog = newAccessLog(opt.AccessLog, g.log)
+	t, err := buildTable(cfg, g.log)
+	if err != nil {
+		return nil, err
+	}
+	g.table.Store(t)
+	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
+	if opt.Registry != nil {
+		if err := opt.Registry.Register(collector{g}); err != nil {
+			return nil, fmt.Errorf("cannot register the gateway's metrics: %w", err)
+		}
+	}
+	return g, nil
+}
+
+// Run serves clients on ln, which it owns, until ctx ends; then it drains: readiness fails at once, new connections
+// are refused after server.drain_delay, and what is in flight is finished within server.drain_timeout. It returns nil
+// after a clean drain.
+func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
+	store, err := cache.New(g.cfg.Cache)
+	if err != nil {
+		ln.Close()
+		return fmt.Errorf("cannot open the cache: %w", err)
+	}
+	g.cache = store
+	defer store.Close()
+
+	var parts lifecycle.Group
+	if g.accessLog != nil {
+		parts.Add("access log", g.accessLog.run)
+	}
+	t := g.table.Load()
+	parts.Add("connections", func(ctx context.Context) error { return t.sweep(ctx, g.cfg.Upstream.IdleTimeout) })
+	for _, up := range t.pools {
+		parts.Add("pool "+up.Name(), up.Run)
+	}
+	for _, rt := range t.routes {
+		if rt.mirror != nil {
+			parts.Add("shadow of "+rt.name, rt.mirror.Run)
+		}
+	}
+	parts.Add("edge", func(ctx context.Context) error { return g.serve(ctx, ln) })
+	return parts.Run(ctx)
+}
+
+// serve runs the server until ctx ends and the drain is over.
+func (g *Gateway) serve(ctx context.Context, ln net.Listener) error {
+	// The server is told to stop only after the delay, so its context is not a child of ctx.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	announced := make(chan struct{})
+	go func() {
+		defer close(announced)
+		select {
+		case <-ctx.Done():
+			g.draining.Store(true)
+			g.log.Info("draining", "delay", g.cfg.Server.DrainDelay, "in_flight", g.inFlight.Load())
+			rest(serving, g.cfg.Server.DrainDelay)
+			stop()
+		case <-serving.Done():
+		}
+	}()
+	g.serving.Store(true)
+	err := g.server.Run(serving, ln)
+	stop()
+	<-announced
+	return err
+}
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// Ready returns nil when the gateway takes requests and at least one route can serve them, or what is in the way.
+func (g *Gateway) Ready() error {
+	switch {
+	case g.draining.Load():
+		return errors.New("draining")
+	case !g.serving.Load():
+		return errors.New("starting")
+	}
+	return g.table.Load().ready()
+}

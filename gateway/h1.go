@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// h1 is the transport to any HTTP/1.1 server: one exchange at a time on each of several keep-alive connections.
+type h1 struct {
+	conns *conns
+	host  []byte // the Host line and the end of the headers
+	stale atomic.Uint64
+}
+
+func newH1(address string, cfg UpstreamConfig) *h1 {
+	return &h1{conns: newConns(address, cfg), host: []byte("Host: " + address + "\r\n\r\n")}
+}
+
+// roundTrip implements transport.
+//
+// A kept connection may have been closed by the node while the request was on its way: keep-alive has no way to agree
+// on who hangs up. Such a request is sent once more, on a fresh connection to the same node, since the node has done
+// nothing wrong; what happens on that connection then counts.
+func (t *h1) roundTrip(out *outbound, resp *fasthttp.Response) error {
+	c, err := t.conns.acquire(out.start, out.deadline)
+	if err != nil {
+		out.end = time.Now()
+		return err
+	}
+	err = c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
+	if err != nil && c.used && hungUp(err) {
+		t.stale.Add(1)
+		if c, err = t.refresh(c, out.deadline); err == nil {
+			err = c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
+		}
+	}
+	out.end = time.Now()
+	switch {
+	case c == nil:
+		t.conns.surrender()
+	case err != nil || !c.usable:
+		t.conns.discard(c)
+	default:
+		t.conns.release(c, out.end)
+	}
+	return err
+}
+
+// refresh puts a fresh connection in the place of a stale one; nil when that fails.
+func (t *h1) refresh(stale *conn, deadline time.Time) (*conn, error) {
+	stale.Close()
+	// What has been idle for longer is no better: without this, each of them would cost a request its detour.
+	t.conns.closeIdle(stale.idleSince)
+	return t.conns.dial(time.Now(), deadline)
+}
+
+// hungUp reports whether the connection ended before the first byte of an answer.
+func hungUp(err error) bool {
+	var te *transportError
+	return errors.As(err, &te) && (te.phase == sending || te.phase == waiting) && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// closeIdle implements transport.
+func (t *h1) closeIdle(now time.Time) { t.conns.closeIdle(now.Add(-t.conns.cfg.IdleTimeout)) }
+
+// shut implements transport.
+func (t *h1) shut() { t.conns.close() }
+
+// stats implements transport.
+func (t *h1) stats() transportStats {
+	busy, idle := t.conns.counts()
+	return transportStats{busy: busy, idle: idle, dials: t.conns.dialed.Load(), stale: t.stale.Load()}
+}
+
+// exchange sends out and reads the answer into resp. It leaves c.usable to say whether c may carry another one.
+func (c *conn) exchange(out *outbound, host []byte, resp *fasthttp.Response, maxAnswer int) error {
+	c.usable = false
+	c.SetDeadline(out.deadline)
+	if out.ctx != nil {
+		stop := context.AfterFunc(out.ctx, func() { c.SetDeadline(longAgo) })
+		defer stop()
+	}
+	sent := c.send(out, host)
+	if sent != nil {
+		if errors.Is(sent, os.ErrDeadlineExceeded) {
+			return &transportError{sending, sent}
+		}
+		// A node that refuses a body may answer, and hang up, before it has read all of it: look for that answer.
+		c.SetReadDeadline(time.Now().Add(earlyAnswerWait))
+	}
+	if _, err := c.in.Peek(1); err != nil {
+		if sent != nil {
+			return &transportError{sending, sent}
+		}
+		return &transportError{waiting, err}
+	}
+	if err := c.receive(out, resp, maxAnswer); err != nil {
+		return err
+	}
+	c.usable = c.usable && sent == nil
+	return nil
+}
+
+// earlyAnswerWait bounds the wait for an answer after sending has failed. The answer, if there is one, left the node
+// before its reset did, so that it is here already or about to be.
+const earlyAnswerWait = 20 * time.Millisecond
+
+// copyBelow is the size up to which a body is copied behind its header, so that both leave in one plain write. Beyond
+// it the two pieces go out by writev, which costs more to set up than copying a few kilobytes.
+const copyBelow = 16 << 10
+
+// keepBelow bounds the buffer that a connection keeps between exchanges: a header and a body that was copied.
+const keepBelow = 32 << 10
+
+func (c *conn) send(out *outbound, host []byte) error {
+	b := append(c.out[:0], out.method...)
+	b = append(b, ' ')
+	b = append(b, out.target...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	b = append(b, out.header...)
+	b = append(b, host...)
+	if len(out.body) <= copyBelow {
+		b = append(b, out.body...)
+		_, err := c.Write(b)
+		c.keep(b)
+		return err
+	}
+	c.pieces = [2][]byte{b, out.body}
+	c.vector = c.pieces[:]
+	_, err := c.vector.WriteTo(c.Conn)
+	c.pieces, c.vector = [2][]byte{}, nil // the body belongs to the exchange
+	c.keep(b)
+	return err
+}
+
+func (c *conn) keep(b []byte) {
+	if cap(b) <= keepBelow {
+		c.out = b
+	}
+}
+
+// receive reads an answer whose first byte has arrived.
+func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) error {
+	head, _ := c.in.Peek(c.in.Buffered())
+	whole, doubt := inspectHead(head)
+	resp.SkipBody = out.bodiless()
+	if err := resp.ReadLimitBody(c.in, maxAnswer); err != nil {
+		return &transportError{receiving, err}
+	}
+	if c.used && resp.StatusCode() == fasthttp.StatusRequestTimeout && resp.ConnectionClose() {
+		// Some servers say goodbye to an idle connection with a 408 that answers no request.
+		return &transportError{waiting, errors.New("the node closed the idle connection with a 408")}
+	}
+	// Bytes that nobody asked for would be read as the next exchange's answer.
+	doubt = doubt || (!whole && resp.Header.ContentLength() < 0)
+	c.usable = !doubt && !resp.ConnectionClose() && c.in.Buffered() == 0
+	return nil
+}
+
+// inspectHead looks for heads that leave room for two opinions about where the body ends: Transfer-Encoding beside
+// Content-Length. The answer itself is read as HTTP demands, but the connection is not used again. whole is false when
+// the head is not here in one piece, so that there was no telling.
+func inspectHead(head []byte) (whole, doubt bool) {
+	var length, encoding bool
+	for {
+		end := bytes.IndexByte(head, '\n')
+		if end < 0 {
+			return false, length && encoding
+		}
+		head = head[end+1:]
+		if len(head) > 0 && (head[0] == '\r' || head[0] == '\n') {
+			return true, length && encoding
+		}
+		length = length || hasFold(head, "content-length")
+		encoding = encoding || hasFold(head, "transfer-encoding")
+	}
+}
+
+// hasFold reports whether b begins with the lower-case prefix, in any case.
+func hasFold(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && b[0]|0x20 == prefix[0] && strings.EqualFold(string(b[:len(prefix)]), prefix)
+}

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/oip"
+)
+
+// handle answers one request.
+func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
+	x := g.begin(ctx)
+	path, query, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
+	x.query = query
+	call, ok := oip.ParsePath(text(path))
+	if !ok {
+		x.fail(failNotFound())
+		return
+	}
+	x.call = call
+	if !call.Allows(text(ctx.Method())) {
+		x.fail(failBadMethod(call))
+		return
+	}
+	switch call.Kind {
+	case oip.CallServerMetadata:
+		x.answerMetadata()
+	case oip.CallServerLive:
+		x.answerJSON(`{"live":true}`)
+	case oip.CallServerReady:
+		x.answerReady()
+	case oip.CallModelInfer, oip.CallModelMetadata, oip.CallModelReady, oip.CallModelConfig, oip.CallModelStatistics,
+		oip.CallV1Model, oip.CallV1Predict:
+		x.proxy()
+	default:
+		// Lists and repositories are a node's: what one node has loaded is no answer for a pool.
+		x.fail(failNotFound())
+	}
+}
+
+// proxy lets a node, or the cache, answer.
+func (x *exchange) proxy() {
+	rt := x.table.find(x.call.Model)
+	if rt == nil {
+		x.fail(failNoRoute(x.call.Model))
+		return
+	}
+	x.route = rt
+	x.variant = rt.choose(x)
+	if x.answerFromCache() {
+		return
+	}
+	x.prepare()
+	x.forward()
+}
+
+func (x *exchange) answerMetadata() {
+	x.scratch = oip.AppendServerMetadata(x.scratch[:0], &x.gateway.metadata)
+	x.answerJSON(text(x.scratch))
+}
+
+func (x *exchange) answerReady() {
+	if err := x.gateway.Ready(); err != nil {
+		x.fail(failNotReady(err.Error()))
+		return
+	}
+	x.answerJSON(`{"ready":true}`)
+}
+
+// answerJSON is an answer of the gateway's own.
+func (x *exchange) answerJSON(body string) {
+	x.reason = reasonOK
+	x.ctx.SetContentType("application/json")
+	x.ctx.Response.Header.SetBytesV(headerRequestID, x.id)
+	x.ctx.SetBodyString(body)
+}

@@ -1,0 +1,166 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/httpserver"
+	"ganglion/internal/oip"
+)
+
+// The headers that the gateway itself reads or writes.
+const (
+	headerRequestID    = "X-Request-Id"
+	headerCache        = "X-Cache"
+	headerInferLength  = "Inference-Header-Content-Length"
+	headerForwardedFor = "X-Forwarded-For"
+)
+
+// appendTarget appends the path of the call in its one canonical form, with the given version instead of the client's
+// when there is one, and the query as it came. What was routed is thus exactly what a node gets to read: no second
+// spelling of a path can slip past a rule here and mean something there.
+func appendTarget(dst []byte, call oip.Call, version string, query []byte) []byte {
+	if version == "" {
+		version = call.Version
+	}
+	v1 := call.Kind == oip.CallV1Model || call.Kind == oip.CallV1Predict
+	if v1 {
+		dst = append(dst, "/v1/models/"...)
+	} else {
+		dst = append(dst, "/v2/models/"...)
+	}
+	dst = append(dst, call.Model...)
+	if version != "" {
+		dst = append(dst, "/versions/"...)
+		dst = append(dst, version...)
+	}
+	dst = append(dst, suffixOf(call.Kind)...)
+	if len(query) > 0 {
+		dst = append(dst, '?')
+		dst = append(dst, query...)
+	}
+	return dst
+}
+
+func suffixOf(k oip.Kind) string {
+	switch k {
+	case oip.CallModelInfer:
+		return "/infer"
+	case oip.CallModelReady:
+		return "/ready"
+	case oip.CallModelConfig:
+		return "/config"
+	case oip.CallModelStatistics:
+		return "/stats"
+	case oip.CallV1Predict:
+		return ":predict"
+	}
+	return ""
+}
+
+// appendHeader appends the header lines a node gets: the client's, less what belongs to its connection and less what
+// it has no business to claim, plus what we know about it.
+func (x *exchange) appendHeader(dst []byte) []byte {
+	h := &x.ctx.Request.Header
+	httpserver.StripHopByHop(h)
+	for key, value := range h.All() {
+		if passesOn(key) {
+			dst = appendLine(dst, key, value)
+		}
+	}
+	dst = appendLine(dst, headerRequestID, x.id)
+	dst = appendLine(dst, headerForwardedFor, x.client)
+	dst = appendLine(dst, "X-Forwarded-Host", h.Host())
+	if x.ctx.IsTLS() {
+		dst = append(dst, "X-Forwarded-Proto: https\r\n"...)
+	} else {
+		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	}
+	if body := x.ctx.Request.Body(); len(body) > 0 || h.IsPost() {
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(body)), 10)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+func appendLine[T ~string | ~[]byte](dst []byte, key T, value []byte) []byte {
+	dst = append(dst, key...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+// passesOn reports whether a client's header reaches the node. Hop-by-hop headers are gone by now; what is left out
+// here is set anew (the body is framed again, the node has its own Host), or would let a client pretend to be somebody:
+// where it comes from is for us to say. Names with an underscore are dropped because servers that turn names into
+// variables cannot tell X_Forwarded_For from X-Forwarded-For.
+func passesOn(key []byte) bool {
+	switch string(key) { // fasthttp has brought the name into this form
+	case "Host", "Content-Length", "Forwarded", "X-Real-Ip", headerRequestID:
+		return false
+	}
+	return !bytes.HasPrefix(key, []byte("X-Forwarded-")) && bytes.IndexByte(key, '_') < 0
+}
+
+// cleanAnswer takes from a node's answer what was meant for the connection to us.
+func (x *exchange) cleanAnswer() {
+	h := &x.ctx.Response.Header
+	httpserver.StripHopByHop(h)
+	h.ResetConnectionClose() // the node's connection ends, the client's does not
+	h.SetProtocol([]byte("HTTP/1.1"))
+	h.Del("Server")
+	h.SetNoDefaultContentType(true)
+	h.SetBytesV(headerRequestID, x.id)
+	if x.use != cacheOff {
+		h.Set(headerCache, "miss")
+	}
+}
+
+// appendRequestID appends the client's id for the request if it can be trusted to be harmless in headers and logs, or
+// else a fresh one.
+func appendRequestID(dst, sent []byte) []byte {
+	if saneID(sent) {
+		return append(dst, sent...)
+	}
+	// 128 random bits, as in a trace id: ids of several gateways land in one log.
+	var raw [16]byte
+	for i, word := range [2]uint64{rand.Uint64(), rand.Uint64()} {
+		for b := range 8 {
+			raw[8*i+b] = byte(word >> (8 * b))
+		}
+	}
+	return hex.AppendEncode(dst, raw[:])
+}
+
+// saneID accepts what ids are made of: UUIDs, trace ids, base64, paths of calls. 128 bytes hold any of them.
+func saneID(id []byte) bool {
+	if len(id) == 0 || len(id) > 128 {
+		return false
+	}
+	for _, c := range id {
+		if !isAlphanumeric(c) && bytes.IndexByte([]byte("-_.:/+="), c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// appendClient appends the address of whoever is at the other end of the connection, without its port.
+func appendClient(dst []byte, ctx *fasthttp.RequestCtx) []byte {
+	tcp, ok := ctx.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return append(dst, "unknown"...) // RFC 7239's word for it
+	}
+	addr, ok := netip.AddrFromSlice(tcp.IP)
+	if !ok {
+		return append(dst, "unknown"...)
+	}
+	return addr.Unmap().AppendTo(dst)
+}

@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ganglion/balancer"
+)
+
+// The series that are not histograms. docs and alerts rely on these names.
+var (
+	buildInfo = series("build_info", "Always 1; the labels say what runs.", "version", "go")
+	panics    = series("panics_total", "Panics that cost one exchange each: every one is a bug.")
+	inFlight  = series("requests_in_flight", "Requests being answered.")
+
+	requests = series("requests_total", "Exchanges by route, variant, HTTP status and reason. Shadow copies have the variant shadow, and code 0 when they got no answer.",
+		"route", "variant", "code", "reason")
+	cacheHits   = series("cache_hits_total", "Requests answered from memory.", "route")
+	cacheMisses = series("cache_misses_total", "Cacheable requests that were not in memory.", "route")
+
+	shadowSent    = series("shadow_sent_total", "Copies sent to the route's shadow, failed ones included.", "route")
+	shadowFailed  = series("shadow_failed_total", "Copies the shadow did not answer, or answered with a failure.", "route")
+	shadowDropped = series("shadow_dropped_total", "Sampled requests that were not copied because the shadow cannot keep up.", "route")
+
+	retries       = series("retries_total", "Attempts after the first.", "pool")
+	retriesDenied = series("retries_denied_total", "Retries that the pool's budget did not allow.", "pool")
+
+	nodeUp       = series("node_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
+	nodeCircuit  = series("node_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
+	nodeInFlight = series("node_requests_in_flight", "Attempts under way on the node.", "pool", "node")
+	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
+	connections  = series("node_connections", "Connections to the node.", "pool", "node", "state")
+	dials        = series("node_connects_total", "Connections made to the node.", "pool", "node")
+	stale        = series("node_stale_connections_total", "Requests that met a closed keep-alive connection and were repeated on a fresh one.", "pool", "node")
+
+	cacheBytes     = series("cache_bytes", "Memory that cached answers take.")
+	cacheMaxBytes  = series("cache_max_bytes", "Memory that cached answers may take.")
+	cacheEntries   = series("cache_entries", "Cached answers.")
+	cacheEvictions = series("cache_evictions_total", "Answers that made room for others.")
+	cacheDrops     = series("cache_drops_total", "Answers that the cache did not take in.")
+
+	logLines   = series("access_log_lines_total", "Lines taken for the access log.")
+	logDropped = series("access_log_dropped_total", "Lines lost because the access log could not be written fast enough.")
+
+	clientConns   = series("client_connections", "Connections of clients open now.")
+	clientAccepts = series("client_connections_total", "Connections of clients accepted.")
+	clientRefused = series("client_connections_refused_total", "Connections closed at once because server.max_connections were open.")
+	acceptRetries = series("accept_retries_total", "Accepts repeated after running out of descriptors or memory.")
+	badRequests   = series("bad_requests_total", "Requests refused before they were routed: malformed, too large or too slow.")
+	bodyBytes     = series("request_body_bytes", "Memory that request bodies take now.")
+	bodyRefused   = series("request_bodies_refused_total", "Requests refused because server.max_body_memory was spent.")
+)
+
+func series(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+func (s sink) collectVariant(m *variantMetrics, route, variant string) {
+	m.outcomes.each(func(o outcome, n uint64) {
+		s.counter(requests, n, route, variant, strconv.Itoa(o.status), o.reason.String())
+	})
+	s.ch <- m.duration
+}
+
+func (s sink) collectRoute(rt *route) {
+	if rt.ttl > 0 {
+		s.counter(cacheHits, rt.cacheTally.hits.Load(), rt.name)
+		s.counter(cacheMisses, rt.cacheTally.misses.Load(), rt.name)
+	}
+	if rt.mirror != nil {
+		st := rt.mirror.Stats()
+		s.counter(shadowSent, st.Sent, rt.name)
+		s.counter(shadowFailed, st.Failed, rt.name)
+		s.counter(shadowDropped, st.Dropped, rt.name)
+	}
+}
+
+func (s sink) collectPool(up *upstream) {
+	pool := up.Name()
+	s.counter(retries, up.retries.made.Load(), pool)
+	s.counter(retriesDenied, up.retries.denied.Load(), pool)
+	for _, st := range up.Nodes() {
+		s.gauge(nodeUp, upValue(st.State), pool, st.Address)
+		s.gauge(nodeCircuit, float64(st.Circuit), pool, st.Address)
+		s.gauge(nodeInFlight, float64(st.Inflight), pool, st.Address)
+		s.counter(attempts, st.Successes, pool, st.Address, "success")
+		s.counter(attempts, st.Failures, pool, st.Address, "failure")
+		s.counter(attempts, st.Neutral, pool, st.Address, "neutral")
+		n := up.nodes[st.Index]
+		ts := n.transport.stats()
+		s.gauge(connections, float64(ts.busy), pool, st.Address, "busy")
+		s.gauge(connections, float64(ts.idle), pool, st.Address, "idle")
+		s.counter(dials, ts.dials, pool, st.Address)
+		s.counter(stale, ts.stale, pool, st.Address)
+		s.ch <- n.metrics.duration
+	}
+}
+
+func upValue(st balancer.State) float64 {
+	switch st {
+	case balancer.Up:
+		return 1
+	case balancer.Down:
+		return 0
+	}
+	return -1
+}
+
+func (s sink) collectServer(g *Gateway) {
+	st := g.server.Stats()
+	s.gauge(clientConns, float64(st.Open))
+	s.counter(clientAccepts, st.Accepted)
+	s.counter(clientRefused, st.Refused)
+	s.counter(acceptRetries, st.AcceptRetries)
+	s.counter(badRequests, st.BadRequests)
+	s.gauge(bodyBytes, float64(st.BodyBytes))
+	s.counter(bodyRefused, st.BodiesRejected)
+}

@@ -1,0 +1,89 @@
+package gateway
+
+import "time"
+
+// Status is the state of a gateway at one moment, for people and scripts.
+type Status struct {
+	Version  string        `json:"version"`
+	Uptime   float64       `json:"uptime_seconds"`
+	Ready    bool          `json:"ready"`
+	Reason   string        `json:"reason,omitempty"` // why it is not ready
+	InFlight int64         `json:"in_flight"`
+	Pools    []PoolStatus  `json:"pools"`
+	Routes   []RouteStatus `json:"routes"`
+}
+
+// PoolStatus is one pool.
+type PoolStatus struct {
+	Name  string       `json:"name"`
+	Ready bool         `json:"ready"`
+	Nodes []NodeStatus `json:"nodes"`
+}
+
+// NodeStatus is one node.
+type NodeStatus struct {
+	Address  string `json:"address"`
+	Weight   int    `json:"weight"`
+	State    string `json:"state"`           // up, down or unknown, by probes
+	Circuit  string `json:"circuit"`         // closed, half-open or open
+	Cause    string `json:"cause,omitempty"` // what the last failed probe said
+	InFlight int64  `json:"in_flight"`
+	Attempts uint64 `json:"attempts"`
+	Failures uint64 `json:"failures"`
+}
+
+// RouteStatus is one route.
+type RouteStatus struct {
+	Name     string          `json:"name"`
+	Timeout  string          `json:"timeout"`
+	CacheTTL string          `json:"cache_ttl,omitempty"`
+	Variants []VariantStatus `json:"variants"`
+}
+
+// VariantStatus is one target of a route.
+type VariantStatus struct {
+	Name    string `json:"name"`
+	Pool    string `json:"pool"`
+	Version string `json:"version,omitempty"`
+}
+
+// Status reads the state of the gateway. Any goroutine may call it.
+func (g *Gateway) Status() Status {
+	st := Status{Version: g.version, Uptime: time.Since(g.began).Seconds(), InFlight: g.inFlight.Load()}
+	if err := g.Ready(); err != nil {
+		st.Reason = err.Error()
+	}
+	st.Ready = st.Reason == ""
+	t := g.table.Load()
+	for _, up := range t.pools {
+		st.Pools = append(st.Pools, up.status())
+	}
+	for _, rt := range t.routes {
+		st.Routes = append(st.Routes, rt.status())
+	}
+	return st
+}
+
+func (up *upstream) status() PoolStatus {
+	ps := PoolStatus{Name: up.Name(), Ready: up.Ready()}
+	for _, n := range up.Nodes() {
+		ps.Nodes = append(ps.Nodes, NodeStatus{
+			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
+			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures,
+		})
+	}
+	return ps
+}
+
+func (rt *route) status() RouteStatus {
+	rs := RouteStatus{Name: rt.name, Timeout: rt.timeout.String()}
+	if rt.ttl > 0 {
+		rs.CacheTTL = rt.ttl.String()
+	}
+	for _, v := range []*variant{rt.stable, rt.canary, rt.shadow} {
+		if v != nil {
+			rs.Variants = append(rs.Variants, VariantStatus{Name: v.name, Pool: v.pool.Name(), Version: v.version})
+		}
+	}
+	return rs
+}

@@ -1,0 +1,211 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"ganglion/balancer"
+	"ganglion/gateway/rollout"
+	"ganglion/internal/oip"
+)
+
+// table is what a configuration says about routes and pools. It is immutable once it is published; an exchange keeps
+// the one it started with. Counters inside it move.
+type table struct {
+	routes []*route // by name
+	named  map[string]*route
+	rest   *route // "*"; may be nil
+	pools  []*upstream
+}
+
+// route is one [routes.NAME].
+type route struct {
+	name    string
+	timeout time.Duration
+	ttl     time.Duration // of cached answers; 0 = not cached
+
+	stable *variant
+	canary *variant        // nil = none
+	choice *rollout.Choice // between the two; nil without a canary
+
+	shadow *variant        // nil = none
+	mirror *rollout.Mirror // nil without a shadow
+
+	cacheTally cacheTally
+}
+
+// variant is one target of a route.
+type variant struct {
+	name    string // stable, canary or shadow
+	route   *route
+	pool    *upstream
+	version string // "" = as the client asked
+	metrics variantMetrics
+}
+
+// upstream is a pool as the edge sees it: the balancer says who, the nodes' transports know how to get there.
+type upstream struct {
+	*balancer.Pool
+	nodes   []*node // by balancer.Node.Index
+	retries retryTally
+}
+
+// node is one member of an upstream.
+type node struct {
+	address   string
+	transport transport
+	metrics   nodeMetrics
+}
+
+// buildTable makes the table of a checked configuration. It starts nothing.
+func buildTable(cfg *Config, log *slog.Logger) (*table, error) {
+	t := &table{named: make(map[string]*route, len(cfg.Routes))}
+	pools := make(map[string]*upstream, len(cfg.Pools))
+	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
+		up, err := newUpstream(name, cfg.Pools[name], cfg.Upstream, log)
+		if err != nil {
+			return nil, fmt.Errorf("pool %q: %w", name, err)
+		}
+		pools[name] = up
+		t.pools = append(t.pools, up)
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
+		rt := newRoute(name, cfg.Routes[name], pools, log)
+		t.routes = append(t.routes, rt)
+		if name == anyModel {
+			t.rest = rt
+		} else {
+			t.named[name] = rt
+		}
+	}
+	return t, nil
+}
+
+func newUpstream(name string, cfg balancer.Config, up UpstreamConfig, log *slog.Logger) (*upstream, error) {
+	pool, err := balancer.New(name, cfg, balancer.Options{Probe: probe, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{Pool: pool}
+	for _, n := range cfg.Nodes {
+		u.nodes = append(u.nodes, &node{
+			address:   n.Address,
+			transport: newH1(n.Address, up),
+			metrics:   newNodeMetrics(name, n.Address),
+		})
+	}
+	return u, nil
+}
+
+func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slog.Logger) *route {
+	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL}
+	rt.stable = rt.newVariant("stable", pools[cfg.Pool], cfg.Version)
+	if cn := cfg.Canary; cn != nil {
+		rt.canary = rt.newVariant("canary", pools[or(cn.Pool, cfg.Pool)], or(cn.Version, cfg.Version))
+		rt.choice = rollout.NewChoice(cn.Weight, cn.Header)
+	}
+	if sh := cfg.Shadow; sh != nil && sh.Percent > 0 {
+		rt.shadow = rt.newVariant("shadow", pools[or(sh.Pool, cfg.Pool)], or(sh.Version, cfg.Version))
+		rt.mirror = rollout.NewMirror(sh.Percent, sh.Timeout, rt.shadow.sendCopy, log.With("route", name))
+	}
+	return rt
+}
+
+func (rt *route) newVariant(name string, pool *upstream, version string) *variant {
+	return &variant{name: name, route: rt, pool: pool, version: version, metrics: newVariantMetrics(rt.name, name)}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// find returns the route of a model, nil when there is none: the exact name, or else "*".
+func (t *table) find(model string) *route {
+	if rt, ok := t.named[model]; ok {
+		return rt
+	}
+	return t.rest
+}
+
+// ready returns nil when at least one route can serve, or what is missing.
+func (t *table) ready() error {
+	for _, rt := range t.routes {
+		if rt.stable.pool.Ready() {
+			return nil
+		}
+	}
+	return errors.New("no route has a node that is up")
+}
+
+// variants yields every variant of every route.
+func (t *table) variants(yield func(*variant) bool) {
+	for _, rt := range t.routes {
+		for _, v := range []*variant{rt.stable, rt.canary, rt.shadow} {
+			if v != nil && !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// choose picks the variant for a call. A client that names a version wants exactly that one: it gets the stable
+// variant, and no version of ours replaces its own.
+func (rt *route) choose(x *exchange) *variant {
+	if rt.choice == nil || x.call.Version != "" || !answersModel(x.call.Kind) {
+		return rt.stable
+	}
+	var forced []byte
+	if name := rt.choice.Header(); name != "" {
+		forced = x.ctx.Request.Header.Peek(name)
+	}
+	if rt.choice.Canary(forced) {
+		return rt.canary
+	}
+	return rt.stable
+}
+
+// answersModel reports whether the call makes the model work. Only such calls are split, cached and mirrored: metadata
+// that changed from call to call would confuse clients, and says nothing about a canary.
+func answersModel(k oip.Kind) bool { return k == oip.CallModelInfer || k == oip.CallV1Predict }
+
+// versionFor is the version that a call to the variant carries in its path, "" for none.
+func (v *variant) versionFor(call oip.Call) string {
+	if call.Version != "" {
+		return call.Version
+	}
+	return v.version
+}
+
+// sweepEvery is how often idle connections are looked at, as a part of their idle time.
+const sweepEvery = 2
+
+// sweep closes connections that have been idle for too long, until ctx ends; then it closes all.
+func (t *table) sweep(ctx context.Context, idle time.Duration) error {
+	tick := time.NewTicker(max(idle/sweepEvery, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			t.eachTransport(func(tr transport) { tr.closeIdle(now) })
+		case <-ctx.Done():
+			t.eachTransport(transport.shut)
+			return nil
+		}
+	}
+}
+
+func (t *table) eachTransport(f func(transport)) {
+	for _, up := range t.pools {
+		for _, n := range up.nodes {
+			f(n.transport)
+		}
+	}
+}
