@@ -1,6 +1,9 @@
 package oip
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Code says whose fault an error is and what a caller may do about it. It decides the HTTP status.
 type Code uint8
@@ -86,9 +89,12 @@ func invalid(format string, args ...any) error { return Errorf(InvalidArgument, 
 const quotedLimit = 64
 
 // quoted returns s for use in a message: in quotes, escaped, shortened.
-func quoted[T ~string | ~[]byte](s T) string {
+func quoted[T ~string | ~[]byte](s T) string { return strconv.Quote(shortened(s)) }
+
+// shortened returns s with no more of it than an error repeats.
+func shortened[T ~string | ~[]byte](s T) string {
 	if len(s) > quotedLimit {
-		return fmt.Sprintf("%q…", string(s[:quotedLimit]))
+		return string(s[:quotedLimit]) + "…"
 	}
-	return fmt.Sprintf("%q", string(s))
+	return string(s)
 }

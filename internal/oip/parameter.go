@@ -1,6 +1,9 @@
 package oip
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // Parameters are the extra members a request or response carries, in the order they came.
 type Parameters []Parameter
@@ -95,5 +98,23 @@ func (v Value) Float() (f float64, ok bool) {
 		return float64(v.bits), true
 	default:
 		return 0, false
+	}
+}
+
+// String renders the value for messages.
+func (v Value) String() string {
+	switch v.kind {
+	case StringValue:
+		return quoted(v.text)
+	case BoolValue:
+		return strconv.FormatBool(v.bits != 0)
+	case IntValue:
+		return strconv.FormatInt(int64(v.bits), 10)
+	case UintValue:
+		return strconv.FormatUint(v.bits, 10)
+	case FloatValue:
+		return strconv.FormatFloat(math.Float64frombits(v.bits), 'g', -1, 64)
+	default:
+		return "nothing"
 	}
 }

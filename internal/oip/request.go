@@ -18,6 +18,8 @@ type InferRequest struct {
 
 	// BinaryInputs makes AppendInferRequest send the inputs as binary data. Decode sets it when any input came so.
 	BinaryInputs bool
+
+	memory memory
 }
 
 // RequestedOutput names an output the client wants.
@@ -40,27 +42,21 @@ func (r *InferRequest) WantsBinary(name string) bool {
 	return r.BinaryDefault
 }
 
-// Decode reads one REST infer body into r, replacing what r held and reusing its memory. headerLen is the value of the
-// Inference-Header-Content-Length header, -1 when the request has none. (0 announces a raw binary request, which cannot
-// be read without the model's metadata: see DecodeRaw.) After an error r holds nothing of use but may be decoded into
-// again.
-func (r *InferRequest) Decode(body []byte, headerLen int, lim Limits) error {
-	return Errorf(Unsupported, "not built yet")
+// Reset empties r for a pool of requests: it drops every alias of a body, and those of its own buffers that grew beyond
+// keep bytes.
+func (r *InferRequest) Reset(keep int) {
+	r.empty()
+	clear(r.Inputs[:cap(r.Inputs)])
+	clear(r.Outputs[:cap(r.Outputs)])
+	clear(r.Parameters[:cap(r.Parameters)])
+	r.memory.shrink(keep)
 }
 
-// DecodeRaw reads a raw binary request (Inference-Header-Content-Length: 0): the whole body is the data of the model's
-// only input, and every output goes back as binary data.
-func (r *InferRequest) DecodeRaw(body []byte, inputs []TensorMetadata, lim Limits) error {
-	return Errorf(Unsupported, "not built yet")
-}
-
-// DecodeV1 reads a KServe v1 predict body, {"instances":[…]}, as a request to a model with these inputs.
-func (r *InferRequest) DecodeV1(body []byte, inputs []TensorMetadata, lim Limits) error {
-	return Errorf(Unsupported, "not built yet")
-}
-
-// AppendInferRequest appends r as a REST infer body. headerLen is the value for Inference-Header-Content-Length, -1 when
-// the body is JSON only and the header is to be left out.
-func AppendInferRequest(dst []byte, r *InferRequest) (out []byte, headerLen int, err error) {
-	return dst, -1, nil
+// empty makes r the request that asks for nothing, with its memory kept.
+func (r *InferRequest) empty() {
+	r.ID = ""
+	r.Parameters = r.Parameters[:0]
+	r.Inputs = r.Inputs[:0]
+	r.Outputs = r.Outputs[:0]
+	r.BinaryDefault, r.BinaryInputs = false, false
 }

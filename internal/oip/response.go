@@ -7,6 +7,8 @@ type InferResponse struct {
 	ID           string // the request's; left out of the answer when empty
 	Parameters   Parameters
 	Outputs      []OutputTensor
+
+	memory memory
 }
 
 // OutputTensor is one tensor of a response.
@@ -15,20 +17,17 @@ type OutputTensor struct {
 	Binary bool // sent as binary data
 }
 
-// AppendInferResponse appends r as a REST answer. headerLen is the value for Inference-Header-Content-Length; with it the
-// answer is application/octet-stream. It is -1 when no output has binary data: then the answer is application/json.
-func AppendInferResponse(dst []byte, r *InferResponse) (out []byte, headerLen int, err error) {
-	return dst, -1, nil
+// Reset empties r for a pool of responses, as [InferRequest.Reset] does.
+func (r *InferResponse) Reset(keep int) {
+	r.empty()
+	clear(r.Outputs[:cap(r.Outputs)])
+	clear(r.Parameters[:cap(r.Parameters)])
+	r.memory.shrink(keep)
 }
 
-// Decode reads one REST answer into r, replacing what r held and reusing its memory; headerLen as in
-// [InferRequest.Decode].
-func (r *InferResponse) Decode(body []byte, headerLen int, lim Limits) error {
-	return Errorf(Unsupported, "not built yet")
-}
-
-// AppendV1Predictions appends outputs as a KServe v1 answer, {"predictions":[…]}: a list of rows for one output, a list
-// of objects with the outputs' names for several.
-func AppendV1Predictions(dst []byte, outputs []OutputTensor) ([]byte, error) {
-	return dst, nil
+// empty makes r an answer without content, with its memory kept.
+func (r *InferResponse) empty() {
+	r.ModelName, r.ModelVersion, r.ID = "", "", ""
+	r.Parameters = r.Parameters[:0]
+	r.Outputs = r.Outputs[:0]
 }
