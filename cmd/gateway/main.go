@@ -1,0 +1,97 @@
+// Command gateway is the inference edge: it puts one URL in front of many nodes.
+//
+// It owns flags, the two listeners and the signals; everything else is in the packages it wires together. It refuses
+// to start with a configuration that has a problem. SIGTERM and Ctrl-C drain; a second one ends the process at once.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+const usage = `gateway puts one URL in front of many inference nodes.
+
+usage:
+  gateway run      [--config FILE]           serve until SIGTERM or Ctrl-C
+  gateway validate [--config FILE] [--json]  check the file; exit 1 when it cannot be used
+  gateway version                            print the version
+  gateway help                               print this
+
+FILE is gateway.toml in the current directory unless given.
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal has begun the drain, the second one finds its default again and ends the process.
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintln(os.Stderr, "gateway: "+err.Error())
+	}
+	os.Exit(exitCode(err))
+}
+
+// Errors that decide the exit code.
+var (
+	errSaid  = errors.New("already said")       // the command printed what is wrong
+	errUsage = errors.New("see `gateway help`") // the command line is at fault
+)
+
+// exitCode follows the custom of the flag package: 2 for the command line, 1 for everything else.
+func exitCode(err error) int {
+	if errors.Is(err, errUsage) {
+		return 2
+	}
+	return 1
+}
+
+// run is the program without its process: it returns when the command is done or ctx has ended and all is stopped.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return fmt.Errorf("no command: %w", errUsage)
+	}
+	switch command, args := args[0], args[1:]; command {
+	case "run":
+		return serve(ctx, args, stdout, stderr)
+	case "validate":
+		return validate(args, stdout, stderr)
+	case "version", "--version", "-version":
+		fmt.Fprintln(stdout, "gateway "+version)
+		return nil
+	case "help", "--help", "-help", "-h":
+		fmt.Fprint(stdout, usage)
+		return nil
+	default:
+		return fmt.Errorf("unknown command %q: %w", command, errUsage)
+	}
+}
+
+// parse reads a command's flags. It returns errSaid when help was asked for and given.
+func parse(flags *flag.FlagSet, args []string, stdout io.Writer) error {
+	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return err
+	case err != nil:
+		return fmt.Errorf("%s: %w: %w", flags.Name(), err, errUsage)
+	case flags.NArg() > 0:
+		return fmt.Errorf("%s: unexpected argument %q: %w", flags.Name(), flags.Arg(0), errUsage)
+	}
+	return nil
+}

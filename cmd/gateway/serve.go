@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"ganglion/gateway"
+	"ganglion/gateway/admin"
+	"ganglion/internal/conf"
+	"ganglion/internal/httpserver"
+	"ganglion/internal/lifecycle"
+)
+
+const defaultConfig = "gateway.toml"
+
+// serve is `gateway run`.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	file := flags.String("config", defaultConfig, "")
+	if err := parse(flags, args, stdout); err != nil {
+		return unlessHelp(err)
+	}
+	cfg, err := load(*file, stderr)
+	if err != nil {
+		return err
+	}
+	log := newLog(cfg.Log, stderr)
+	accessLog, err := openAccessLog(cfg.Log.Access, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	defer accessLog.Close()
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	edge, err := gateway.New(cfg, gateway.Options{Version: version, Log: log, AccessLog: accessLog.Writer, Registry: registry})
+	if err != nil {
+		return err
+	}
+
+	// Both ports are taken before anything runs, so that one in use is all that is said.
+	clients, err := httpserver.Listen(cfg.Server.HTTP)
+	if err != nil {
+		return err
+	}
+	defer clients.Close()
+	var parts lifecycle.Group
+	// The admin port is started first and so stopped last: a drain can be watched to its end.
+	if cfg.Server.Admin != "" {
+		operators, err := httpserver.Listen(cfg.Server.Admin)
+		if err != nil {
+			return err
+		}
+		defer operators.Close()
+		parts.Add("admin", func(ctx context.Context) error { return admin.New(edge, registry, log).Run(ctx, operators) })
+		log.Info("admin port is open", "address", operators.Addr().String())
+	}
+	parts.Add("gateway", func(ctx context.Context) error { return edge.Run(ctx, clients) })
+	log.Info("serving", "address", clients.Addr().String(), "version", version, "config", *file)
+	if err := parts.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// load reads the configuration and prints what there is to say about it.
+func load(file string, stderr io.Writer) (*gateway.Config, error) {
+	cfg, warnings, err := gateway.LoadConfig(file)
+	for _, w := range warnings {
+		fmt.Fprintln(stderr, "warning: "+w.String())
+	}
+	var problems conf.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(stderr, problems.Error())
+		return nil, errSaid
+	}
+	return cfg, err
+}
+
+func newLog(cfg gateway.LogConfig, w io.Writer) *slog.Logger {
+	var level slog.Level
+	// The configuration was checked: the level is one that slog knows.
+	_ = level.UnmarshalText([]byte(cfg.Level))
+	opts := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// accessLog is where the access log goes; a nil Writer is nowhere.
+type accessLog struct {
+	io.Writer
+	file *os.File // what has to be closed, if anything
+}
+
+// Close closes the file, if it is one of ours.
+func (l accessLog) Close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+func openAccessLog(where string, stdout, stderr io.Writer) (accessLog, error) {
+	switch where {
+	case "off":
+		return accessLog{}, nil
+	case "stdout":
+		return accessLog{Writer: stdout}, nil
+	case "stderr":
+		return accessLog{Writer: stderr}, nil
+	}
+	f, err := os.OpenFile(where, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return accessLog{}, fmt.Errorf("cannot open the access log (log.access): %w", err)
+	}
+	return accessLog{Writer: f, file: f}, nil
+}
