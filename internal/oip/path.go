@@ -1,10 +1,12 @@
 package oip
 
+import "strings"
+
 // Kind is what a request path asks for.
 type Kind uint8
 
-// The kinds of calls, with the path each one has. M stands for a model's name; paths with a model also exist as
-// …/M/versions/V….
+// The kinds of calls, with the path each one has. M stands for a model's name; /v2/models/M and what follows it also
+// exist as /v2/models/M/versions/V, and in the same way for /v1.
 const (
 	CallNone             Kind = iota
 	CallServerMetadata        // GET  /v2
@@ -32,12 +34,229 @@ type Call struct {
 	Version string // "" when the path names none; else decimal digits without leading zeros
 }
 
-// ParsePath reads the path of a request, without its query, still percent-encoded. ok is false for every path that is
-// not exactly one of ours. Model and Version are substrings of path (unless it had percent signs): it does not allocate.
-func ParsePath(path string) (Call, bool) { return Call{}, false }
+const (
+	longestName    = 64  // of a model; with its character set it is also a safe folder, label and log field
+	longestVersion = 18  // digits that int64 always holds
+	longestPath    = 512 // the longest of ours with every letter of its name percent-encoded stays below
+)
+
+// ParsePath reads a path as it stands in the request line, before anybody normalised or decoded it, without its query. ok
+// is false for every path that is not exactly one of ours: there is one spelling of each, but for percent signs, which
+// may only stand for what a name may hold anyway and are decoded once. Slashes, dots and percent signs thus never come
+// out of an escape.
+//
+// Model and Version are parts of path, so nothing is allocated; only a path with percent signs is copied. A caller that
+// holds bytes converts them first, and owns what it then passes around.
+func ParsePath(path string) (call Call, ok bool) {
+	if len(path) > longestPath {
+		return Call{}, false
+	}
+	if strings.IndexByte(path, '%') >= 0 {
+		if path, ok = unescapePath(path); !ok {
+			return Call{}, false
+		}
+	}
+	switch path {
+	case "/v2":
+		return Call{Kind: CallServerMetadata}, true
+	case "/v2/health/live":
+		return Call{Kind: CallServerLive}, true
+	case "/v2/health/ready":
+		return Call{Kind: CallServerReady}, true
+	case "/v2/models":
+		return Call{Kind: CallModelList}, true
+	case "/v2/models/stats":
+		return Call{Kind: CallServerStatistics}, true
+	case "/v2/repository/index":
+		return Call{Kind: CallRepositoryIndex}, true
+	case "/v1/models":
+		return Call{Kind: CallV1List}, true
+	}
+	return parseModelPath(path)
+}
+
+// parseModelPath reads the paths that name a model.
+func parseModelPath(path string) (call Call, ok bool) {
+	verb := ""
+	if rest, found := strings.CutPrefix(path, "/v2/models/"); found {
+		call.Model, call.Version, verb, ok = cutModel(rest, '/')
+		call.Kind = modelVerb(verb)
+	} else if rest, found := strings.CutPrefix(path, "/v1/models/"); found {
+		call.Model, call.Version, verb, ok = cutModel(rest, ':')
+		call.Kind = v1Verb(verb)
+	} else if rest, found := strings.CutPrefix(path, "/v2/repository/models/"); found {
+		call.Model, verb, _ = strings.Cut(rest, "/")
+		call.Kind = repositoryVerb(verb)
+		ok = validName(call.Model)
+	}
+	if !ok || call.Kind == CallNone {
+		return Call{}, false
+	}
+	return call, true
+}
+
+// cutModel parts M[/versions/V][<before>VERB]. A verb that is announced is never empty.
+func cutModel(s string, before byte) (model, version, verb string, ok bool) {
+	model, s = cutName(s)
+	if !validName(model) {
+		return "", "", "", false
+	}
+	if rest, found := strings.CutPrefix(s, "/versions/"); found {
+		if version, s = cutName(rest); !validVersion(version) {
+			return "", "", "", false
+		}
+	}
+	if s == "" {
+		return model, version, "", true
+	}
+	return model, version, s[1:], s[0] == before && len(s) > 1
+}
+
+// cutName parts s in front of the first byte that no name holds.
+func cutName(s string) (name, rest string) {
+	for i := range len(s) {
+		if !nameByte(s[i]) {
+			return s[:i], s[i:]
+		}
+	}
+	return s, ""
+}
+
+func modelVerb(verb string) Kind {
+	switch verb {
+	case "":
+		return CallModelMetadata
+	case "infer":
+		return CallModelInfer
+	case "ready":
+		return CallModelReady
+	case "config":
+		return CallModelConfig
+	case "stats":
+		return CallModelStatistics
+	}
+	return CallNone
+}
+
+func v1Verb(verb string) Kind {
+	switch verb {
+	case "":
+		return CallV1Model
+	case "predict":
+		return CallV1Predict
+	}
+	return CallNone
+}
+
+func repositoryVerb(verb string) Kind {
+	switch verb {
+	case "load":
+		return CallRepositoryLoad
+	case "unload":
+		return CallRepositoryUnload
+	}
+	return CallNone
+}
+
+// ValidModelName reports whether s may name a model: 1 to 64 of A-Z a-z 0-9 _ . - and neither "." nor "..".
+func ValidModelName(s string) bool { return validName(s) }
+
+func validName(s string) bool {
+	if s == "" || len(s) > longestName || s == "." || s == ".." {
+		return false
+	}
+	_, rest := cutName(s)
+	return rest == ""
+}
+
+// validVersion reports whether s is a version: a decimal number above zero in its one canonical spelling.
+func validVersion(s string) bool {
+	if s == "" || len(s) > longestVersion || s[0] == '0' {
+		return false
+	}
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func nameByte(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || isDigit(c) || c == '_' || c == '.' || c == '-'
+}
+
+// unescapePath decodes percent signs once.
+func unescapePath(path string) (string, bool) {
+	decoded := make([]byte, 0, longestPath)
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' {
+			if i+2 >= len(path) {
+				return "", false
+			}
+			high, okHigh := hexDigit(path[i+1])
+			low, okLow := hexDigit(path[i+2])
+			c = high<<4 | low
+			if !okHigh || !okLow || !nameByte(c) && c != ':' {
+				return "", false
+			}
+			i += 2
+		}
+		decoded = append(decoded, c)
+	}
+	return string(decoded), true
+}
 
 // Methods returns the methods the call accepts, as the value of an Allow header.
-func (c Call) Methods() string { return "" }
+func (c Call) Methods() string {
+	switch c.Kind {
+	case CallNone:
+		return ""
+	case CallModelInfer, CallV1Predict, CallRepositoryIndex, CallRepositoryLoad, CallRepositoryUnload:
+		return "POST"
+	default:
+		return "GET, HEAD"
+	}
+}
 
 // Allows reports whether the call accepts the method.
-func (c Call) Allows(method string) bool { return false }
+func (c Call) Allows(method string) bool {
+	switch c.Methods() {
+	case "POST":
+		return method == "POST"
+	case "GET, HEAD":
+		return method == "GET" || method == "HEAD"
+	default:
+		return false
+	}
+}
+
+// String returns the call in one word, for logs and metrics.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return kindNames[CallNone]
+}
+
+// kindNames is indexed by Kind.
+var kindNames = [...]string{
+	CallNone:             "none",
+	CallServerMetadata:   "server_metadata",
+	CallServerLive:       "server_live",
+	CallServerReady:      "server_ready",
+	CallModelList:        "model_list",
+	CallModelMetadata:    "model_metadata",
+	CallModelReady:       "model_ready",
+	CallModelInfer:       "infer",
+	CallModelConfig:      "model_config",
+	CallModelStatistics:  "model_statistics",
+	CallServerStatistics: "server_statistics",
+	CallRepositoryIndex:  "repository_index",
+	CallRepositoryLoad:   "repository_load",
+	CallRepositoryUnload: "repository_unload",
+	CallV1List:           "v1_list",
+	CallV1Model:          "v1_model",
+	CallV1Predict:        "v1_predict",
+}

@@ -48,7 +48,7 @@ func ElementCount(shape []int64) (int64, error) {
 	return int64(product), nil
 }
 
-// Validate reports whether shape, datatype and Data agree. For BYTES it walks the length prefixes.
+// Validate reports whether shape, datatype and Data agree. For BYTES it walks the length prefixes, for BOOL the values.
 func (t *Tensor) Validate() error {
 	count, err := ElementCount(t.Shape)
 	if err != nil {
@@ -64,6 +64,20 @@ func (t *Tensor) Validate() error {
 	if have := int64(len(t.Data)); have%size != 0 || have/size != count {
 		return invalid("tensor %s holds %d bytes, shape %s of %s takes %d elements of %d bytes",
 			quoted(t.Name), have, shapeText(t.Shape), t.Datatype, count, size)
+	}
+	if t.Datatype == Bool {
+		return t.validateBools()
+	}
+	return nil
+}
+
+// validateBools refuses bytes that are neither 0 nor 1: in C++, which is going to read them, a bool that is neither is
+// undefined behaviour.
+func (t *Tensor) validateBools() error {
+	for i, b := range t.Data {
+		if b > 1 {
+			return invalid("tensor %s: element %d is the byte %d, BOOL accepts 0 and 1", quoted(t.Name), i, b)
+		}
 	}
 	return nil
 }
