@@ -25,7 +25,7 @@ type Engine struct {
 	device  device
 	slots   *slots
 	info    backend.EngineInfo
-	shared  bool // sessions allocate from the environment's arena, which is bounded
+	memory  int64 // the bound of the arena that all sessions share; 0 means that each has its own, without one
 	models  atomic.Int64
 }
 
@@ -101,7 +101,7 @@ func (e *Engine) boundMemory(limit int64) error {
 	if err != nil {
 		return fmt.Errorf("cannot bound the memory of runs: %w", tidy(err))
 	}
-	e.shared = true
+	e.memory = limit
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (e *Engine) sessionOptions(d device) (options *ort.SessionOptions, err erro
 		"session.intra_op.allow_spinning": "0",
 		"session.inter_op.allow_spinning": "0",
 	}
-	if e.shared {
+	if e.memory > 0 {
 		entries["session.use_env_allocators"] = "1"
 		// Weights are there once and for good: they take memory outside of the arena, whose bound is for runs.
 		entries["session.use_device_allocator_for_initializers"] = "1"

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -32,6 +33,7 @@ type model struct {
 	predictions             []*prediction // parallel to outputs; nil where the shape cannot be told
 	inputNames, outputNames []*C.char     // parallel to inputs and outputs
 
+	worked  atomic.Bool  // a run has succeeded
 	running sync.RWMutex // held for reading by each run, so that Close waits
 	closed  bool         // guarded by running
 }

@@ -80,7 +80,7 @@ func (p *prediction) shape(inputs []*oip.Tensor) []int64 {
 // differingAxes finds two inputs that give a named axis different sizes. The runtime does not check names, and some
 // exporters give one name to axes that have nothing to do with each other, so it is no error by itself; but when a run
 // fails, it is why.
-func differingAxes(specs []backend.Spec, inputs []*oip.Tensor) error {
+func differingAxes(specs []backend.Spec, inputs []*oip.Tensor) *oip.Error {
 	type use struct {
 		input string
 		dim   int

@@ -68,16 +68,7 @@ func fits(t *oip.Tensor, spec backend.Spec) error {
 		return oip.Errorf(oip.InvalidArgument, "input %q is %s with %d dimensions, the model takes %s with %d",
 			spec.Name, t.Datatype, len(t.Shape), spec.Datatype, len(spec.Shape))
 	}
-	if err := t.Validate(); err != nil {
-		return err
-	}
-	if t.Datatype == oip.Bool {
-		// A C++ bool that is neither 0 nor 1 is undefined behaviour.
-		if i := slices.IndexFunc(t.Data, func(b byte) bool { return b > 1 }); i >= 0 {
-			return oip.Errorf(oip.InvalidArgument, "input %q: element %d of a BOOL tensor is %d, want 0 or 1", spec.Name, i, t.Data[i])
-		}
-	}
-	return nil
+	return t.Validate() // data and shape agree, strings are whole, and a bool is 0 or 1: anything else is undefined in C++
 }
 
 // make runs the model and returns the results.
@@ -90,8 +81,8 @@ func (r *run) make(ctx context.Context) ([]oip.Tensor, error) {
 		return nil, err
 	}
 	err = r.execute(ctx)
-	if err != nil && predicted && ctx.Err() == nil && !isInvalidArgument(err) {
-		// A prediction may have been wrong; if it was not, this fails in the same way again.
+	if err != nil && predicted && ctx.Err() == nil {
+		// A prediction may have been wrong; if none was, this fails in the same way again.
 		if _, err := r.bindOutputs(false); err != nil {
 			return nil, err
 		}
@@ -101,6 +92,7 @@ func (r *run) make(ctx context.Context) ([]oip.Tensor, error) {
 		return nil, r.judge(ctx, err)
 	}
 	defer C.gn_release(r.library.ort, call, C.size_t(len(r.wanted)))
+	r.model.worked.Store(true)
 	if err := r.collect(); err != nil {
 		return nil, err
 	}
@@ -206,10 +198,10 @@ func (r *run) judge(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if axes := differingAxes(r.model.inputs, r.inputs); axes != nil {
-		return fmt.Errorf("%w (onnx runtime: %w)", axes, err) // the client is told of the first, the log of both
+	if refusal := differingAxes(r.model.inputs, r.inputs); refusal != nil {
+		return clientError{refusal, err}
 	}
-	return runError(err)
+	return r.model.runError(err)
 }
 
 // collect copies the outputs that the runtime allocated into Go memory.

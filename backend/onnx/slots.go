@@ -38,10 +38,8 @@ func newSlots(l library, n int) (*slots, error) {
 
 // acquire waits for a free slot, first come first served, or for ctx to end.
 func (s *slots) acquire(ctx context.Context) (*slot, error) {
-	select {
-	case free := <-s.free:
-		return free, nil
-	default:
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	select {
 	case free := <-s.free:

@@ -11,7 +11,7 @@ import (
 	"ganglion/internal/oip"
 )
 
-// The runtime's error codes that say something about the caller.
+// codeInvalidArgument is the runtime's error code that blames the caller.
 const codeInvalidArgument = 2
 
 // statusError is an error of the runtime.
@@ -35,20 +35,52 @@ func (l library) take(status *C.OrtStatus) error {
 	}
 }
 
-func isInvalidArgument(err error) bool {
+// runError judges the error of a run by whose fault it is. What is the client's becomes a *oip.Error.
+//
+// The runtime calls some bad inputs invalid arguments and others plain failures of an operator: a matrix that does not fit
+// the next one is a failure, an index out of range an argument. On a CPU, though, an operator's outcome follows from
+// nothing but its inputs, so when one fails in a model that has run before, this request's inputs are why. It matters
+// because a client's mistake answered with 500 would be tried again on another node, and blamed on both.
+func (m *model) runError(err error) error {
 	var status *statusError
-	return errors.As(err, &status) && status.code == codeInvalidArgument
+	if !errors.As(err, &status) {
+		return err
+	}
+	if strings.Contains(status.text, "bfc_arena") {
+		return m.memoryError(status)
+	}
+	_, failure, operator := strings.Cut(status.text, "Status Message: ")
+	switch {
+	case status.code == codeInvalidArgument && !operator:
+		failure = status.text
+	case status.code == codeInvalidArgument:
+	case operator && m.engine.device.cuda == cpu && m.worked.Load():
+	default:
+		return fmt.Errorf("onnx runtime: %w", err)
+	}
+	return clientError{oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(failure)), err}
 }
 
-// runError judges the error of a run: what the runtime calls an invalid argument is the request's fault, since names and
-// types were settled when the model was loaded.
-func runError(err error) error {
-	var status *statusError
-	if errors.As(err, &status) && status.code == codeInvalidArgument {
-		return oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(status.text))
+// memoryError is for a run that met the bound of the shared arena, by itself or together with others.
+func (m *model) memoryError(err *statusError) error {
+	code, limit := oip.ResourceExhausted, m.engine.memory
+	if _, requested, ok := strings.Cut(err.text, "requested bytes of "); ok {
+		var bytes int64
+		if n, _ := fmt.Sscan(requested, &bytes); n == 1 && bytes > limit {
+			code = oip.InvalidArgument // not even alone
+		}
 	}
-	return fmt.Errorf("onnx runtime: %w", err)
+	return clientError{oip.Errorf(code, "this request needs more memory than the node has left for runs, %d bytes in all: send less at a time", limit), err}
 }
+
+// clientError tells the client one thing and the log also the cause.
+type clientError struct {
+	refusal *oip.Error
+	cause   error
+}
+
+func (e clientError) Error() string   { return fmt.Sprintf("%v (%v)", e.refusal, e.cause) }
+func (e clientError) Unwrap() []error { return []error{e.refusal, e.cause} }
 
 // withoutPaths shortens every path in text to its last element: where a model lies, or where the runtime was built, is
 // not a client's business.

@@ -1,0 +1,83 @@
+package onnx
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/oip"
+	"ganglion/internal/onnxfile"
+)
+
+// size asks the model of onnxtest.Fill for a shape.
+func size(dims ...int64) oip.Tensor {
+	return tensor("size", oip.Int64, []int64{int64(len(dims))}, dims...)
+}
+
+// TestOutputLimit: outputs over the limit are refused, where the shape can be told before they exist.
+func TestOutputLimit(t *testing.T) {
+	e := start(t, Config{})
+	const limit = 1000
+	identity := onnxtest.Write(t, onnxtest.Identity(onnxfile.Float, onnxtest.Batch()))
+	text := onnxtest.Write(t, onnxtest.Identity(onnxfile.String, onnxtest.Batch()))
+	tests := []struct {
+		name string
+		path string
+		fits oip.Tensor
+		over oip.Tensor
+	}{
+		{"shape known", identity, zeros("x", 250), zeros("x", 251)},
+		{"shape found in the run", onnxtest.Write(t, onnxtest.Fill(2)), size(10, 25), size(10, 26)},
+		{"strings", text, texts("x", []int64{2}, string(make([]byte, 992)), ""), texts("x", []int64{2}, string(make([]byte, 993)), "")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := load(t, e, test.path, limit)
+			infer(t, m, test.fits)
+			_, err := m.Run(t.Context(), []oip.Tensor{test.over}, nil)
+			wantClientError(t, err, "over the limit of 1000 bytes")
+			infer(t, m, test.fits)
+		})
+	}
+}
+
+// TestOutputsTogether: the limit is for all outputs of a run.
+func TestOutputsTogether(t *testing.T) {
+	e := start(t, Config{})
+	def := onnxtest.Identity(onnxfile.Float, onnxtest.Batch())
+	def.Output("z", onnxfile.Float, onnxtest.Batch())
+	def.Node("Neg", "x", "z")
+	m := load(t, e, onnxtest.Write(t, def), 1000)
+	in := []oip.Tensor{zeros("x", 126)}
+	_, err := m.Run(t.Context(), in, nil)
+	wantClientError(t, err, `output "z" of shape [126]`)
+	if _, err := m.Run(t.Context(), in, []string{"z"}); err != nil {
+		t.Errorf("one output alone fits, got %v", err)
+	}
+}
+
+// TestMemoryBound: a tensor larger than the machine is a refused request, and the node goes on. What one run alone can
+// never have is a bad request; what others have at the moment is not.
+func TestMemoryBound(t *testing.T) {
+	e := start(t, Config{Memory: 64 << 20, Runs: 4})
+	m := load(t, e, onnxtest.Write(t, onnxtest.Fill(2)), 1<<50)
+	for _, huge := range []oip.Tensor{size(1<<30, 100), size(1<<28, 1<<28), size(17<<20, 1)} {
+		_, err := m.Run(t.Context(), []oip.Tensor{huge}, nil)
+		wantClientError(t, err, "more memory than the node has left for runs, 67108864 bytes in all")
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 10 {
+				_, err := m.Run(t.Context(), []oip.Tensor{size(6<<20, 1)}, nil) // 24 MiB: two fit, four do not
+				var refusal *oip.Error
+				if err != nil && (!errors.As(err, &refusal) || refusal.Code != oip.ResourceExhausted) {
+					t.Errorf("got %v, want success or that memory is spent", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	infer(t, m, size(10, 10))
+}
