@@ -1,0 +1,100 @@
+package balancer
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestPickAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for _, policy := range []string{RoundRobin, Weighted, LeastConnections} {
+		p := newPool(t, weights(policy, 1, 2, 3), Options{})
+		pick := testing.AllocsPerRun(1000, func() {
+			var tried Tried
+			lease, err := p.Pick(1, &tried)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lease.Done(Neutral)
+		})
+		again := testing.AllocsPerRun(1000, func() {
+			var tried Tried
+			first, _ := p.Pick(1, &tried)
+			second, _ := p.Pick(1, &tried)
+			first.Done(Neutral)
+			second.Done(Neutral)
+		})
+		if pick != 0 || again != 0 {
+			t.Errorf("%s: a pick allocates %v times, two of one exchange %v times", policy, pick, again)
+		}
+		// The callback that gobreaker's Allow returns.
+		report := testing.AllocsPerRun(1000, func() {
+			var tried Tried
+			lease, _ := p.Pick(1, &tried)
+			lease.Done(Success)
+		})
+		if report > 1 {
+			t.Errorf("%s: pick and report allocate %v times, want 1 at most", policy, report)
+		}
+	}
+}
+
+func BenchmarkPick(b *testing.B) {
+	for _, policy := range []string{RoundRobin, Weighted, LeastConnections} {
+		for _, n := range []int{2, 16, 1000} {
+			p := newPool(b, equal(policy, n), Options{})
+			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					var tried Tried
+					lease, _ := p.Pick(1, &tried)
+					lease.node.inflight.Add(-1) // half of what Done does; the rest is BenchmarkDone
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkPickParallel(b *testing.B) {
+	for _, policy := range []string{RoundRobin, Weighted, LeastConnections} {
+		p := newPool(b, equal(policy, 16), Options{})
+		b.Run(policy+"/16", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					var tried Tried
+					lease, _ := p.Pick(1, &tried)
+					lease.node.inflight.Add(-1)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkPickWeightedUneven is the worst mix of weights that the configuration allows.
+func BenchmarkPickWeightedUneven(b *testing.B) {
+	for _, n := range []int{2, 16, 1000} {
+		cfg := equal(Weighted, n)
+		cfg.Nodes[0].Weight = maxWeight
+		p := newPool(b, cfg, Options{})
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				var tried Tried
+				lease, _ := p.Pick(1, &tried)
+				lease.node.inflight.Add(-1)
+			}
+		})
+	}
+}
+
+func BenchmarkPickAndDone(b *testing.B) {
+	p := newPool(b, equal(LeastConnections, 16), Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		var tried Tried
+		lease, _ := p.Pick(1, &tried)
+		lease.Done(Success)
+	}
+}
