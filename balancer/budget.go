@@ -12,16 +12,17 @@ const retryUnits = 1_000_000
 // trying again: a token bucket that first attempts fill and retries empty. The idea is Finagle's RetryBudget and the
 // per-client retry budget in the chapter "Handling Overload" of Google's Site Reliability Engineering.
 //
-// A share of next to nothing is nothing, so a pool with little traffic may always make floor retries a second; these are
-// paid from the bucket too while it lasts, so the floor adds nothing to the share of a busy pool. What was not spent is
-// kept up to a burst: when a node dies, all that it had in flight wants a retry in the same instant.
+// A share of next to nothing is nothing, so a pool with little traffic may always make floor retries a second. What the
+// bucket cannot pay of them it owes, so the floor adds nothing to the share of a busy pool; the debt is bounded, since a
+// pool whose share is less than its floor will never pay. What was not spent is kept up to a burst: when a node dies, all
+// that it had in flight wants a retry in the same instant.
 type budget struct {
 	deposited int64 // units a first attempt brings
 	burst     int64 // units kept at most
-	floor     uint64
+	floor     int64 // retries a second, and what may be owed
 	now       func() time.Duration
 
-	balance atomic.Int64  // units
+	balance atomic.Int64  // units; negative = owed
 	spent   atomic.Uint64 // second of the clock << 32 | retries in it
 }
 
@@ -29,7 +30,7 @@ func newBudget(cfg RetryConfig, now func() time.Duration) *budget {
 	b := &budget{
 		deposited: int64(cfg.BudgetPercent / 100 * retryUnits),
 		burst:     int64(cfg.BudgetBurst) * retryUnits,
-		floor:     uint64(cfg.BudgetFloor),
+		floor:     int64(cfg.BudgetFloor),
 		now:       now,
 	}
 	// A gateway that was just started is no reason for failures: it begins with what a running one has saved.
@@ -56,25 +57,25 @@ func (b *budget) take() bool {
 		if before>>32 == second {
 			after = before + 1
 		}
-		below := uint64(uint32(after)) <= b.floor
+		below := int64(uint32(after)) <= b.floor
 		if !below && b.balance.Load() < retryUnits {
 			return false
 		}
-		if !b.spent.CompareAndSwap(before, after) {
-			continue
+		if b.spent.CompareAndSwap(before, after) {
+			return b.pay(below)
 		}
-		return b.pay() || below
 	}
 }
 
-// pay takes one retry out of the bucket, if it is there.
-func (b *budget) pay() bool {
+// pay takes one retry out of the bucket, if it is there or may be owed.
+func (b *budget) pay(mayOwe bool) bool {
 	for {
 		balance := b.balance.Load()
-		if balance < retryUnits {
+		if balance < retryUnits && !mayOwe {
 			return false
 		}
-		if b.balance.CompareAndSwap(balance, balance-retryUnits) {
+		after := max(balance-retryUnits, -b.floor*retryUnits)
+		if b.balance.CompareAndSwap(balance, after) {
 			return true
 		}
 	}

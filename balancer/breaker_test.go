@@ -1,0 +1,314 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watched makes a pool that notes its changes as words.
+func watched(t *testing.T, cfg Config, probe Probe) (*Pool, func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var seen []string
+	p := newPool(t, cfg, Options{Probe: probe, Observe: func(c Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.State != c.OldState {
+			seen = append(seen, fmt.Sprintf("%d %s", c.Node.Index(), c.State))
+		}
+		if c.Circuit != c.OldCircuit {
+			seen = append(seen, fmt.Sprintf("%d %s", c.Node.Index(), c.Circuit))
+		}
+	}})
+	return p, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+}
+
+func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
+	p, changes := watched(t, equal(RoundRobin, 2), nil)
+	bad := p.nodes[0]
+	for i := range 5 {
+		if bad.Circuit() != Closed {
+			t.Fatalf("open after %d failures, want 5", i)
+		}
+		attempt(t, p, Failure)
+		attempt(t, p, Success)
+	}
+	if bad.Circuit() != Open || p.nodes[1].Circuit() != Closed {
+		t.Errorf("circuits: %s and %s, want open and closed", bad.Circuit(), p.nodes[1].Circuit())
+	}
+	if got := picks(t, p, 20); got[0] != 0 {
+		t.Errorf("picks = %v, want none of the open circuit", got)
+	}
+	if got := changes(); !slices.Equal(got, []string{"0 open"}) {
+		t.Errorf("changes = %q", got)
+	}
+}
+
+func TestSuccessInBetweenStartsTheCountAgain(t *testing.T) {
+	cfg := equal(RoundRobin, 1)
+	cfg.Breaker.FailurePercent = 0
+	p := newPool(t, cfg, Options{})
+	for range 10 {
+		for range 4 {
+			attempt(t, p, Failure)
+		}
+		attempt(t, p, Success)
+	}
+	if c := p.nodes[0].Circuit(); c != Closed {
+		t.Errorf("circuit is %s after never five in a row", c)
+	}
+}
+
+func TestCircuitOpensByRate(t *testing.T) {
+	cfg := equal(RoundRobin, 1)
+	cfg.Breaker.ConsecutiveFailures = 0
+	p := newPool(t, cfg, Options{})
+	for i := range 19 {
+		attempt(t, p, []Outcome{Failure, Success}[i%2])
+	}
+	if c := p.nodes[0].Circuit(); c != Closed {
+		t.Fatalf("circuit is %s below the minimum of requests", c)
+	}
+	attempt(t, p, Failure)
+	if c := p.nodes[0].Circuit(); c != Open {
+		t.Errorf("circuit is %s at 11 failures of 20", c)
+	}
+}
+
+func TestRateForgetsWhatIsOlderThanTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(RoundRobin, 1)
+		cfg.Breaker.ConsecutiveFailures = 0
+		p := newPool(t, cfg, Options{})
+		for range 19 {
+			attempt(t, p, Failure)
+		}
+		advance(cfg.Breaker.Window + time.Second)
+		for range 11 {
+			attempt(t, p, Success)
+		}
+		for range 9 {
+			attempt(t, p, Failure)
+		}
+		if c := p.nodes[0].Circuit(); c != Closed {
+			t.Errorf("circuit is %s at 9 failures of 20 within the window", c)
+		}
+	})
+}
+
+func TestNeutralOutcomesCountNowhere(t *testing.T) {
+	p := newPool(t, equal(RoundRobin, 1), Options{})
+	for range 4 {
+		attempt(t, p, Failure)
+	}
+	for range 50 {
+		attempt(t, p, Neutral)
+	}
+	if c := p.nodes[0].Circuit(); c != Closed {
+		t.Fatalf("circuit is %s after four failures and many neutral outcomes", c)
+	}
+	attempt(t, p, Failure) // the fifth in a row, since neutral ones do not break the row either
+	if c := p.nodes[0].Circuit(); c != Open {
+		t.Errorf("circuit is %s after the fifth failure in a row", c)
+	}
+}
+
+func TestTrialClosesTheCircuit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(LeastConnections, 2)
+		p, changes := watched(t, cfg, nil)
+		exhaust(t, p, p.nodes[0])
+		advance(cfg.Breaker.OpenTime)
+		if got := picks(t, p, 10); got[0] != 0 {
+			t.Fatalf("picks = %v during the open time", got)
+		}
+		advance(time.Nanosecond)
+		var first Tried
+		trial, err := p.Pick(0, &first)
+		if err != nil || trial.Node() != p.nodes[0] || !trial.Trial() {
+			t.Fatalf("first pick after the open time: node %v, trial %t, %v", trial.Node().Index(), trial.Trial(), err)
+		}
+		if c := p.nodes[0].Circuit(); c != HalfOpen {
+			t.Errorf("circuit is %s during the trial", c)
+		}
+		if got := picks(t, p, 10); got[0] != 0 {
+			t.Errorf("picks = %v while the trial is out, want it to be the only one", got)
+		}
+		trial.Done(Success)
+		if got := picks(t, p, 10); got[0] != 5 || p.nodes[0].Circuit() != Closed {
+			t.Errorf("picks = %v after a good trial, circuit is %s", got, p.nodes[0].Circuit())
+		}
+		if got := changes(); !slices.Equal(got, []string{"0 open", "0 closed"}) {
+			t.Errorf("changes = %q", got)
+		}
+	})
+}
+
+func TestFailedTrialOpensAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(RoundRobin, 2)
+		p, changes := watched(t, cfg, nil)
+		exhaust(t, p, p.nodes[0])
+		for range 3 {
+			advance(cfg.Breaker.OpenTime + 1)
+			if n := attempt(t, p, Failure); n != p.nodes[0] {
+				t.Fatalf("the trial went to node %d", n.index)
+			}
+			if got := picks(t, p, 10); got[0] != 0 {
+				t.Errorf("picks = %v after a failed trial", got)
+			}
+		}
+		if got := changes(); !slices.Equal(got, []string{"0 open"}) {
+			t.Errorf("changes = %q, want a broken node to be reported once", got)
+		}
+	})
+}
+
+func TestNeutralTrialLeavesTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(RoundRobin, 2)
+		p := newPool(t, cfg, Options{})
+		exhaust(t, p, p.nodes[0])
+		advance(cfg.Breaker.OpenTime + 1)
+		for range 3 { // a client that leaves must not use up the trial
+			if n := attempt(t, p, Neutral); n != p.nodes[0] {
+				t.Fatalf("the trial went to node %d", n.index)
+			}
+		}
+		attempt(t, p, Success)
+		if c := p.nodes[0].Circuit(); c != Closed {
+			t.Errorf("circuit is %s after a good trial", c)
+		}
+	})
+}
+
+func TestRetriesAreNoTrials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(RoundRobin, 3)
+		p := newPool(t, cfg, Options{})
+		exhaust(t, p, p.nodes[0])
+		advance(cfg.Breaker.OpenTime + 1)
+		tried := Tried{}
+		tried.Add(p.nodes[1])
+		lease, err := p.Pick(0, &tried)
+		if err != nil || lease.Node() != p.nodes[2] {
+			t.Errorf("the retry went to node %d, %v; want the sound one", lease.Node().Index(), err)
+		}
+		lease.Done(Success)
+	})
+}
+
+func TestPoolOfOpenCircuitsFailsOpen(t *testing.T) {
+	for _, policy := range allPolicies {
+		p := newPool(t, equal(policy, 2), Options{})
+		for range 30 {
+			attempt(t, p, Failure)
+		}
+		if a, b := p.nodes[0].Circuit(), p.nodes[1].Circuit(); a != Open || b != Open {
+			t.Fatalf("%s: circuits are %s and %s", policy, a, b)
+		}
+		if got := picks(t, p, 100); got[0]+got[1] != 100 || got[0] == 0 || got[1] == 0 {
+			t.Errorf("%s: picks = %v, want both nodes used", policy, got)
+		}
+		if !p.Ready() {
+			t.Errorf("%s: not ready, though it serves", policy)
+		}
+	}
+}
+
+// TestOldOutcomesDoNotCount reports attempts from before the circuit opened after it has closed again.
+func TestOldOutcomesDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(RoundRobin, 1)
+		p := newPool(t, cfg, Options{})
+		var old []*Lease
+		for range 10 {
+			lease, err := p.Pick(0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old = append(old, &lease)
+		}
+		exhaust(t, p, p.nodes[0])
+		advance(cfg.Breaker.OpenTime + 1)
+		old[0].Done(Success) // must not pass for the trial
+		if c := p.nodes[0].Circuit(); c == Closed {
+			t.Error("an old success closed the circuit")
+		}
+		attempt(t, p, Success)
+		for _, l := range old[1:] {
+			l.Done(Failure)
+		}
+		if c := p.nodes[0].Circuit(); c != Closed {
+			t.Errorf("circuit is %s after failures that began before it opened", c)
+		}
+	})
+}
+
+func TestNodeThatComesBackGetsAFreshBreaker(t *testing.T) {
+	p, changes := watched(t, equal(RoundRobin, 2), nil)
+	lost, err := p.Pick(0, nil)
+	if err != nil || lost.Node() != p.nodes[0] {
+		t.Fatal(err)
+	}
+	exhaust(t, p, p.nodes[0])
+	p.setState(p.nodes[0], Down, errors.New("gone"))
+	p.setState(p.nodes[0], Up, nil)
+	if got := picks(t, p, 10); got[0] != 5 {
+		t.Errorf("picks = %v, want the node that is back to have its share at once", got)
+	}
+	for range 4 {
+		attempt(t, p, Failure)
+		attempt(t, p, Success)
+	}
+	lost.Done(Failure) // would be the fifth, but was an attempt on the process before
+	if c := p.nodes[0].Circuit(); c != Closed {
+		t.Errorf("circuit is %s by an attempt from before", c)
+	}
+	if got, want := changes(), []string{"0 open", "0 down", "0 up", "0 closed"}; !slices.Equal(got, want) {
+		t.Errorf("changes = %q, want %q", got, want)
+	}
+}
+
+func TestOneTrialAtATimeInParallel(t *testing.T) {
+	cfg := equal(LeastConnections, 2)
+	cfg.Breaker.OpenTime = minTime
+	p := newPool(t, cfg, Options{})
+	exhaust(t, p, p.nodes[0])
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				lease, err := p.Pick(0, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !lease.Trial() {
+					lease.Done(Success)
+					continue
+				}
+				if n := lease.Node().Inflight(); n != 1 {
+					t.Errorf("%d attempts on a node under trial", n)
+				}
+				lease.Done(Failure)
+			}
+		})
+	}
+	workers.Wait()
+	if f := p.Nodes()[0].Failures; f < 6 {
+		t.Errorf("%d failures: there was no trial", f)
+	}
+}
