@@ -142,8 +142,8 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	}
 	dst = appendNumber(dst, "status", int64(x.status))
 	dst = appendField(dst, "reason", x.reason.String())
-	dst = appendNumber(dst, "bytes_in", int64(len(x.ctx.Request.Body())))
-	dst = appendNumber(dst, "bytes_out", int64(x.bytesOut))
+	dst = appendNumber(dst, "bytes_in", int64(x.bytesIn))
+	dst = appendNumber(dst, "bytes_out", int64(len(x.ctx.Response.Body())))
 	dst = appendMillis(dst, "ms", took)
 	if x.attempts > 0 {
 		dst = appendMillis(dst, "upstream_ms", x.upstream)

@@ -26,10 +26,6 @@ func (u cacheUse) String() string {
 	return [...]string{"off", "bypass", "miss", "refresh", "hit"}[u]
 }
 
-// largestShare is the part of the cache that one answer may take at most: what is larger would push out dozens of
-// others for one question.
-const largestShare = 64
-
 // answerFromCache answers the exchange from memory if it can, and reports whether it did. If it could not, it leaves
 // in x.use and x.key what remember needs.
 func (x *exchange) answerFromCache() bool {
@@ -85,11 +81,11 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 	if len(tensors) > 0 || len(h.Peek(headerInferLength)) > 0 {
 		framing = 'b'
 	}
-	v := x.variant
 	x.scratch = append(x.scratch[:0], byte(x.call.Kind), framing)
+	x.scratch = append(append(x.scratch, x.variant.versionFor(x.call)...), '/')
+	x.scratch = append(x.scratch, x.call.Model...)
 	x.key = cache.NewKey(
-		x.scratch, []byte(x.route.name), []byte(v.name), []byte(v.pool.Name()), []byte(v.versionFor(x.call)), []byte(x.call.Model),
-		x.query, h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
+		x.variant.identity, x.scratch, x.query, h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
 		h.Peek(fasthttp.HeaderAuthorization), h.Peek(fasthttp.HeaderCookie), h.Peek("X-Api-Key"),
 		json[:start], json[end:], tensors,
 	)
@@ -182,7 +178,7 @@ func (x *exchange) remember() {
 	resp := &x.ctx.Response
 	h := &resp.Header
 	body := resp.Body()
-	if int64(len(body)) > int64(x.gateway.cfg.Cache.MaxBytes)/largestShare || !mayKeep(h) {
+	if !mayKeep(h) {
 		return
 	}
 	length := -1

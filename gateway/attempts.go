@@ -32,7 +32,7 @@ func (x *exchange) forward() {
 		if err != nil {
 			break // nobody is left to ask
 		}
-		last = x.attempt(lease)
+		last = x.attempt(&lease)
 		if x.settled(last) {
 			return
 		}
@@ -58,7 +58,7 @@ func (up *upstream) allowRetry() bool {
 
 // attempt sends the request to the leased node and judges what comes back. The answer, if any, is in the client's
 // response.
-func (x *exchange) attempt(lease balancer.Lease) verdict {
+func (x *exchange) attempt(lease *balancer.Lease) verdict {
 	v := verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
 	defer func() { lease.Done(v.node) }()
 	n := x.variant.pool.nodes[lease.Node().Index()]

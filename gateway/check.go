@@ -34,7 +34,7 @@ func (c *ServerConfig) check(r *conf.Report) {
 		r.Warnf("grpc", "not in this version yet: gRPC; nothing will listen on %q", c.GRPC)
 	}
 	if c.DrainDelay < 0 || c.DrainDelay > 5*time.Minute {
-		r.Errorf("drain_delay", "is %s; must be between 0s and 5m", c.DrainDelay)
+		r.Errorf("drain_delay", "%s is out of range: accepts 0s to 5m", c.DrainDelay)
 	}
 }
 
@@ -45,13 +45,13 @@ func (c *ServerConfig) checkListeners(r *conf.Report) {
 	for _, l := range []listener{{key: "http", addr: c.HTTP}, {key: "grpc", addr: c.GRPC}, {key: "admin", addr: c.Admin}} {
 		if l.addr == "" {
 			if l.key == "http" {
-				r.Errorf("http", "must not be empty: clients need an address such as \":8080\"")
+				r.Errorf("http", "is empty: clients need an address, such as \":8080\"")
 			}
 			continue
 		}
 		var ok bool
 		if l.host, l.port, ok = splitListen(l.addr); !ok {
-			r.Errorf(l.key, "%q is no address to listen on; write \":8080\" or \"127.0.0.1:8080\"", l.addr)
+			r.Errorf(l.key, "%q is no address to listen on: accepts \":8080\" or \"127.0.0.1:8080\"", l.addr)
 			continue
 		}
 		for _, other := range seen {
@@ -89,7 +89,7 @@ func (c *LogConfig) check(r *conf.Report) {
 	oneOf(r, "level", c.Level, "debug", "info", "warn", "error")
 	oneOf(r, "format", c.Format, "text", "json")
 	if c.Access == "" {
-		r.Errorf("access", "must be \"stdout\", \"stderr\", \"off\" or the path of a file")
+		r.Errorf("access", "is empty: accepts \"stdout\", \"stderr\", \"off\" or the path of a file")
 	}
 }
 
@@ -101,23 +101,23 @@ func oneOf(r *conf.Report, key, got string, accepted ...string) {
 	if s := conf.Suggest(got, accepted); s != "" {
 		hint = "; did you mean " + strconv.Quote(s) + "?"
 	}
-	r.Errorf(key, "is %q; must be one of %s%s", got, strings.Join(accepted, ", "), hint)
+	r.Errorf(key, "%q is not known: accepts %s%s", got, strings.Join(accepted, ", "), hint)
 }
 
 func (c *UpstreamConfig) check(r *conf.Report) {
 	if c.MaxConnections < 1 || c.MaxConnections > 1<<16 {
-		r.Errorf("max_connections", "is %d; must be between 1 and 65536", c.MaxConnections)
+		r.Errorf("max_connections", "%d is out of range: accepts 1 to 65536", c.MaxConnections)
 	}
 	between(r, "connect_timeout", c.ConnectTimeout, time.Millisecond, time.Minute)
 	between(r, "idle_timeout", c.IdleTimeout, time.Millisecond, maxTimeout)
 	if c.MaxAnswer < conf.KiB || c.MaxAnswer > 4*conf.GiB {
-		r.Errorf("max_answer", "is %s; must be between 1KiB and 4GiB", c.MaxAnswer)
+		r.Errorf("max_answer", "%s is out of range: accepts 1KiB to 4GiB", c.MaxAnswer)
 	}
 }
 
 func between(r *conf.Report, key string, d, low, high time.Duration) {
 	if d < low || d > high {
-		r.Errorf(key, "is %s; must be between %s and %s", d, short(low), short(high))
+		r.Errorf(key, "%s is out of range: accepts %s to %s", d, short(low), short(high))
 	}
 }
 
@@ -139,7 +139,7 @@ func (c *Config) checkPools(r *conf.Report) {
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		at := r.At("pools." + conf.Quote(name))
 		if !validName(name) {
-			at.Errorf("", "%q is no pool name; use 1 to 64 of A-Z a-z 0-9 _ . -", name)
+			at.Errorf("", "%q is no pool name: accepts 1 to 64 of A-Z a-z 0-9 _ . -", name)
 		}
 		pool := c.Pools[name]
 		pool.Check(at)

@@ -17,7 +17,7 @@ func (c *Config) checkRoutes(r *conf.Report) {
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
 		at := r.At("routes." + conf.Quote(name))
 		if name != anyModel && !validName(name) {
-			at.Errorf("", "%q is no model name; use 1 to 64 of A-Z a-z 0-9 _ . -, or \"*\" for the rest", name)
+			at.Errorf("", "%q is no model name: accepts 1 to 64 of A-Z a-z 0-9 _ . -, or \"*\" for the rest", name)
 		}
 		rt := c.Routes[name]
 		c.checkRoute(at, &rt)
@@ -71,7 +71,7 @@ func checkVersion(r *conf.Report, v string) {
 		return
 	}
 	if n, err := strconv.ParseUint(v, 10, 63); err != nil || n == 0 || v[0] == '0' {
-		r.Errorf("version", "is %q; must be a whole number from 1, such as \"3\"", v)
+		r.Errorf("version", "%q is no version: accepts a whole number from 1, such as \"3\"", v)
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *Config) checkRouteCache(r *conf.Report, rc RouteCache) {
 	const longest = 31 * 24 * time.Hour
 	switch {
 	case rc.TTL < 0 || rc.TTL > longest || (rc.TTL > 0 && rc.TTL < time.Millisecond):
-		r.Errorf("ttl", "is %s; must be between 1ms and 744h, or 0s for no caching", rc.TTL)
+		r.Errorf("ttl", "%s is out of range: accepts 1ms to 744h, or 0s for no caching", rc.TTL)
 	case rc.TTL > 0 && c.Cache.MaxBytes == 0:
 		r.Warnf("ttl", "has no effect while cache.max_bytes = 0 turns the cache off")
 	}
@@ -95,7 +95,7 @@ func (c *Config) checkCanary(r *conf.Report, rt *RouteConfig) {
 	checkDiffers(r, rt, cn.Pool, cn.Version)
 	checkPercent(r, "weight", cn.Weight)
 	if cn.Header != "" && !validHeaderName(cn.Header) {
-		r.Errorf("header", "%q cannot be used; write a header name such as \"X-Canary\": letters, digits and -, and not one that HTTP itself uses", cn.Header)
+		r.Errorf("header", "%q cannot be used: accepts a name such as \"X-Canary\", of letters, digits and -, that HTTP itself does not use", cn.Header)
 	}
 	if cn.Weight == 0 && cn.Header == "" {
 		r.Warnf("weight", "is 0 and no header is set: the canary gets no requests")
@@ -125,7 +125,7 @@ func checkDiffers(r *conf.Report, rt *RouteConfig, pool, version string) {
 
 func checkPercent(r *conf.Report, key string, p float64) {
 	if !(p >= 0 && p <= 100) { // written so that NaN fails too
-		r.Errorf(key, "is %v; must be a percentage from 0 to 100", p)
+		r.Errorf(key, "%v is out of range: accepts a percentage from 0 to 100", p)
 	}
 }
 

@@ -20,8 +20,9 @@ const (
 	reasonRejected                      // a node refused the request with a 4xx: the client's business, passed on
 	reasonNotFound                      // no such path
 	reasonBadMethod                     // a path of ours, another verb
-	reasonBadRequest                    // refused by the gateway as malformed
+	reasonBadRequest                    // malformed, or too slow in coming
 	reasonTooLarge                      // body over server.max_body
+	reasonOverload                      // the gateway has no room for the request, such as memory for its body
 	reasonNoRoute                       // no route for this model
 	reasonNotReady                      // the gateway's own readiness was asked for, and it is not
 	reasonNoNode                        // no node of the pool is fit
@@ -34,7 +35,8 @@ const (
 // String is the word in log and metrics.
 func (r Reason) String() string {
 	return [reasonCount]string{
-		"panic", "ok", "cache_hit", "rejected", "not_found", "bad_method", "bad_request", "too_large", "no_route",
+		"panic", "ok", "cache_hit", "rejected", "not_found", "bad_method", "bad_request", "too_large",
+		"overload", "no_route",
 		"not_ready", "no_node", "upstream_busy", "upstream_error", "upstream_timeout",
 	}[r]
 }

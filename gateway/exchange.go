@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/cache"
+	"ganglion/gateway/rollout"
 	"ganglion/internal/oip"
 )
 
@@ -48,7 +49,8 @@ type exchange struct {
 	cause    error         // of the last failed attempt; for the log, never for the client
 	kept     *fasthttp.Response
 	status   int
-	bytesOut int
+	bytesIn  int
+	copied   *rollout.Copy // for the shadow; nil = none
 
 	key     cache.Key
 	target  []byte // out.target
@@ -93,7 +95,7 @@ type exchangeKey struct{}
 func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.exchanges.acquire()
 	x.gateway, x.ctx, x.table = g, ctx, g.table.Load()
-	x.start = ctx.Time()
+	x.start = time.Now()
 	x.id = appendRequestID(x.id, ctx.Request.Header.Peek(headerRequestID))
 	x.client = appendClient(x.client, ctx)
 	g.inFlight.Add(1)
@@ -103,9 +105,9 @@ func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	return x
 }
 
-// Close implements io.Closer for fasthttp, which calls it after the answer was written, or could not be. It records
-// the exchange, keeps the answer in the cache, and gives the shadow its copy. The request and its answer may be read
-// until it returns.
+// Close implements io.Closer for fasthttp, which calls it after the answer was written, or could not be. It keeps the
+// answer in the cache, gives the shadow its copy, and records the exchange. The request's headers and the answer may be
+// read until it returns; the request's body may not, since the server has taken its memory back by then.
 func (x *exchange) Close() error {
 	g := x.gateway
 	defer func() {
@@ -116,31 +118,27 @@ func (x *exchange) Close() error {
 		}
 	}()
 	g.inFlight.Add(-1)
-	x.status = x.ctx.Response.StatusCode()
-	x.bytesOut = len(x.ctx.Response.Body())
+	if x.status == 0 { // a refused request has it from the start: the server's answer is gone by now
+		x.status = x.ctx.Response.StatusCode()
+	}
 	x.remember()
-	x.mirror()
+	if x.copied != nil {
+		x.route.mirror.Offer(x.copied)
+	}
 	x.record(time.Since(x.start))
 	g.exchanges.release(x)
 	return nil
 }
 
-// mirror gives the shadow its copy of a request that a node has answered well. What the cache answered says nothing
-// new to a shadow, and what was refused says nothing about its model.
+// mirror makes the shadow's copy of a request that a node has answered well, to be sent once the client has that
+// answer. What the cache answered says nothing new to a shadow, and what was refused says nothing about its model.
 func (x *exchange) mirror() {
-	if x.route == nil || x.route.mirror == nil || x.reason != reasonOK || !answersModel(x.call.Kind) {
-		return
-	}
-	if !x.route.mirror.Sample() {
+	if x.route.mirror == nil || x.reason != reasonOK || !answersModel(x.call.Kind) || !x.route.mirror.Sample() {
 		return
 	}
 	sh := x.route.shadow
-	version := sh.version
-	if version == "" {
-		version = x.call.Version
-	}
-	x.scratch = appendTarget(x.scratch[:0], x.call, version, x.query)
-	x.route.mirror.Offer(x.ctx.Method(), x.scratch, x.header, x.ctx.Request.Body())
+	x.scratch = appendTarget(x.scratch[:0], x.call, or(sh.version, x.call.Version), x.query)
+	x.copied = x.route.mirror.Copy(x.out.method, x.scratch, x.header, x.out.body)
 }
 
 // record counts the exchange and writes its line.

@@ -63,6 +63,7 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	}
 	g.table.Store(t)
 	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
+	g.server.ObserveRefusals(g.refused)
 	if opt.Registry != nil {
 		if err := opt.Registry.Register(collector{g}); err != nil {
 			return nil, fmt.Errorf("cannot register the gateway's metrics: %w", err)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/valyala/fasthttp"
 
@@ -11,6 +12,7 @@ import (
 // handle answers one request.
 func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	x := g.begin(ctx)
+	x.bytesIn = len(ctx.Request.Body())
 	path, query, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
 	x.query = query
 	call, ok := oip.ParsePath(text(path))
@@ -39,6 +41,21 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
+// refused records a request that the server turned away before handle could see it.
+func (g *Gateway) refused(ctx *fasthttp.RequestCtx, status int, reason string) {
+	x := g.begin(ctx)
+	x.status = status
+	x.cause = errors.New(reason)
+	switch status {
+	case fasthttp.StatusRequestEntityTooLarge:
+		x.reason = reasonTooLarge
+	case fasthttp.StatusServiceUnavailable:
+		x.reason = reasonOverload
+	default:
+		x.reason = reasonBadRequest
+	}
+}
+
 // proxy lets a node, or the cache, answer.
 func (x *exchange) proxy() {
 	rt := x.table.find(x.call.Model)
@@ -53,6 +70,7 @@ func (x *exchange) proxy() {
 	}
 	x.prepare()
 	x.forward()
+	x.mirror()
 }
 
 func (x *exchange) answerMetadata() {

@@ -46,6 +46,8 @@ type variant struct {
 	pool    *upstream
 	version string // "" = as the client asked
 	metrics variantMetrics
+
+	identity []byte // route, variant and pool, as a part of cache keys
 }
 
 // upstream is a pool as the edge sees it: the balancer says who, the nodes' transports know how to get there.
@@ -117,7 +119,10 @@ func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slo
 }
 
 func (rt *route) newVariant(name string, pool *upstream, version string) *variant {
-	return &variant{name: name, route: rt, pool: pool, version: version, metrics: newVariantMetrics(rt.name, name)}
+	return &variant{
+		name: name, route: rt, pool: pool, version: version, metrics: newVariantMetrics(rt.name, name),
+		identity: []byte(rt.name + "/" + name + "/" + pool.Name()), // none of the names has a slash
+	}
 }
 
 func or(s, otherwise string) string {

@@ -79,23 +79,28 @@ func NewMirror(percent float64, timeout time.Duration, send Send, log *slog.Logg
 // Sample reports whether the request at hand should be copied.
 func (m *Mirror) Sample() bool { return m.split.Take() }
 
-// Offer copies the parts of a request and queues the copy. It never waits: when there is no room, the copy is dropped
-// and counted.
-func (m *Mirror) Offer(method, target, header, body []byte) {
+// Copy copies the parts of a request. It returns nil, and counts, when there is no room for the copy. The caller hands
+// it to [Mirror.Offer], once.
+func (m *Mirror) Copy(method, target, header, body []byte) *Copy {
 	size := int64(len(method) + len(target) + len(header) + len(body))
 	if m.queued.Add(size) > queueBytes || len(m.queue) == cap(m.queue) {
 		m.queued.Add(-size)
 		m.dropped.Add(1)
-		return
+		return nil
 	}
 	c, ok := m.spare.Get().(*Copy)
 	if !ok {
 		c = new(Copy)
 	}
 	c.fill(method, target, header, body)
+	return c
+}
+
+// Offer queues a copy to be sent, or drops and counts it when the queue is full. It never waits.
+func (m *Mirror) Offer(c *Copy) {
 	select {
 	case m.queue <- c:
-	default: // others were quicker
+	default:
 		m.done(c)
 		m.dropped.Add(1)
 	}
