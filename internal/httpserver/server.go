@@ -11,38 +11,124 @@
 package httpserver
 
 import (
-	"context"
-	"errors"
 	"log/slog"
-	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 )
 
 // Server serves one handler on one listener.
+//
+// A handler finds the whole request body in PostBody; the body and everything else it gets from the RequestCtx are
+// dead once the response is written. Handlers do not call TimeoutError, which would leave one running on a dead body.
 type Server struct {
-	cfg Config
-	log *slog.Logger
+	cfg     Config
+	handler fasthttp.RequestHandler
+	log     *slog.Logger
+	http    *fasthttp.Server
+	bodies  bodyMemory
+	refused func(ctx *fasthttp.RequestCtx, status int, reason string)
+
+	limit    int           // connections open at once; set by Run
+	stopping chan struct{} // closed when the drain begins
+	draining atomic.Bool   // the same, for the hot path
+	refusals sync.WaitGroup
+	counters counters
+
+	mu    sync.Mutex
+	conns map[*conn]struct{} // guarded by mu
 }
 
 // New prepares a server; it starts nothing. name appears in logs. cfg has passed its Check.
 func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *Server {
-	return &Server{cfg: cfg, log: log.With("server", name)}
+	s := &Server{
+		cfg:      cfg,
+		handler:  h,
+		log:      log.With("server", name),
+		bodies:   bodyMemory{budget: int64(cfg.MaxBodyMemory)},
+		refused:  func(*fasthttp.RequestCtx, int, string) {},
+		stopping: make(chan struct{}),
+		conns:    make(map[*conn]struct{}),
+	}
+	s.http = &fasthttp.Server{
+		Handler:        s.serve,
+		ErrorHandler:   s.malformed,
+		HeaderReceived: s.headerReceived,
+		ConnState:      s.connState,
+		Logger:         (*connectionLog)(s),
+
+		ReadBufferSize: int(cfg.MaxHeader),
+		ReadTimeout:    cfg.ReadTimeout,
+		WriteTimeout:   cfg.WriteTimeout,
+		IdleTimeout:    cfg.IdleTimeout,
+
+		// The handler is called with the headers and the first bytes of the body, and serve reads the rest: only so is
+		// memory taken as bytes arrive instead of as Content-Length promises, and refused while the client still sends.
+		StreamRequestBody: true,
+
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		LazyRequestTime:              true,
+	}
+	return s
 }
 
-// Run serves ln until ctx ends, then drains: it stops accepting, lets exchanges in flight finish for up to
-// DrainTimeout, and closes idle connections. It owns ln and closes it. It returns nil after a clean drain.
-func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	return errors.New("httpserver: not written yet")
+// ObserveRefusals has f called for every request that is refused before it gets to the handler, with the answer's
+// status and its message, before the answer is written. Call it before Run. f must not keep ctx.
+func (s *Server) ObserveRefusals(f func(ctx *fasthttp.RequestCtx, status int, reason string)) {
+	s.refused = f
 }
 
-// Listen opens a TCP listener on addr, "host:port" or ":port"; its error is one line that says what to do.
-func Listen(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+// serve is the outermost handler.
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	defer s.contain(ctx)
+	c := ctx.Conn().(*conn) //nolint:errcheck,forcetypeassert // the acceptor hands out nothing else
+	if f := flawOf(&ctx.Request.Header); f != none {
+		s.refuseFlaw(ctx, f)
+		return
+	}
+	if status, reason := s.readBody(ctx, c); status != 0 {
+		s.refuse(ctx, status, reason)
+		return
+	}
+	s.counters.requests.Add(1)
+	s.handler(ctx)
+	releaseLargeResponse(&ctx.Response)
+	if s.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+}
 
-// WriteError answers with status and {"error":"msg"}. It closes the connection after the answer when the request's
-// body may not have been read.
-func WriteError(ctx *fasthttp.RequestCtx, status int, msg string) {
-	ctx.Response.Reset()
-	ctx.SetStatusCode(status)
-	ctx.SetContentType("application/json")
+// contain turns a panic of a handler into one failed request. fasthttp does not, and would take the process down.
+func (s *Server) contain(ctx *fasthttp.RequestCtx) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.counters.panics.Add(1)
+	s.log.Error("handler panicked: this is a bug", "panic", r,
+		"method", string(ctx.Method()), "target", string(ctx.RequestURI()), "stack", string(debug.Stack()))
+	WriteError(ctx, fasthttp.StatusInternalServerError, "internal error")
+	ctx.SetConnectionClose() // what the handler left behind on the connection is unknown
+}
+
+// releaseLargeResponse keeps an idle connection from holding on to its largest response: fasthttp reuses the buffer of
+// a body that was set by copy, but not a raw one. 64 KiB is worth keeping: it is above nearly every answer.
+func releaseLargeResponse(resp *fasthttp.Response) {
+	const keep = 64 << 10
+	if !resp.IsBodyStream() && len(resp.Body()) > keep {
+		resp.SetBodyRaw(resp.SwapBody(nil))
+	}
+}
+
+// connectionLog receives what fasthttp has to say: one line per connection that broke. Any client can cause these at
+// will, so they are for debugging only.
+type connectionLog Server
+
+func (l *connectionLog) Printf(format string, args ...any) {
+	(*Server)(l).logConnection(format, args)
 }

@@ -1,0 +1,144 @@
+package httpserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// How long and how much a refused client may go on sending before its connection is closed. Closing at once would reset
+// the connection, and a reset can destroy the answer before the client has read it. 256 MiB is four times the largest
+// body accepted by default; on a fast network that takes well under a second.
+const (
+	lingerTime  = 5 * time.Second
+	lingerQuiet = time.Second // a client that sends nothing for this long has read the answer or never will
+	lingerBytes = 256 << 20
+)
+
+// conn is one client connection. Its worker goroutine owns the plain fields; the drain reads and writes the atomic ones.
+type conn struct {
+	*net.TCPConn
+	server *Server
+
+	state    atomic.Int32 // a fasthttp.ConnState
+	evicting atomic.Bool  // the drain wants it gone if it is idle
+
+	body   *body // of the exchange in progress; nil if it has none
+	linger bool  // the client may still be sending what nobody will read
+}
+
+// connState is fasthttp's hook, called on the worker's goroutine except for StateNew.
+func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
+	c := nc.(*conn) //nolint:errcheck,forcetypeassert // the acceptor hands out nothing else
+	c.state.Store(int32(state))
+	switch state {
+	case fasthttp.StateIdle:
+		// The response has been written: only now is nobody left who could read the request's bytes.
+		c.releaseBody()
+	case fasthttp.StateClosed, fasthttp.StateHijacked:
+		c.releaseBody()
+		s.forget(c)
+	}
+}
+
+func (c *conn) releaseBody() {
+	if c.body != nil {
+		c.server.bodies.release(c.body)
+		c.body = nil
+	}
+}
+
+// Read reads from the client. A deadline that passes while no request is in progress is the end of the connection, not
+// an error that deserves an answer.
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.TCPConn.Read(p)
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		idle := c.state.Load() != int32(fasthttp.StateActive)
+		switch {
+		case !c.evicting.CompareAndSwap(true, false):
+			if idle {
+				return 0, io.EOF
+			}
+			return 0, err
+		case idle:
+			return c.lastLook(p)
+		}
+		// The drain's deadline met a request that had just begun: it goes on with a fresh one.
+		if err := c.SetReadDeadline(time.Now().Add(c.server.cfg.ReadTimeout)); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// evict ends the connection if it is idle; called by the drain, again and again until the connection is gone, since
+// the worker may overwrite the deadline with its own.
+func (c *conn) evict() {
+	if state := fasthttp.ConnState(c.state.Load()); state == fasthttp.StateIdle || state == fasthttp.StateNew {
+		c.evicting.Store(true)
+		// A failure means that the connection is closed, which is what is wanted.
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// lastLook takes a request that has reached this machine although its connection is to be closed. What arrives later
+// than this, in the microseconds before the close, is lost; the client sees the connection end before a byte of answer.
+func (c *conn) lastLook(p []byte) (int, error) {
+	// Raw reads respect the deadline too, so that it has to be moved first.
+	if err := c.SetReadDeadline(time.Now().Add(c.server.cfg.ReadTimeout)); err != nil {
+		return 0, err
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	readErr := raw.Read(func(fd uintptr) (done bool) {
+		n, err = syscall.Read(int(fd), p)
+		return true // never wait
+	})
+	if readErr != nil || err != nil || n <= 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Close closes the connection, after hearing out a client whose request was refused.
+func (c *conn) Close() error {
+	if c.linger {
+		c.releaseBody()
+		c.hearOut()
+	}
+	return c.TCPConn.Close()
+}
+
+// hearOut tells the client that there will be no more and drops what it is still sending.
+func (c *conn) hearOut() {
+	if c.CloseWrite() != nil {
+		return
+	}
+	sink := make([]byte, 32<<10)
+	end := time.Now().Add(lingerTime)
+	for total := 0; total < lingerBytes; {
+		quiet := time.Now().Add(lingerQuiet)
+		if quiet.After(end) {
+			quiet = end
+		}
+		if c.SetReadDeadline(quiet) != nil {
+			return
+		}
+		n, err := c.TCPConn.Read(sink)
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}

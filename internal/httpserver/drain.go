@@ -1,0 +1,97 @@
+package httpserver
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	// lastCall is how long an idle connection may take to send one more request, which is answered with Connection:
+	// close. A busy client sends its next request within a round trip, and the farthest are a quarter of a second away.
+	lastCall = 250 * time.Millisecond
+	// sweepEvery is how often the drain looks at what is left.
+	sweepEvery = 10 * time.Millisecond
+)
+
+// Run serves ln until ctx ends, then drains: it stops accepting, answers what is in flight with Connection: close, for
+// up to DrainTimeout, and closes idle connections. It owns ln and closes it. It returns nil after a clean drain.
+//
+// A request is either answered or its connection is closed before a byte of it was read, with one exception: a
+// connection still busy after DrainTimeout is cut. What cannot be helped is a request that reaches an idle connection
+// within microseconds of its end (see lastLook); HTTP/1.1 has no way to announce the close of an idle connection.
+//
+// A hijacked connection belongs to whoever hijacked it; Run neither waits for it nor closes it.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	limit, err := connectionLimit(s.cfg.MaxConnections)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	s.limit = limit
+	// The acceptor counts, since it answers in JSON and keeps the listener alive; fasthttp's own limit stays out of the
+	// way, with room for workers that have closed their connection but not returned yet.
+	s.http.Concurrency = 2 * limit
+
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(&acceptor{Listener: ln, server: s}) }()
+	select {
+	case <-ctx.Done():
+		s.stopAccepting(ln)
+		err = <-served
+	case err = <-served:
+		s.stopAccepting(ln)
+		if err == nil {
+			err = net.ErrClosed // nobody but us should end the listener
+		}
+		err = fmt.Errorf("cannot accept connections on %s: %w", ln.Addr(), err)
+	}
+	_ = ln.Close() // it may be closed already
+	if drainErr := s.drain(); err == nil {
+		err = drainErr
+	}
+	return err
+}
+
+// stopAccepting has Accept take in what has queued up in the listener and then report the end.
+func (s *Server) stopAccepting(ln net.Listener) {
+	s.draining.Store(true)
+	close(s.stopping)
+	if dl, ok := ln.(interface{ SetDeadline(t time.Time) error }); !ok || dl.SetDeadline(time.Now().Add(sweepEvery)) != nil {
+		_ = ln.Close()
+	}
+}
+
+// drain waits until all connections have ended, and helps those along that are idle.
+func (s *Server) drain() error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	start := time.Now()
+	for s.counters.open.Load() > 0 {
+		waited := time.Since(start)
+		if waited > s.cfg.DrainTimeout {
+			return s.cut()
+		}
+		if waited > lastCall {
+			s.eachConn((*conn).evict)
+		}
+		<-tick.C
+	}
+	return nil
+}
+
+// cut closes what the drain could not.
+func (s *Server) cut() error {
+	n := s.counters.open.Load()
+	s.eachConn(func(c *conn) { _ = c.TCPConn.Close() })
+	return fmt.Errorf("%d connections were still busy after drain_timeout (%s) and were cut", n, s.cfg.DrainTimeout)
+}
+
+func (s *Server) eachConn(f func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		f(c)
+	}
+}

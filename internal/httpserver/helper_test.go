@@ -1,0 +1,3 @@
+package httpserver
+
+func helperMain() bool { return false }
