@@ -36,7 +36,7 @@ func (c *Config) Check(r *conf.Report) {
 
 func (c *Config) validate() error {
 	if c.MaxBytes != 0 && (c.MaxBytes < minBytes || c.MaxBytes > maxBytes) {
-		return fmt.Errorf("%v is out of range: accepted are 0 (no cache) and %v to %v", c.MaxBytes, minBytes, conf.Size(maxBytes))
+		return fmt.Errorf("%v is out of range: accepted are 0 (no cache) and %v to %v", c.MaxBytes, minBytes, maxBytes)
 	}
 	return nil
 }

@@ -9,8 +9,17 @@ import (
 
 func TestKeyTellsFieldsApart(t *testing.T) {
 	lists := [][]string{
-		{}, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"b", "a"}, {"", "ab"}, {"ab", ""}, {"a", "b", ""},
-		{"\x01\x00\x00\x00\x00\x00\x00\x00a"}, {"a\x01\x00\x00\x00\x00\x00\x00\x00b"},
+		{},
+		{""},
+		{"", ""},
+		{"ab"},
+		{"a", "b"},
+		{"b", "a"},
+		{"", "ab"},
+		{"ab", ""},
+		{"a", "b", ""},
+		{"\x01\x00\x00\x00\x00\x00\x00\x00a"},
+		{"a\x01\x00\x00\x00\x00\x00\x00\x00b"},
 	}
 	seen := make(map[Key][]string)
 	for _, list := range lists {

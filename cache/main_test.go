@@ -3,9 +3,9 @@ package cache
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"ganglion/internal/conf"
+
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

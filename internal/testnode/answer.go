@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,8 +14,6 @@ import (
 // maxBody bounds what a node reads of a request: tests send kilobytes, and a
 // test that streams without end should fail, not fill the memory.
 const maxBody = 64 << 20
-
-func silent() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func (n *Node) handle(w http.ResponseWriter, r *http.Request) {
 	if !n.enter() {
@@ -91,15 +88,15 @@ func (n *Node) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/infer"):
-		w.Write(inferAnswer(r))
+		_, _ = w.Write(inferAnswer(r)) // to a client that may have left, like all answers here
 	case strings.HasSuffix(r.URL.Path, ":predict"):
-		io.WriteString(w, `{"predictions":[1]}`)
+		fmt.Fprint(w, `{"predictions":[1]}`)
 	case strings.HasPrefix(r.URL.Path, "/v2/models/"):
 		fmt.Fprintf(w, `{"name":%q,"versions":["1"],"platform":"testnode",`+
 			`"inputs":[{"name":"input","datatype":"FP32","shape":[-1,1]}],`+
 			`"outputs":[{"name":"output","datatype":"FP32","shape":[-1,1]}]}`, modelOf(r.URL.Path))
 	case r.URL.Path == "/v2" || r.URL.Path == "/v2/":
-		io.WriteString(w, `{"name":"testnode","version":"1","extensions":[]}`)
+		fmt.Fprint(w, `{"name":"testnode","version":"1","extensions":[]}`)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprintf(w, `{"error":%q}`, "testnode does not serve "+r.URL.Path)

@@ -14,6 +14,7 @@ package testnode
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -109,7 +110,7 @@ func (n *Node) Stop() {
 	if server == nil {
 		return
 	}
-	server.Close()
+	_ = server.Close() // only the listener could fail to close, and it is gone all the same
 	n.idle.forget()
 }
 
@@ -142,7 +143,7 @@ func (n *Node) serve(listener net.Listener) {
 		ConnState: n.idle.connState,
 		// A test breaks connections on purpose: what net/http logs about it
 		// would only hide the test's own words.
-		ErrorLog: silent(),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	n.mu.Lock()
 	n.server = server

@@ -65,7 +65,7 @@ func TestPlainAnswer(t *testing.T) {
 		t.Errorf("got %d %s", status, body)
 	}
 	last := n.Last()
-	if n.Requests() != 1 || last.Path != inferPath || string(last.Body) != `{"id":"7"}` || last.Method != "POST" {
+	if n.Requests() != 1 || last.Path != inferPath || string(last.Body) != `{"id":"7"}` || last.Method != http.MethodPost {
 		t.Errorf("%d requests, the last %+v", n.Requests(), last)
 	}
 }
