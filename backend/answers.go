@@ -1,0 +1,46 @@
+package backend
+
+import (
+	"context"
+	"errors"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/httpserver"
+	"ganglion/internal/oip"
+)
+
+func writeJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.Response.SetBody(body)
+}
+
+// refuse answers with what err says to the client, and returns the status. Errors that are not the client's are logged, and
+// the client reads only that there was one.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) (status int) {
+	var refusal *oip.Error
+	switch {
+	case errors.As(err, &refusal):
+		s.log.Debug("refused a request", "path", string(ctx.Path()), "status", refusal.Code.HTTPStatus(), "reason", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		refusal = oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
+		s.log.Warn("stopped an inference", "path", string(ctx.Path()), "timeout", s.cfg.Timeout)
+	case errors.Is(err, context.Canceled):
+		refusal = oip.Errorf(oip.Unavailable, "the node is shutting down")
+	default:
+		refusal = oip.Errorf(oip.Internal, "the model failed: the node's log has the reason")
+		s.log.Error("an inference failed", "path", string(ctx.Path()), "reason", err)
+	}
+	status = refusal.Code.HTTPStatus()
+	httpserver.WriteError(ctx, status, refusal.Msg)
+	if status == fasthttp.StatusServiceUnavailable {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1") // seconds: loads and restarts take about that
+	}
+	return status
+}
+
+func refuseMethod(ctx *fasthttp.RequestCtx, allowed string) {
+	httpserver.WriteError(ctx, fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
+}

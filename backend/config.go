@@ -1,0 +1,31 @@
+package backend
+
+import (
+	"time"
+
+	"ganglion/internal/conf"
+	"ganglion/internal/httpserver"
+)
+
+// Config says what a node serves and within which bounds. The zero value is not usable: start from DefaultConfig.
+type Config struct {
+	Models  string // folder of the model repository
+	ID      string // names the node in logs, metrics and the X-Node-Id header of its answers; "" leaves it out
+	Version string // of the program, shown in the server's metadata
+
+	// Timeout bounds one inference, its wait for a free slot included. A run that takes longer is stopped.
+	Timeout time.Duration
+
+	MaxOutput conf.Size // outputs of one inference, together
+	HTTP      httpserver.Config
+}
+
+// DefaultConfig returns a Config that lacks only Models.
+func DefaultConfig() Config {
+	c := Config{
+		Timeout:   time.Minute,   // what tritonclient waits by default: nobody listens after that
+		MaxOutput: 64 * conf.MiB, // as large as a request body may be by default
+	}
+	c.HTTP.SetDefaults()
+	return c
+}

@@ -1,0 +1,132 @@
+package backend
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/oip"
+)
+
+// exchange is the memory of one inference request and its answer, reused for later ones.
+type exchange struct {
+	request  oip.InferRequest
+	response oip.InferResponse
+	rows     []byte   // padded text
+	wanted   []string // names of the outputs asked for
+	body     []byte   // of the answer
+}
+
+// keepBytes is what an exchange may hold on to of each buffer between requests: above nearly every request, and small
+// enough to have one for each connection.
+const keepBytes = 64 << 10
+
+// infer answers POST …/infer and …:predict.
+func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
+	began := time.Now()
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	in, err := s.catalog.Load().find(call.Model, call.Version)
+	if err == nil {
+		x := s.exchanges.Get().(*exchange) //nolint:errcheck,forcetypeassert // the pool's New makes nothing else
+		err = s.exchange(ctx, call, in, x)
+		x.reset()
+		s.exchanges.Put(x)
+	}
+	status := fasthttp.StatusOK
+	if err != nil {
+		status = s.refuse(ctx, err)
+	}
+	s.metrics.answered(in, status, began)
+}
+
+// exchange reads the request, runs the model and writes the answer.
+func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
+	if err := s.read(ctx, call, in, x); err != nil {
+		return err
+	}
+	if err := x.padText(in, s.limits.DecodedBytes); err != nil {
+		return err
+	}
+	if err := oip.CheckRequest(in.name, in.inputs, in.outputs, &x.request); err != nil {
+		return err
+	}
+	if err := s.run(in, x); err != nil {
+		return err
+	}
+	return x.write(ctx, call)
+}
+
+// read decodes the request's body, which stays the connection's.
+func (s *Server) read(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
+	if encoding := ctx.Request.Header.ContentEncoding(); len(encoding) > 0 && string(encoding) != "identity" {
+		ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "identity")
+		return oip.Errorf(oip.Unsupported, "content encoding %q is not supported: send the body as it is", encoding)
+	}
+	if call.Kind == oip.CallV1Predict {
+		return x.request.DecodeV1(ctx.PostBody(), in.rows, s.limits)
+	}
+	length, err := oip.ParseHeaderLength(ctx.Request.Header.Peek(oip.HeaderLengthName))
+	if err != nil {
+		return err
+	}
+	if length == 0 {
+		return x.request.DecodeRaw(ctx.PostBody(), in.inputs, s.limits)
+	}
+	return x.request.Decode(ctx.PostBody(), length, s.limits)
+}
+
+// run makes the inference and puts its results into the response.
+func (s *Server) run(in *instance, x *exchange) error {
+	ctx, cancel := context.WithTimeout(s.runs, s.cfg.Timeout)
+	defer cancel()
+	x.wanted = x.wanted[:0]
+	for i := range x.request.Outputs {
+		x.wanted = append(x.wanted, x.request.Outputs[i].Name)
+	}
+	results, err := in.model.Run(ctx, x.request.Inputs, x.wanted)
+	if err != nil {
+		return err
+	}
+	x.response.ModelName, x.response.ModelVersion, x.response.ID = in.name, in.version, x.request.ID
+	x.response.Outputs = x.response.Outputs[:0]
+	for _, t := range results {
+		x.response.Outputs = append(x.response.Outputs, oip.OutputTensor{Tensor: t, Binary: x.request.WantsBinary(t.Name)})
+	}
+	return nil
+}
+
+// write encodes the response. The buffer is exchanged for the one that fasthttp has, which saves a copy.
+func (x *exchange) write(ctx *fasthttp.RequestCtx, call oip.Call) (err error) {
+	length := oip.NoHeaderLength
+	if call.Kind == oip.CallV1Predict {
+		x.body, err = oip.AppendV1Predictions(x.body[:0], x.response.Outputs)
+	} else {
+		x.body, length, err = oip.AppendInferResponse(x.body[:0], &x.response)
+	}
+	if err != nil {
+		return err
+	}
+	ctx.SetStatusCode(fasthttp.StatusOK)
+	ctx.SetContentType("application/json")
+	if length != oip.NoHeaderLength {
+		ctx.SetContentType("application/octet-stream")
+		ctx.Response.Header.Set(oip.HeaderLengthName, strconv.Itoa(length))
+	}
+	x.body = ctx.Response.SwapBody(x.body)
+	return nil
+}
+
+// reset lets go of the request's body and of buffers too large to keep.
+func (x *exchange) reset() {
+	x.request.Reset(keepBytes)
+	x.response.Reset(keepBytes)
+	if cap(x.rows) > keepBytes {
+		x.rows = nil
+	}
+	if cap(x.body) > keepBytes {
+		x.body = nil
+	}
+}

@@ -1,0 +1,127 @@
+package backend
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/httpserver"
+	"ganglion/internal/lifecycle"
+	"ganglion/internal/oip"
+)
+
+// phase is where a node is in its life.
+type phase int32
+
+const (
+	starting phase = iota // some versions have not been tried yet
+	serving
+	draining
+)
+
+// Server is a node.
+type Server struct {
+	cfg        Config
+	log        *slog.Logger
+	engine     Engine
+	repository *repository
+	folders    []folder
+	http       *httpserver.Server
+	metrics    *metrics
+	limits     oip.Limits
+	exchanges  sync.Pool
+
+	state   atomic.Int32 // a phase
+	catalog atomic.Pointer[catalog]
+
+	// runs is the context of all runs. It outlives the drain, and ends when nobody is left to answer.
+	runs     context.Context
+	stopRuns context.CancelFunc
+}
+
+// New reads which models the repository has; it loads none. The engine stays the caller's, to be closed after Run.
+func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
+	repository, err := openRepository(cfg.Models, log)
+	if err != nil {
+		return nil, err
+	}
+	folders, err := repository.scan()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:        cfg,
+		log:        log,
+		engine:     engine,
+		repository: repository,
+		folders:    folders,
+		metrics:    newMetrics(cfg, engine.Info()),
+		limits:     oip.DefaultLimits(),
+	}
+	// Whoever lets bodies be larger means the tensors in them too. JSON needs two bytes for a number at the least, so that
+	// tensors of eight bytes an element may be four times as large as the body they came in.
+	s.limits.DecodedBytes = max(s.limits.DecodedBytes, 4*int64(cfg.HTTP.MaxBody))
+	s.limits.Elements = max(s.limits.Elements, int64(cfg.HTTP.MaxBody))
+	s.exchanges.New = func() any { return new(exchange) }
+	s.catalog.Store(newCatalog(folders))
+	s.runs, s.stopRuns = context.WithCancel(context.Background())
+	s.http = httpserver.New("node", cfg.HTTP, s.handle, log)
+	return s, nil
+}
+
+// Run answers on ln and loads the models, until ctx ends. Then it stops being ready, lets what is in flight finish, closes
+// the models and returns. It owns ln. Call it once.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	defer s.stopRuns()
+	stop := context.AfterFunc(ctx, func() { s.state.Store(int32(draining)) })
+	defer stop()
+	var parts lifecycle.Group
+	parts.Add("models", s.runModels)
+	parts.Add("http", func(ctx context.Context) error { return s.http.Run(ctx, ln) })
+	return parts.Run(ctx)
+}
+
+// handle answers one request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.cfg.ID != "" {
+		ctx.Response.Header.Set("X-Node-Id", s.cfg.ID)
+	}
+	path := string(ctx.URI().PathOriginal())
+	if path == "/metrics" {
+		s.metrics.serve(ctx)
+		return
+	}
+	call, ok := oip.ParsePath(path)
+	if !ok {
+		httpserver.WriteError(ctx, fasthttp.StatusNotFound, "Not Found")
+		return
+	}
+	if !call.Allows(string(ctx.Method())) {
+		refuseMethod(ctx, call.Methods())
+		return
+	}
+	switch call.Kind {
+	case oip.CallModelInfer, oip.CallV1Predict:
+		s.infer(ctx, call)
+	case oip.CallServerMetadata:
+		s.describeServer(ctx)
+	case oip.CallServerLive:
+		writeJSON(ctx, fasthttp.StatusOK, []byte(`{"live":true}`))
+	case oip.CallServerReady:
+		s.answerReady(ctx)
+	case oip.CallModelList, oip.CallV1List:
+		s.listModels(ctx)
+	case oip.CallModelMetadata:
+		s.describeModel(ctx, call)
+	case oip.CallModelReady, oip.CallV1Model:
+		s.answerModelReady(ctx, call)
+	case oip.CallRepositoryIndex:
+		s.index(ctx)
+	default:
+		s.refuse(ctx, oip.Errorf(oip.Unsupported, "this version of the node does not have %s", call.Kind))
+	}
+}
