@@ -280,6 +280,15 @@ func TestNodeThatComesBackGetsAFreshBreaker(t *testing.T) {
 	}
 }
 
+// TestNoNewsIsNotReported is a circuit that turned and turned back before anybody came to publish it.
+func TestNoNewsIsNotReported(t *testing.T) {
+	p, changes := watched(t, equal(RoundRobin, 2), nil)
+	p.circuitTurned(p.nodes[0])
+	if got := changes(); len(got) != 0 {
+		t.Errorf("changes = %q, want none", got)
+	}
+}
+
 func TestOneTrialAtATimeInParallel(t *testing.T) {
 	cfg := equal(LeastConnections, 2)
 	cfg.Breaker.OpenTime = minTime

@@ -9,19 +9,20 @@ import (
 )
 
 func TestRoundRobinIsExact(t *testing.T) {
+	const each = 20_000 // enough for parallel pickers to meet
 	p := newPool(t, equal(RoundRobin, 7), Options{})
 	var workers sync.WaitGroup
 	for range 7 { // in parallel, each worker with its own pace
 		workers.Go(func() {
-			for range 300 {
-				attempt(t, p, Success)
+			for range each {
+				attempt(t, p, Neutral)
 			}
 		})
 	}
 	workers.Wait()
 	for _, s := range p.Nodes() {
-		if s.Attempts != 300 {
-			t.Errorf("node %d got %d of 2100 attempts, want 300", s.Index, s.Attempts)
+		if s.Attempts != each {
+			t.Errorf("node %d got %d of %d attempts, want %d", s.Index, s.Attempts, 7*each, each)
 		}
 	}
 }
