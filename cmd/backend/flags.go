@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"ganglion/backend"
+	"ganglion/backend/onnx"
+	"ganglion/internal/conf"
+)
+
+const serveUsage = `usage: backend serve [flags]
+
+  --models DIR       the model repository: DIR/<name>/<version>/model.onnx, with an
+                     optional DIR/<name>/config.toml (default "models")
+  --http ADDR        where to answer REST requests and GET /metrics (default ":9000")
+  --grpc ADDR        reserved: this version does not serve gRPC yet
+  --device DEVICE    auto, cpu or cuda:N. auto takes the first CUDA device if the library
+                     supports CUDA and the device answers, else the CPU (default "auto")
+  --id NAME          names this node in logs, metrics and the X-Node-Id header of answers
+  --max-body SIZE    largest request body (default "64MiB")
+  --max-output SIZE  largest outputs of one inference, together (default "64MiB")
+  --memory SIZE      host memory that all inferences under way may use together; 0 sets no
+                     bound (default: three quarters of what this machine or container has)
+  --timeout TIME     longest inference, its wait for a free CPU included (default "1m")
+  --log-level LEVEL  debug, info, warn or error (default "info")
+
+The ONNX Runtime library is $ORT_LIBRARY if that is set, else lib/` + "%s" + `
+beside this program ("make library" fetches it).
+
+Try it:
+  backend serve --models models &
+  curl localhost:9000/v2/models/iris
+`
+
+// options are what the command line says.
+type options struct {
+	node     backend.Config
+	http     string
+	grpc     string
+	device   string
+	memory   sizeFlag
+	logLevel slog.Level
+}
+
+// parseFlags returns flag.ErrHelp after it has printed the help.
+func parseFlags(args []string, stdout io.Writer) (options, error) {
+	o := options{
+		node:   backend.DefaultConfig(),
+		memory: sizeFlag{most: 1 << 50, value: threeQuarters(machineMemory())},
+	}
+	o.node.Version = version
+	maxBody := sizeFlag{least: conf.KiB, most: 2 * conf.GiB, value: o.node.HTTP.MaxBody}
+	maxOutput := sizeFlag{least: conf.KiB, most: 1 << 50, value: o.node.MaxOutput}
+	timeout := durationFlag{least: 10 * time.Millisecond, value: o.node.Timeout}
+
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
+	flags.StringVar(&o.node.Models, "models", "models", "")
+	flags.StringVar(&o.http, "http", ":9000", "")
+	flags.StringVar(&o.grpc, "grpc", "", "")
+	flags.StringVar(&o.device, "device", "auto", "")
+	flags.StringVar(&o.node.ID, "id", "", "")
+	flags.Var(&maxBody, "max-body", "")
+	flags.Var(&maxOutput, "max-output", "")
+	flags.Var(&o.memory, "memory", "")
+	flags.Var(&timeout, "timeout", "")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(stdout, serveUsage, onnx.LibraryFile())
+		return o, err
+	case err != nil:
+		return o, fmt.Errorf("serve: %w: %w", err, errUsage)
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("serve: unexpected argument %q: %w", flags.Arg(0), errUsage)
+	}
+	if err := onnx.ParseDevice(o.device); err != nil {
+		return o, fmt.Errorf("serve: --device: %w: %w", err, errUsage)
+	}
+	o.node.HTTP.MaxBody = maxBody.value
+	// All bodies at once: room for some of the largest, or one alone would keep everybody else out.
+	o.node.HTTP.MaxBodyMemory = max(o.node.HTTP.MaxBodyMemory, 4*maxBody.value)
+	o.node.MaxOutput = maxOutput.value
+	o.node.Timeout = timeout.value
+	return o, nil
+}
+
+// sizeFlag is a flag for a number of bytes.
+type sizeFlag struct{ least, most, value conf.Size }
+
+func (f *sizeFlag) String() string { return f.value.String() }
+
+func (f *sizeFlag) Set(s string) error {
+	size, err := conf.ParseSize(s)
+	if err != nil {
+		return err
+	}
+	if size < f.least || size > f.most {
+		return fmt.Errorf("want %s to %s", f.least, f.most)
+	}
+	f.value = size
+	return nil
+}
+
+// durationFlag is a flag for a length of time.
+type durationFlag struct{ least, value time.Duration }
+
+func (f *durationFlag) String() string { return f.value.String() }
+
+func (f *durationFlag) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return errors.New(`want a length of time, such as "500ms" or "1m"`)
+	}
+	if d < f.least {
+		return fmt.Errorf("want at least %s", f.least)
+	}
+	f.value = d
+	return nil
+}
+
+// threeQuarters of the machine's memory are for inferences: weights, request bodies and the program itself live in the
+// rest. It is a bound, not a reservation.
+func threeQuarters(memory conf.Size) conf.Size { return memory / conf.MiB / 4 * 3 * conf.MiB }

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+
+	"ganglion/backend"
+	"ganglion/backend/onnx"
+	"ganglion/internal/httpserver"
+)
+
+// serve is `backend serve`.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parseFlags(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
+	if o.node.ID != "" {
+		log = log.With("node", o.node.ID)
+	}
+	if o.grpc != "" {
+		log.Warn("this version does not serve gRPC yet: --grpc does nothing", "address", o.grpc)
+	}
+
+	library, err := onnx.FindLibrary()
+	if err != nil {
+		return err
+	}
+	// The port is taken before anything is loaded, so that one in use is all that is said.
+	ln, err := httpserver.Listen(o.http)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	engine, err := onnx.New(onnx.Config{Library: library, Device: o.device, Memory: int64(o.memory.value)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	node, err := backend.New(o.node, engine, log)
+	if err != nil {
+		return err
+	}
+	info := engine.Info()
+	log.Info("serving", "address", ln.Addr().String(), "version", version, "models", o.node.Models,
+		"engine", info.Name, "engine_version", info.Version, "library", library,
+		"device", info.Device, "device_reason", info.Reason, "runs", info.Runs, "memory", o.memory.String())
+	if err := node.Run(ctx, ln); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
