@@ -1,9 +1,11 @@
 package balancer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -282,10 +284,14 @@ func TestNodeThatComesBackGetsAFreshBreaker(t *testing.T) {
 
 // TestNoNewsIsNotReported is a circuit that turned and turned back before anybody came to publish it.
 func TestNoNewsIsNotReported(t *testing.T) {
-	p, changes := watched(t, equal(RoundRobin, 2), nil)
+	var out bytes.Buffer
+	p := newPool(t, equal(RoundRobin, 2), Options{
+		Observe: func(c Change) { t.Errorf("reported: %+v", c) },
+		Log:     slog.New(slog.NewTextHandler(&out, nil)),
+	})
 	p.circuitTurned(p.nodes[0])
-	if got := changes(); len(got) != 0 {
-		t.Errorf("changes = %q, want none", got)
+	if out.Len() > 0 {
+		t.Errorf("logged: %s", out.String())
 	}
 }
 

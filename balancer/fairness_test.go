@@ -5,24 +5,31 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
 func TestRoundRobinIsExact(t *testing.T) {
-	const each = 20_000 // enough for parallel pickers to meet
 	p := newPool(t, equal(RoundRobin, 7), Options{})
+	all := &p.current.Load().groups[0]
+	var counts [7]atomic.Int64
 	var workers sync.WaitGroup
-	for range 7 { // in parallel, each worker with its own pace
+	const each = 200_000
+	for range 7 {
 		workers.Go(func() {
+			var mine [7]int64 // nothing but picks in the loop, so that the pickers meet
 			for range each {
-				attempt(t, p, Neutral)
+				mine[p.policy.choose(all, 0, Tried{}).index]++
+			}
+			for i, n := range mine {
+				counts[i].Add(n)
 			}
 		})
 	}
 	workers.Wait()
-	for _, s := range p.Nodes() {
-		if s.Attempts != each {
-			t.Errorf("node %d got %d of %d attempts, want %d", s.Index, s.Attempts, 7*each, each)
+	for i := range counts {
+		if n := counts[i].Load(); n != each {
+			t.Errorf("node %d got %d of %d picks, want %d", i, n, 7*each, each)
 		}
 	}
 }
