@@ -89,6 +89,7 @@ func TestImpossibleSizes(t *testing.T) {
 	}
 	refused(t, "negative", modelOf(graph(tensor(-4))), "has a dimension of -4")
 	refused(t, "product", modelOf(graph(tensor(1<<40, 1<<40))), "more than 9223372036854775807 elements")
+	refused(t, "2^63", modelOf(graph(tensor(1<<62, 2))), "more than 9223372036854775807 elements")
 	refused(t, "sum", modelOf(graph(tensor(1<<62), tensor(1<<62))), "more than 9223372036854775807 elements")
 	s := read(t, modelOf(graph(tensor(1<<62, 0, 5), tensor(), tensor(2, 3))))
 	if s.Parameters != 7 {
