@@ -81,13 +81,18 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 	if len(tensors) > 0 || len(h.Peek(headerInferLength)) > 0 {
 		framing = 'b'
 	}
+	if len(id) > 0 {
+		// What is left must be one piece: where the id stood is no part of the question.
+		x.asked = append(append(x.asked[:0], json[:start]...), json[end:]...)
+		json = x.asked
+	}
 	x.scratch = append(x.scratch[:0], byte(x.call.Kind), framing)
 	x.scratch = append(append(x.scratch, x.variant.versionFor(x.call)...), '/')
 	x.scratch = append(x.scratch, x.call.Model...)
 	x.key = cache.NewKey(
 		x.variant.identity, x.scratch, x.query, h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
 		h.Peek(fasthttp.HeaderAuthorization), h.Peek(fasthttp.HeaderCookie), h.Peek("X-Api-Key"),
-		json[:start], json[end:], tensors,
+		json, tensors,
 	)
 	return id, true
 }

@@ -67,7 +67,10 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 	for i, n := range nodes {
 		addresses[i] = n.Address()
 	}
-	cfg, _, err := ParseConfig("test.toml", fmt.Appendf(nil, fastServer+config, addresses...))
+	if !strings.Contains(config, "[server]") {
+		config = fastServer + config
+	}
+	cfg, _, err := ParseConfig("test.toml", fmt.Appendf(nil, config, addresses...))
 	if err != nil {
 		t.Fatalf("the test's configuration: %v", err)
 	}
@@ -99,7 +102,7 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 	return e
 }
 
-// fastServer keeps tests from waiting for a drain that nobody watches.
+// fastServer is the server of a configuration that names none; it keeps tests from waiting for a drain that nobody watches.
 const fastServer = "[server]\ndrain_delay = \"0s\"\n"
 
 // The configurations most tests use.
@@ -269,4 +272,14 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// parse reads a JSON object.
+func parse(t testing.TB, s string) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(s), &m); err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return m
 }

@@ -55,6 +55,7 @@ type exchange struct {
 	key     cache.Key
 	target  []byte // out.target
 	header  []byte // out.header
+	asked   []byte // the question without its id
 	scratch []byte
 	line    []byte // of the access log
 }
@@ -75,7 +76,8 @@ func (p *exchanges) release(x *exchange) {
 	}
 	*x = exchange{
 		id: x.id[:0], client: x.client[:0],
-		target: capped(x.target), header: capped(x.header), scratch: capped(x.scratch), line: capped(x.line),
+		target: capped(x.target), header: capped(x.header),
+		asked: capped(x.asked), scratch: capped(x.scratch), line: capped(x.line),
 	}
 	p.spare.Put(x)
 }

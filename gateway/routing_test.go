@@ -102,7 +102,7 @@ func TestAnswersWithoutANode(t *testing.T) {
 
 func TestBodyOverTheLimitIsRefused(t *testing.T) {
 	n := testnode.Start(t)
-	e := start(t, "max_body = \"1KiB\"\n"+oneNode+anyRoute, n)
+	e := start(t, fastServer+"max_body = \"1KiB\"\n"+oneNode+anyRoute, n)
 	got := e.do("POST", inferPath, strings.Repeat("x", 1025)).want(t, 413)
 	if !strings.Contains(got.message(), "1KiB") {
 		t.Errorf("the answer is %q, want the limit named", got.body)

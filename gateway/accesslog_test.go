@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/oip"
+)
+
+// loggable is an exchange as it looks when its line is written.
+func loggable(t testing.TB, target string) *exchange {
+	t.Helper()
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Request.Header.SetMethod("POST")
+	ctx.Request.SetRequestURI(target)
+	ctx.Request.Header.SetRequestURI(target)
+	ctx.Request.Header.Set("Authorization", "Bearer secret")
+	ctx.Response.SetBodyString("12345")
+	x := &exchange{
+		ctx: ctx, start: time.Date(2026, 11, 23, 8, 0, 0, 123456789, time.FixedZone("", 3600)),
+		id: []byte("req-1"), client: []byte("10.1.2.3"), status: 200, reason: reasonOK, bytesIn: 150,
+	}
+	x.call, _ = oip.ParsePath(strings.Split(target, "?")[0])
+	return x
+}
+
+func TestAccessLogLines(t *testing.T) {
+	proxied := loggable(t, "/v2/models/iris/infer?key=secret")
+	proxied.route = &route{name: "*"}
+	proxied.variant = &variant{name: "canary"}
+	proxied.attempts, proxied.use, proxied.upstream = 2, cacheMiss, 1200*time.Microsecond
+	proxied.tried = [maxNodes]*node{{address: "10.0.0.1:9000"}, {address: "10.0.0.2:9000"}}
+
+	failed := loggable(t, "/v2/models/iris/infer")
+	failed.route, failed.variant = &route{name: "iris"}, &variant{name: "stable"}
+	failed.status, failed.reason, failed.cause = 503, reasonNoNode, errors.New("no \"node\"")
+
+	strange := loggable(t, "/\x01\"\\"+strings.Repeat("x", 300))
+	strange.status, strange.reason = 404, reasonNotFound
+
+	for name, c := range map[string]struct {
+		x    *exchange
+		want string
+	}{
+		"proxied": {proxied, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","method":"POST",` +
+			`"path":"/v2/models/iris/infer","model":"iris","route":"*","variant":"canary","nodes":["10.0.0.1:9000","10.0.0.2:9000"],` +
+			`"attempts":2,"cache":"miss","status":200,"reason":"ok","bytes_in":150,"bytes_out":5,"ms":1.500,"upstream_ms":1.200}`},
+		"failed": {failed, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","method":"POST",` +
+			`"path":"/v2/models/iris/infer","model":"iris","route":"iris","variant":"stable","nodes":[],"attempts":0,"cache":"off",` +
+			`"status":503,"reason":"no_node","bytes_in":150,"bytes_out":5,"ms":1.500,"error":"no \"node\""}`},
+		"strange": {strange, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","method":"POST",` +
+			`"path":"/\u0001\"\\` + strings.Repeat("x", 252) + `","status":404,"reason":"not_found","bytes_in":150,"bytes_out":5,"ms":1.500}`},
+	} {
+		got := string(appendAccessLine(nil, c.x, 1500*time.Microsecond))
+		if got != c.want+"\n" {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+		parse(t, got)
+	}
+}
+
+func TestAccessLogLinesDoNotAllocate(t *testing.T) {
+	x := loggable(t, "/v2/models/iris/infer")
+	x.route, x.variant = &route{name: "iris"}, &variant{name: "stable"}
+	x.attempts, x.tried[0] = 1, &node{address: "10.0.0.1:9000"}
+	l := newAccessLog(io.Discard, quiet)
+	l.pending = make([]byte, 0, logRoom)
+	buf := make([]byte, 0, 4096)
+	if n := testing.AllocsPerRun(1000, func() {
+		l.pending = l.pending[:0]
+		l.write(appendAccessLine(buf, x, time.Millisecond))
+	}); n != 0 {
+		t.Errorf("a line allocates %v times", n)
+	}
+}
+
+// stalled is a disk that does not come back until told.
+type stalled struct {
+	release chan struct{}
+	lines
+}
+
+func (s *stalled) Write(p []byte) (int, error) {
+	<-s.release
+	return s.lines.Write(p)
+}
+
+func TestAStalledDiskLosesLinesNotRequests(t *testing.T) {
+	disk := &stalled{release: make(chan struct{})}
+	l := newAccessLog(disk, quiet)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { l.run(ctx) })
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	const written = 2*logRoom/1024 + 1000
+	for range written { // returns at once, whatever the disk does
+		l.write(line)
+	}
+	if l.dropped.Load() == 0 {
+		t.Error("nothing was dropped")
+	}
+	close(disk.release)
+	cancel()
+	group.Wait()
+	if got := uint64(len(disk.all())); got != l.lines.Load() || got+l.dropped.Load() != written {
+		t.Errorf("of %d lines %d reached the disk, %d were taken, %d dropped", written, got, l.lines.Load(), l.dropped.Load())
+	}
+}
+
+func TestADiskThatFailsIsCounted(t *testing.T) {
+	l := newAccessLog(failing{}, quiet)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.write([]byte("a\n"))
+	l.write([]byte("b\n"))
+	l.run(ctx)
+	if got := l.dropped.Load(); got != 2 {
+		t.Errorf("%d lines are counted as lost, want 2", got)
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestLinesArriveWhileTheGatewayRuns(t *testing.T) {
+	l := newAccessLog(new(lines), quiet)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { l.run(ctx) })
+	for i := range 3 {
+		l.write([]byte("x\n"))
+		eventually(t, "the line", func() bool { return len(l.to.(*lines).all()) == i+1 })
+	}
+	cancel()
+	group.Wait()
+}

@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"ganglion/internal/testnode"
+)
+
+func TestAFailedAttemptIsRepeatedOnAnotherNode(t *testing.T) {
+	for name, fault := range map[string]testnode.Fault{
+		"500":              testnode.Status(500),
+		"502":              testnode.Status(502),
+		"503":              testnode.Status(503),
+		"504":              testnode.Status(504),
+		"429":              testnode.Status(429),
+		"reset":            testnode.Reset,
+		"reset mid-answer": testnode.ResetMidAnswer,
+		"half an answer":   testnode.HalfAnswer,
+		"no answer":        testnode.NoAnswer,
+		"garbage":          testnode.Garbage,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad, good := testnode.Start(t), testnode.Start(t)
+			e := start(t, twoNodes+anyRoute, bad, good)
+			bad.Always(fault)
+			for range 6 { // round robin: both nodes are asked first
+				got := e.infer().want(t, 200)
+				if got.node() != good.Name() || !strings.Contains(got.body, `"id":"q"`) {
+					t.Fatalf("answer %q from %s, want one of %s", got.body, got.node(), good.Name())
+				}
+			}
+			if bad.Requests() == 0 {
+				t.Error("the bad node was never asked: the test shows nothing")
+			}
+			if got := e.metric("ganglion_retries_total"); got == 0 {
+				t.Error("no retry was counted")
+			}
+			for _, line := range e.logged(6) {
+				if line["attempts"] == 2.0 && len(line["nodes"].([]any)) != 2 {
+					t.Errorf("two attempts, but the log names %v", line["nodes"])
+				}
+			}
+		})
+	}
+}
+
+func TestARetryIsTheSameRequest(t *testing.T) {
+	bad, good := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+anyRoute, bad, good)
+	bad.FailAlways(503)
+	good.FailAlways(503)
+	body := inferBody + strings.Repeat(" ", 100_000) // large enough to be sent in two pieces
+	e.do("POST", inferPath+"?k=v", body, "X-Custom: kept").want(t, 503)
+	a, b := bad.Last(), good.Last()
+	if a.Path != b.Path || string(a.Body) != string(b.Body) || string(a.Body) != body {
+		t.Errorf("the second attempt differs: %s with %d bytes, then %s with %d", a.Path, len(a.Body), b.Path, len(b.Body))
+	}
+	if a.Header.Get("X-Custom") != "kept" || b.Header.Get("X-Custom") != "kept" || a.Header.Get("X-Request-Id") != b.Header.Get("X-Request-Id") {
+		t.Errorf("headers differ: %v, then %v", a.Header, b.Header)
+	}
+}
+
+// Of two failures the client gets the words of the last node that said anything.
+func TestTheLastAnswerIsPassedOn(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+anyRoute, a, b)
+	a.FailAlways(500)
+	b.Always(testnode.Reset)
+	for range 4 {
+		got := e.infer().want(t, 500)
+		if got.node() != a.Name() || !strings.Contains(got.message(), "500") {
+			t.Errorf("got %q from %q, want the words of the node that answered", got.body, got.node())
+		}
+	}
+}
+
+func TestWithoutAnyAnswerTheErrorNamesNoAddress(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+anyRoute, a, b)
+	a.ResetConnections()
+	b.ResetConnections()
+	got := e.infer("X-Request-Id: find-me").want(t, 502)
+	if got.message() == "" || strings.Contains(got.body, "127.0.0.1") || got.header.Get("X-Request-Id") != "find-me" {
+		t.Errorf("the client reads %q with id %q", got.body, got.header.Get("X-Request-Id"))
+	}
+	line := e.logged(1)[0]
+	if line["reason"] != "upstream_error" || line["id"] != "find-me" || line["error"] == nil || len(line["nodes"].([]any)) != 2 {
+		t.Errorf("the log does not say what happened: %v", line)
+	}
+}
+
+func TestRetriesStayWithinTheBudget(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, `
+[pools.main]
+nodes = [{ address = "%s" }, { address = "%s" }]
+[pools.main.retry]
+budget_percent = 10
+budget_floor = 0
+budget_burst = 5
+[pools.main.breaker]
+consecutive_failures = 0
+failure_percent = 0
+`+anyRoute, a, b)
+	a.FailAlways(503)
+	b.FailAlways(503)
+	const requests = 50
+	for range requests {
+		e.infer().want(t, 503)
+	}
+	// Five are saved up, and one comes for every ten requests.
+	made, denied := e.metric("ganglion_retries_total"), e.metric("ganglion_retries_denied_total")
+	if made < 5 || made > 10 || made+denied != requests {
+		t.Errorf("counted %v retries and %v denied of %d, want 5 to 10 made", made, denied, requests)
+	}
+	if got := a.Requests() + b.Requests(); got != requests+int64(made) {
+		t.Errorf("%d requests and %v retries made %d attempts", requests, made, got)
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	nodes := []*testnode.Node{testnode.Start(t), testnode.Start(t), testnode.Start(t)}
+	e := start(t, `
+[pools.main]
+nodes = [{ address = "%s" }, { address = "%s" }, { address = "%s" }]
+retry = { attempts = 3 }
+`+anyRoute, nodes...)
+	for _, n := range nodes {
+		n.FailAlways(503)
+	}
+	e.infer().want(t, 503)
+	for _, n := range nodes {
+		if n.Requests() != 1 {
+			t.Errorf("%s got %d requests of an exchange with three attempts, want 1", n.Name(), n.Requests())
+		}
+	}
+}
+
+func TestATimeoutIsNotRetriedBeyondTheDeadline(t *testing.T) {
+	slow, other := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+"[routes.\"*\"]\npool = \"main\"\ntimeout = \"100ms\"\n", slow, other)
+	defer slow.Hang()()
+	defer other.Hang()()
+	began := time.Now()
+	got := e.infer().want(t, 504)
+	if took := time.Since(began); took < 100*time.Millisecond || took > 2*time.Second {
+		t.Errorf("took %s with a timeout of 100ms", took)
+	}
+	if !strings.Contains(got.message(), "100ms") {
+		t.Errorf("the error is %q, want the limit named", got.message())
+	}
+	if slow.Requests()+other.Requests() != 1 {
+		t.Errorf("%d attempts, want 1: the time was up", slow.Requests()+other.Requests())
+	}
+	if line := e.logged(1)[0]; line["reason"] != "upstream_timeout" {
+		t.Errorf("the log says %v", line)
+	}
+}
+
+// A retry has what the first attempt left of the time.
+func TestTheDeadlineIsKeptOverRetries(t *testing.T) {
+	first, second := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+"[routes.\"*\"]\npool = \"main\"\ntimeout = \"200ms\"\n", first, second)
+	late := func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(120 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(503)
+	}
+	first.Handle(late)
+	second.Handle(late)
+	began := time.Now()
+	e.infer().want(t, 503) // the first node's answer; the second one's came too late
+	if took := time.Since(began); took > 230*time.Millisecond {
+		t.Errorf("took %s with a timeout of 200ms", took)
+	}
+}
+
+func TestAnswersOverTheLimitAreNotPassedOn(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, "[upstream]\nmax_answer = \"1KiB\"\n"+twoNodes+anyRoute, a, b)
+	large := func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 2000)) }
+	a.Handle(large)
+	b.Handle(large)
+	e.infer().want(t, 502)
+	if got := a.Requests() + b.Requests(); got != 1 {
+		t.Errorf("%d attempts, want 1: the answer would be the same", got)
+	}
+}
+
+func TestConnectionsToANodeAreBounded(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, "[upstream]\nmax_connections = 2\n"+oneNode+anyRoute, n)
+	release := n.Hang()
+	defer release()
+	held := make(chan answer, 2)
+	for range 2 {
+		go func() {
+			a, err := e.try("POST", inferPath, inferBody)
+			if err != nil {
+				t.Error(err)
+			}
+			held <- a
+		}()
+	}
+	eventually(t, "both connections in use", func() bool { return n.Requests() == 2 })
+	got := e.infer().want(t, 503)
+	if got.header.Get("Retry-After") == "" || got.message() == "" {
+		t.Errorf("got %v %q, want a Retry-After and a reason", got.header, got.body)
+	}
+	release()
+	for range 2 {
+		(<-held).want(t, 200)
+	}
+	if st := e.metric("ganglion_node_connects_total"); st != 2 {
+		t.Errorf("%v connections were made, want 2", st)
+	}
+}

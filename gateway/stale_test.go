@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ganglion/internal/testnode"
+)
+
+// A node that closes idle connections races with the requests that are sent on them. None of 960 may fail, and none may
+// need a retry: the node has done nothing wrong.
+func TestStaleKeepAliveConnections(t *testing.T) {
+	n := testnode.Start(t)
+	n.CloseIdleAfter(20 * time.Millisecond)
+	e := start(t, oneNode+anyRoute, n) // one node: there is no other to save the request
+	const clients, each = 16, 60
+	var failed atomic.Int64
+	var group sync.WaitGroup
+	for c := range clients {
+		group.Go(func() {
+			for i := range each {
+				// Around the moment at which the node hangs up.
+				time.Sleep(19*time.Millisecond + time.Duration((c*each+i)%20)*100*time.Microsecond)
+				if a, err := e.try("POST", inferPath, inferBody); err != nil || a.status != 200 {
+					failed.Add(1)
+					t.Logf("%d %q %v", a.status, a.body, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got := failed.Load(); got != 0 {
+		t.Errorf("%d of %d requests failed", got, clients*each)
+	}
+	if got := e.metric("ganglion_node_stale_connections_total"); got == 0 {
+		t.Error("no stale connection was met: the test shows nothing")
+	}
+	if got := e.metric("ganglion_retries_total") + e.metric("ganglion_attempts_total", "outcome", "failure"); got != 0 {
+		t.Errorf("%v retries and failures were counted against the node", got)
+	}
+}
+
+// CloseAfterAnswer makes every kept connection stale, so that without the repetition every second request would fail.
+func TestEveryKeptConnectionIsStale(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	n.Always(testnode.CloseAfterAnswer)
+	for range 20 {
+		e.infer().want(t, 200)
+	}
+}
+
+// A fresh connection that ends without an answer is the node's failure, and not repeated on the same node.
+func TestAFreshConnectionThatEndsIsAFailure(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	n.Always(testnode.NoAnswer)
+	e.infer().want(t, 502)
+	if got := n.Requests(); got != 1 {
+		t.Errorf("the node was asked %d times, want 1", got)
+	}
+}
+
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, "[upstream]\nidle_timeout = \"20ms\"\n"+oneNode+anyRoute, n)
+	e.infer().want(t, 200)
+	eventually(t, "the connection closed", func() bool { return e.metric("ganglion_node_connections", "state", "idle") == 0 })
+	e.infer().want(t, 200)
+	if got := e.metric("ganglion_node_stale_connections_total"); got != 0 {
+		t.Errorf("%v stale connections: our own idle time is the shorter one", got)
+	}
+}
