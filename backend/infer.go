@@ -62,7 +62,6 @@ func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance,
 // read decodes the request's body, which stays the connection's.
 func (s *Server) read(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
 	if encoding := ctx.Request.Header.ContentEncoding(); len(encoding) > 0 && string(encoding) != "identity" {
-		ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "identity")
 		return oip.Errorf(oip.Unsupported, "content encoding %q is not supported: send the body as it is", encoding)
 	}
 	if call.Kind == oip.CallV1Predict {

@@ -11,8 +11,7 @@ import (
 func (s *Server) runModels(ctx context.Context) error {
 	began := time.Now()
 	loaded, failed := s.loadAll(ctx)
-	if ctx.Err() == nil {
-		s.state.CompareAndSwap(int32(starting), int32(serving))
+	if s.state.CompareAndSwap(int32(starting), int32(serving)) {
 		s.log.Info("the first load pass is over: ready", "versions", loaded, "failed", failed, "ms", time.Since(began).Milliseconds())
 	}
 	<-ctx.Done()
@@ -29,8 +28,8 @@ func (s *Server) loadAll(ctx context.Context) (loaded, failed int) {
 			failed++
 		}
 		for _, number := range f.versions {
-			if ctx.Err() != nil {
-				return loaded, failed
+			if phase(s.state.Load()) == draining {
+				return loaded, failed // ctx ends later, when nobody is left to be answered
 			}
 			if s.loadVersion(ctx, f.name, number) {
 				loaded++

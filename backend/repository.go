@@ -31,7 +31,7 @@ type repository struct {
 type folder struct {
 	name     string
 	versions []string // ascending
-	problem  string   // why none of it can be served, "" mostly
+	problem  string   // why none of it can be served; then versions is empty
 }
 
 func openRepository(path string, log *slog.Logger) (*repository, error) {
@@ -62,19 +62,18 @@ func (r *repository) scan() ([]folder, error) {
 			continue
 		}
 		versions, err := r.versions(name)
-		f := folder{name: name, versions: versions}
 		switch {
 		case err != nil:
-			f.problem = "cannot read its folder: " + bare(err).Error()
-		case !oip.ValidModelName(name):
-			f.problem = "its name cannot be in a URL: want 1 to 64 of A-Z a-z 0-9 _ . -"
+			folders = append(folders, folder{name: name, problem: "cannot read its folder: " + bare(err).Error()})
 		case len(versions) == 0 && !exists(filepath.Join(path, configFile)):
 			r.log.Debug("skipped a folder that is no model", "folder", name)
-			continue
 		case len(versions) == 0:
-			f.problem = "it has no version: want " + name + "/1/" + modelFile
+			folders = append(folders, folder{name: name, problem: "it has no version: want " + name + "/1/" + modelFile})
+		case !oip.ValidModelName(name):
+			folders = append(folders, folder{name: name, problem: "its name cannot be in a URL: want 1 to 64 of A-Z a-z 0-9 _ . -"})
+		default:
+			folders = append(folders, folder{name: name, versions: versions})
 		}
-		folders = append(folders, f)
 	}
 	return folders, nil
 }

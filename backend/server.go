@@ -87,9 +87,13 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 
 // handle answers one request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	s.route(ctx)
 	if s.cfg.ID != "" {
 		ctx.Response.Header.Set("X-Node-Id", s.cfg.ID)
 	}
+}
+
+func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.URI().PathOriginal())
 	if path == "/metrics" {
 		s.metrics.serve(ctx)

@@ -75,7 +75,7 @@ type queued struct {
 	prev, next *Request // in the lane
 	batch      *batch
 	place      int // in batch.items
-	alarm      int // index in the heap of deadlines it is in, -1 when in none
+	due        int // index in the heap of deadlines it is in, -1 when in none
 }
 
 type state uint8
@@ -133,4 +133,4 @@ func (r *Request) tell(v verdict) { r.wake <- v }
 
 // The deadlines a scheduler watches are kept in heaps of requests.
 func (r *Request) before(other *Request) bool { return r.deadline < other.deadline }
-func (r *Request) index() *int                { return &r.alarm }
+func (r *Request) index() *int                { return &r.due }

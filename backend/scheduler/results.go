@@ -1,10 +1,6 @@
 package scheduler
 
-import (
-	"slices"
-
-	"ganglion/internal/oip"
-)
+import "ganglion/internal/oip"
 
 // Results receives the outputs of one run. They stay where the Runner has put them until the last request of the batch has
 // released them: a request's outputs are cut out of them, not copied.
@@ -65,7 +61,7 @@ func (r *Results) free() {
 	}
 }
 
-// forget leaves all memory to whoever may still be writing to it.
+// forget leaves all memory, and what is in it, to whoever may still be writing to it.
 func (r *Results) forget() {
-	r.tensors, r.rooms = nil, slices.Clip(r.rooms[:0:0])
+	r.tensors, r.rooms = nil, nil
 }

@@ -1,0 +1,96 @@
+package backend_test
+
+import (
+	"strings"
+	"testing"
+
+	"ganglion/backend"
+	"ganglion/internal/conf"
+)
+
+// TestRefusals: what a client can get wrong, and what it reads.
+func TestRefusals(t *testing.T) {
+	n := startNode(t, demoModels(t))
+	const iris, language = "/v2/models/iris/infer", "/v2/models/language_id/infer"
+	input := func(members string) string { return `{"inputs":[{"name":"measurements",` + members + `}]}` }
+	tests := []struct {
+		name, method, path, body string
+		status                   int
+		message                  string
+	}{
+		{"unknown model", "POST", "/v2/models/rose/infer", irisRequest, 404, "Request for unknown model: 'rose' is not found"},
+		{"unknown model, v1", "POST", "/v1/models/rose:predict", "{}", 404, "Request for unknown model: 'rose' is not found"},
+		{"unknown model's metadata", "GET", "/v2/models/rose", "", 404, "Request for unknown model: 'rose' is not found"},
+		{"unknown version", "POST", "/v2/models/iris/versions/7/infer", irisRequest, 404, "version 7 is not found"},
+		{"version in words", "POST", "/v2/models/iris/versions/latest/infer", irisRequest, 404, "Not Found"},
+		{"path out of the repository", "GET", "/v2/models/..%2f..%2fetc/ready", "", 404, "Not Found"},
+		{"no such path", "GET", "/v3", "", 404, "Not Found"},
+		{"no JSON", "POST", iris, "setosa?", 400, ""},
+		{"empty body", "POST", iris, "", 400, ""},
+		{"half a body", "POST", iris, irisRequest[:60], 400, ""},
+		{"no inputs", "POST", iris, "{}", 400, "inputs"},
+		{"too few inputs", "POST", iris, `{"inputs":[]}`, 400, "measurements"},
+		{"too many inputs", "POST", iris, strings.Replace(irisRequest, "]}]}", `]},{"name":"petals","shape":[1],"datatype":"FP32","data":[1]}]}`, 1), 400, "petals"},
+		{"no datatype", "POST", iris, input(`"shape":[1,4],"data":[1,2,3,4]`), 400, "measurements"},
+		{"wrong datatype", "POST", iris, input(`"shape":[1,4],"datatype":"INT64","data":[1,2,3,4]`), 400, "measurements"},
+		{"unknown datatype", "POST", iris, input(`"shape":[1,4],"datatype":"FLOAT","data":[1,2,3,4]`), 400, "measurements"},
+		{"text for numbers", "POST", iris, input(`"shape":[1],"datatype":"BYTES","data":["a"]`), 400, "measurements"},
+		{"shape and data disagree", "POST", iris, input(`"shape":[2,4],"datatype":"FP32","data":[1,2,3,4]`), 400, "measurements"},
+		{"wrong shape", "POST", iris, input(`"shape":[1,5],"datatype":"FP32","data":[1,2,3,4,5]`), 400, "measurements"},
+		{"wrong rank", "POST", iris, input(`"shape":[4],"datatype":"FP32","data":[1,2,3,4]`), 400, "measurements"},
+		{"negative dimension", "POST", iris, input(`"shape":[-1,4],"datatype":"FP32","data":[1,2,3,4]`), 400, "measurements"},
+		{"shape beyond 64 bits", "POST", iris, input(`"shape":[4611686018427387904,4],"datatype":"FP32","data":[]`), 400, "measurements"},
+		{"a string among numbers", "POST", iris, input(`"shape":[1,4],"datatype":"FP32","data":[1,2,3,"4"]`), 400, "measurements"},
+		{"out of range", "POST", language, `{"inputs":[{"name":"bytes","shape":[1,1],"datatype":"UINT8","data":[256]}]}`, 400, "bytes"},
+		{"unknown output", "POST", iris, strings.Replace(irisRequest, "]}]}", `]}],"outputs":[{"name":"colour"}]}`, 1), 400, "colour"},
+		{"text of three dimensions", "POST", language, `{"inputs":[{"name":"bytes","shape":[1,1,1],"datatype":"BYTES","data":["a"]}]}`, 400, `text is BYTES of shape [n] or [n,1], got [1 1 1]`},
+		{"text in columns", "POST", language, `{"inputs":[{"name":"bytes","shape":[1,2],"datatype":"BYTES","data":["a","b"]}]}`, 400, `got [1 2]`},
+		{"v1 without instances", "POST", "/v1/models/iris:predict", `{}`, 400, "instances"},
+		{"index of something else", "POST", "/v2/repository/index", `{"ready":1}`, 400, "ready"},
+		{"not built", "GET", "/v2/models/iris/config", "", 501, "this version of the node does not have"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			body := strings.NewReader(test.body)
+			n.do(test.method, test.path, body).want(t, test.status, test.message)
+		})
+	}
+	n.post(iris, irisRequest).want(t, 200, "setosa")
+}
+
+// TestWrongVerb: 405 with what is allowed.
+func TestWrongVerb(t *testing.T) {
+	n := startNode(t, demoModels(t))
+	for path, allow := range map[string]string{
+		"/v2/models/iris/infer":   "POST",
+		"/v1/models/iris:predict": "POST",
+		"/v2/repository/index":    "POST",
+		"/v2":                     "GET",
+		"/v2/health/ready":        "GET",
+		"/v2/models/iris":         "GET",
+		"/metrics":                "GET",
+	} {
+		a := n.do("DELETE", path, nil)
+		a.want(t, 405, "Method Not Allowed")
+		if !strings.Contains(a.header.Get("Allow"), allow) {
+			t.Errorf("DELETE %s: Allow is %q, want %s in it", path, a.header.Get("Allow"), allow)
+		}
+	}
+}
+
+// TestLargeBody: a body over the limit is refused, and one of any size beneath it is not.
+func TestLargeBody(t *testing.T) {
+	n := startNode(t, demoModels(t), func(c *backend.Config) { c.HTTP.MaxBody = 8 * conf.KiB })
+	fits := strings.Replace(irisRequest, "{", "{"+strings.Repeat(" ", 8<<10-len(irisRequest)), 1)
+	n.post("/v2/models/iris/infer", fits).want(t, 200, "setosa")
+	n.post("/v2/models/iris/infer", " "+fits).want(t, 413, "")
+	n.post("/v2/models/iris/infer", irisRequest).want(t, 200, "setosa")
+}
+
+// TestCompressedBody: refused in so many words, since nothing would be understood.
+func TestCompressedBody(t *testing.T) {
+	n := startNode(t, demoModels(t))
+	n.do("POST", "/v2/models/iris/infer", strings.NewReader("\x1f\x8b"), "Content-Encoding", "gzip").
+		want(t, 501, `content encoding \"gzip\" is not supported`)
+	n.do("POST", "/v2/models/iris/infer", strings.NewReader(irisRequest), "Content-Encoding", "identity").want(t, 200, "setosa")
+}
