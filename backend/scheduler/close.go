@@ -1,9 +1,6 @@
 package scheduler
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // Close refuses new requests, lets those that are queued and running finish, and returns when the runners are not used any
 // more. When ctx ends first, the queued are answered with ErrClosed, the runs are stopped, and Close returns ctx's error when
@@ -14,11 +11,10 @@ func (s *Scheduler) Close(ctx context.Context) error {
 	s.closed = true
 	s.dispatch(s.now(), nil) // what was held back for others that are not coming now
 	var gaveUp error
-	var once sync.Once
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		once.Do(func() { gaveUp = ctx.Err() })
+		gaveUp = ctx.Err()
 		s.abort()
 	})
 	for !s.done() {
