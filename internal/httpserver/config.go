@@ -45,8 +45,9 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	size("max_body", c.MaxBody, conf.KiB, 2*conf.GiB)
 	size("max_header", c.MaxHeader, 4*conf.KiB, conf.MiB)
-	if c.MaxBodyMemory < c.MaxBody {
-		r.Errorf("max_body_memory", "%s is less than max_body (%s), so that the largest body would never be accepted", c.MaxBodyMemory, c.MaxBody)
+	if c.MaxBodyMemory < 2*c.MaxBody {
+		r.Errorf("max_body_memory", "%s is less than twice max_body (%s): a body that outgrows its buffer is in memory twice for a moment",
+			c.MaxBodyMemory, c.MaxBody)
 	}
 	if c.MaxConnections < 0 {
 		r.Errorf("max_connections", "%d is negative: accepts 1 or more, or 0 for half of the descriptor limit", c.MaxConnections)

@@ -33,9 +33,9 @@ type conn struct {
 	linger bool  // the client may still be sending what nobody will read
 }
 
-// connState is fasthttp's hook, called on the worker's goroutine except for StateNew.
+// connState is fasthttp's hook, called on the worker's goroutine.
 func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
-	c := nc.(*conn) //nolint:errcheck,forcetypeassert // the acceptor hands out nothing else
+	c := nc.(*conn) //nolint:errcheck,forcetypeassert // accept makes nothing else
 	c.state.Store(int32(state))
 	switch state {
 	case fasthttp.StateIdle:

@@ -30,22 +30,17 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return err
 	}
 	s.limit = limit
-	// The acceptor counts, since it answers in JSON and keeps the listener alive; fasthttp's own limit stays out of the
-	// way, with room for workers that have closed their connection but not returned yet.
+	// fasthttp's own limit answers in plain text; ours comes first, with room for connections that are just ending.
 	s.http.Concurrency = 2 * limit
 
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(&acceptor{Listener: ln, server: s}) }()
+	accepted := make(chan error, 1)
+	go func() { accepted <- s.accept(ln) }()
 	select {
 	case <-ctx.Done():
 		s.stopAccepting(ln)
-		err = <-served
-	case err = <-served:
+		err = <-accepted
+	case err = <-accepted:
 		s.stopAccepting(ln)
-		if err == nil {
-			err = net.ErrClosed // nobody but us should end the listener
-		}
-		err = fmt.Errorf("cannot accept connections on %s: %w", ln.Addr(), err)
 	}
 	_ = ln.Close() // it may be closed already
 	if drainErr := s.drain(); err == nil {
@@ -54,11 +49,11 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// stopAccepting has Accept take in what has queued up in the listener and then report the end.
+// stopAccepting wakes accept, which then takes in the rest and returns.
 func (s *Server) stopAccepting(ln net.Listener) {
 	s.draining.Store(true)
 	close(s.stopping)
-	if dl, ok := ln.(interface{ SetDeadline(t time.Time) error }); !ok || dl.SetDeadline(time.Now().Add(sweepEvery)) != nil {
+	if dl, ok := ln.(deadliner); !ok || dl.SetDeadline(time.Now()) != nil {
 		_ = ln.Close()
 	}
 }
@@ -78,6 +73,7 @@ func (s *Server) drain() error {
 		}
 		<-tick.C
 	}
+	s.workers.Wait()
 	return nil
 }
 

@@ -3,8 +3,8 @@ package httpserver
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -33,29 +33,67 @@ func Listen(addr string) (net.Listener, error) {
 	return nil, fmt.Errorf("cannot listen on %q: %w", addr, cause)
 }
 
-// acceptor feeds fasthttp, which gives up for good on the first error of Accept: it hands out connections and the end.
-type acceptor struct {
-	net.Listener
-	server *Server
-}
-
-// Accept waits for the next connection that may be served. It returns io.EOF once the server drains.
-func (a *acceptor) Accept() (net.Conn, error) {
+// accept serves every connection of ln on a goroutine of its own until the server drains (nil) or ln breaks.
+// fasthttp's Serve would give up on the first error, such as a want of descriptors, and leave a goroutine behind.
+func (s *Server) accept(ln net.Listener) error {
 	for pause := time.Duration(0); ; {
-		nc, err := a.Listener.Accept()
+		nc, err := ln.Accept()
 		switch {
 		case err == nil:
-			if c := a.server.admit(nc); c != nil {
-				return c, nil
-			}
 			pause = 0
-		case a.server.draining.Load():
-			return nil, io.EOF
+			s.take(nc)
+		case s.draining.Load():
+			s.acceptRest(ln)
+			return nil
 		case !passing(err):
-			return nil, err
+			return fmt.Errorf("cannot accept connections on %s: %w", ln.Addr(), err)
 		default:
-			pause = a.server.backOff(pause, err)
+			pause = s.backOff(pause, err)
 		}
+	}
+}
+
+// take serves a new connection, or turns it away.
+func (s *Server) take(nc net.Conn) {
+	if c := s.admit(nc); c != nil {
+		s.workers.Go(func() { s.serveConn(c) })
+	}
+}
+
+// deadliner is a listener that can be made to stop waiting, such as *net.TCPListener.
+type deadliner interface{ SetDeadline(t time.Time) error }
+
+// acceptRest takes in what has queued up, since the kernel resets the connections of a closed listener: until nobody
+// has come for a millisecond, but no longer than 100 ms, lest clients that reconnect at once keep us open.
+func (s *Server) acceptRest(ln net.Listener) {
+	dl, ok := ln.(deadliner)
+	for end := time.Now().Add(100 * time.Millisecond); ok && time.Now().Before(end); {
+		if dl.SetDeadline(time.Now().Add(time.Millisecond)) != nil {
+			return
+		}
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		s.take(nc)
+	}
+}
+
+// serveConn serves c to its end and closes it. Broken connections are the clients' doing, at will, and so only worth
+// a line when debugging.
+func (s *Server) serveConn(c *conn) {
+	defer func() {
+		// Handlers are contained closer by; this is for a bug in fasthttp that a client has found.
+		if r := recover(); r != nil {
+			s.counters.panics.Add(1)
+			s.log.Error("connection panicked: this is a bug", "panic", r, "stack", string(debug.Stack()))
+			c.linger = false
+			_ = c.Close()
+			s.connState(c, fasthttp.StateClosed)
+		}
+	}()
+	if err := s.http.ServeConn(c); err != nil {
+		s.log.Debug("connection broke", "client", c.RemoteAddr(), "error", err)
 	}
 }
 
@@ -104,7 +142,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 	}
 	s.mu.Unlock()
 	if full {
-		s.turnAway(tc)
+		s.turnAway(c)
 		return nil
 	}
 	s.counters.accepted.Add(1)
@@ -121,18 +159,26 @@ func (s *Server) forget(c *conn) {
 	}
 }
 
-// busy is the whole answer to a connection that is one too many.
-const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n" +
-	"Connection: close\r\nContent-Length: 39\r\n\r\n" + `{"error":"too many connections (limit)"}`
+// mostTurnedAway bounds the connections that are being told to come back later; those beyond are just closed. They use
+// descriptors beyond MaxConnections, of which twice as many are there.
+const mostTurnedAway = 256
 
-// turnAway answers without reading the request. It must not hold up the accept loop: a fresh socket's send buffer takes
-// the answer at once, and a client that is already sending may lose it to the reset, as with any full server.
-func (s *Server) turnAway(tc *net.TCPConn) {
+// turnAway answers a connection that is one too many without reading its request, and without holding up accept.
+func (s *Server) turnAway(c *conn) {
 	if s.counters.refused.Add(1) == 1 {
-		s.log.Warn("too many connections; refusing more", "limit", s.limit)
+		s.log.Warn("too many connections; refusing more", "max_connections", s.limit)
 	}
-	if tc.SetDeadline(time.Now().Add(lingerQuiet)) == nil {
-		_, _ = tc.Write([]byte(busy))
+	if s.turnedAway.Add(1) > mostTurnedAway {
+		s.turnedAway.Add(-1)
+		_ = c.Close()
+		return
 	}
-	_ = tc.Close()
+	s.workers.Go(func() {
+		defer s.turnedAway.Add(-1)
+		// A fresh socket's send buffer takes this at once.
+		_, err := fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"+
+			"Connection: close\r\n\r\n"+`{"error":"more than %d connections are open (max_connections); try again"}`, s.limit)
+		c.linger = err == nil
+		_ = c.Close()
+	})
 }

@@ -34,8 +34,10 @@ type Server struct {
 	limit    int           // connections open at once; set by Run
 	stopping chan struct{} // closed when the drain begins
 	draining atomic.Bool   // the same, for the hot path
-	refusals sync.WaitGroup
+	workers  sync.WaitGroup
 	counters counters
+
+	turnedAway atomic.Int64 // connections being refused now
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu
@@ -57,7 +59,7 @@ func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *
 		ErrorHandler:   s.malformed,
 		HeaderReceived: s.headerReceived,
 		ConnState:      s.connState,
-		Logger:         (*connectionLog)(s),
+		Logger:         quiet{},
 
 		ReadBufferSize: int(cfg.MaxHeader),
 		ReadTimeout:    cfg.ReadTimeout,
@@ -86,7 +88,7 @@ func (s *Server) ObserveRefusals(f func(ctx *fasthttp.RequestCtx, status int, re
 // serve is the outermost handler.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	defer s.contain(ctx)
-	c := ctx.Conn().(*conn) //nolint:errcheck,forcetypeassert // the acceptor hands out nothing else
+	c := ctx.Conn().(*conn) //nolint:errcheck,forcetypeassert // accept makes nothing else
 	if f := flawOf(&ctx.Request.Header); f != none {
 		s.refuseFlaw(ctx, f)
 		return
@@ -125,10 +127,7 @@ func releaseLargeResponse(resp *fasthttp.Response) {
 	}
 }
 
-// connectionLog receives what fasthttp has to say: one line per connection that broke. Any client can cause these at
-// will, so they are for debugging only.
-type connectionLog Server
+// quiet drops what fasthttp would log: it reports what clients do, at their will, and each of it has been counted.
+type quiet struct{}
 
-func (l *connectionLog) Printf(format string, args ...any) {
-	(*Server)(l).logConnection(format, args)
-}
+func (quiet) Printf(string, ...any) {}

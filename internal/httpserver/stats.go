@@ -1,11 +1,6 @@
 package httpserver
 
-import (
-	"context"
-	"fmt"
-	"log/slog"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // Stats counts what a server has seen since it was made. Counters only grow, except for the gauges marked so.
 type Stats struct {
@@ -39,11 +34,5 @@ func (s *Server) Stats() Stats {
 		BodiesRejected: c.bodies.Load(),
 		Panics:         c.panics.Load(),
 		BodyBytes:      s.bodies.used.Load(),
-	}
-}
-
-func (s *Server) logConnection(format string, args []any) {
-	if s.log.Enabled(context.Background(), slog.LevelDebug) {
-		s.log.Debug(fmt.Sprintf(format, args...))
 	}
 }

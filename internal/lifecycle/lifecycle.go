@@ -32,51 +32,59 @@ func (g *Group) Add(name string, run func(ctx context.Context) error) {
 // before the next is told. Run returns the error that came first, prefixed with the name of its part. A part that
 // returns the cancellation it was given has stopped cleanly.
 func (g *Group) Run(ctx context.Context) error {
-	type exit struct {
-		part int
-		err  error
-	}
-	exits := make(chan exit, len(g.parts))
-	running := make([]runningPart, len(g.parts))
+	exits := make(chan exit, len(g.parts)) // room for all, so that no part waits to be heard
+	running := make([]*running, len(g.parts))
 	for i, p := range g.parts {
-		// A part's context does not descend from ctx: the end of ctx must reach the parts one by one, not all at once.
-		pctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		running[i] = runningPart{cancel: cancel, done: make(chan struct{})}
-		go func() {
-			err := p.run(pctx)
-			if errors.Is(err, context.Canceled) && pctx.Err() != nil {
-				err = nil
-			}
-			exits <- exit{i, err}
-			close(running[i].done)
-		}()
+		running[i] = p.start(ctx, exits)
 	}
-
 	var first error
-	note := func(e exit) {
-		if first == nil && e.err != nil {
-			first = fmt.Errorf("%s: %w", g.parts[e.part].name, e.err)
-		}
-	}
-	if len(g.parts) > 0 {
+	if len(running) > 0 {
 		select {
 		case <-ctx.Done():
 		case e := <-exits:
-			note(e)
+			first = e.err
 		}
 	}
 	for i := len(running) - 1; i >= 0; i-- {
-		running[i].cancel()
-		<-running[i].done
+		running[i].stop()
 	}
-	close(exits)
-	for e := range exits {
-		note(e)
+	for close(exits); first == nil; {
+		e, more := <-exits
+		if !more {
+			break
+		}
+		first = e.err
 	}
 	return first
 }
 
-type runningPart struct {
+// running is a part that has been started.
+type running struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+}
+
+// exit is how a part ended; err is nil if it ended well.
+type exit struct{ err error }
+
+func (p part) start(ctx context.Context, exits chan<- exit) *running {
+	// The context keeps ctx's values but not its end, which must reach the parts one by one and not all at once.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := &running{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		err := p.run(ctx)
+		if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+			err = fmt.Errorf("%s: %w", p.name, err)
+		} else {
+			err = nil
+		}
+		exits <- exit{err}
+	}()
+	return r
+}
+
+func (r *running) stop() {
+	r.cancel()
+	<-r.done
 }

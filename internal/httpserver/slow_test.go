@@ -1,0 +1,99 @@
+package httpserver
+
+import (
+	"bufio"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func slowConfig() Config {
+	cfg := testConfig()
+	cfg.ReadTimeout = 300 * time.Millisecond
+	cfg.IdleTimeout = 300 * time.Millisecond
+	return cfg
+}
+
+// trickle sends one byte of s every 50 ms until the connection ends, or s does, and then reads the answer.
+func trickle(t *testing.T, w io.Writer, s string) {
+	t.Helper()
+	for i := range len(s) {
+		if _, err := io.WriteString(w, s[i:i+1]); err != nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond) // the attack itself
+	}
+}
+
+func TestSlowClientsAreClosed(t *testing.T) {
+	r := start(t, slowConfig(), echo)
+	for name, tt := range map[string]struct{ at, drip, text string }{
+		"header":       {"GET / HT", "TP/1.1\r\nHost: x\r\nA: bbbbbbbbb", "request headers did not arrive within 300ms"},
+		"body":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 10000), "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "request body came too slowly: 100"},
+		"first bytes":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n", "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "did not arrive"},
+		"chunked body": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n1\r\na\r\n1\r\na\r\n1\r\na\r\n", "request body came too slowly"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := r.dial(t)
+			began := time.Now()
+			if _, err := io.WriteString(c, tt.at); err != nil {
+				t.Fatal(err)
+			}
+			go trickle(t, c, tt.drip)
+			resp, body, _ := readAnswer(t, bufio.NewReader(c))
+			wantError(t, resp, body, 408, tt.text)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("took %s to give up on a client that may take 300 ms", took)
+			}
+		})
+	}
+}
+
+func TestSilentConnectionsAreClosedWithoutAWord(t *testing.T) {
+	r := start(t, slowConfig(), echo)
+	t.Run("from the start", func(t *testing.T) {
+		if n, err := r.dial(t).Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("got %d bytes, %v, want EOF", n, err)
+		}
+	})
+	t.Run("between requests", func(t *testing.T) {
+		c := r.dial(t)
+		if _, err := io.WriteString(c, get); err != nil {
+			t.Fatal(err)
+		}
+		br := bufio.NewReader(c)
+		if _, _, closed := readAnswer(t, br); closed {
+			t.Fatal("closed after one request")
+		}
+		if _, err := br.ReadByte(); err != io.EOF {
+			t.Errorf("got %v, want EOF", err)
+		}
+	})
+	if n := r.Stats().BadRequests; n != 0 {
+		t.Errorf("counted %d bad requests, want none", n)
+	}
+}
+
+// TestLargeUploadMayTakeLonger: a body that keeps coming is given time for each MiB.
+func TestLargeUploadMayTakeLonger(t *testing.T) {
+	cfg := slowConfig()
+	cfg.MaxBody, cfg.MaxBodyMemory = 8<<20, 16<<20
+	r := start(t, cfg, echo)
+	c := r.dial(t)
+	if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6291456\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for range 6 {
+			time.Sleep(150 * time.Millisecond) // a slow uplink: 900 ms in all, three times the timeout
+			if _, err := io.CopyN(c, zeros{}, 1<<20); err != nil {
+				return
+			}
+		}
+	}()
+	if resp, body, _ := readAnswer(t, bufio.NewReader(c)); resp.StatusCode != 200 || len(body) != 6<<20 {
+		t.Errorf("got %d with %d bytes", resp.StatusCode, len(body))
+	}
+}
