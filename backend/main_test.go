@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -241,4 +243,39 @@ func newServer(t *testing.T, models string) error {
 	cfg.Models = models
 	_, err := backend.New(cfg, &fakeEngine{}, slog.New(slog.DiscardHandler))
 	return err
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, to, string(content))
+}
+
+// residentMemory is how much memory the process has, in bytes, after what it can free is freed; 0 where the system does
+// not tell.
+func residentMemory(t *testing.T) int { return procStatus(t, "VmRSS:") }
+
+// peakMemory is the most memory the process has had.
+func peakMemory(t *testing.T) int { return procStatus(t, "VmHWM:") }
+
+func procStatus(t *testing.T, field string) int {
+	t.Helper()
+	debug.FreeOSMemory()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, field); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	return 0
 }

@@ -18,6 +18,7 @@ type batch struct {
 	waiting  int         // requests that still wait while it runs
 	unwatch  func() bool // ends the watch on the leader's context
 	begun    bool
+	gather bool
 
 	began  time.Duration // when its leader took it on
 	timing Timing

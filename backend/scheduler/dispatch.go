@@ -116,7 +116,13 @@ func (s *Scheduler) form(l *lane, now time.Duration) *batch {
 	}
 	b := s.open(limit)
 	s.fill(b, l, never)
+	s.gathers(b)
 	return b
+}
+
+func (s *Scheduler) gathers(b *batch) bool {
+	b.gather = s.cfg.MaxQueueDelay == 0 && b.weight < b.limit && !b.items[0].request.crowd.complete()
+	return b.gather
 }
 
 // disappoint forgets those who did not come within a delay.

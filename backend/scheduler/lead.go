@@ -2,6 +2,9 @@ package scheduler
 
 import (
 	"errors"
+	"os"
+	"strconv"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -9,8 +12,14 @@ import (
 // lead runs the batch b, whose leader r is, and answers its requests. When again is true r has not been answered: it waits
 // for its turn alone, or leads next, if that is not nil.
 func (s *Scheduler) lead(b *batch, r *Request) (next *batch, again bool) {
-	if !b.begun && !s.begin(b, r) {
-		return nil, false
+	if !b.begun {
+		if b.gather {
+		for range gather {
+			runtime.Gosched()
+		}}
+		if !s.begin(b, r) {
+			return nil, false
+		}
 	}
 	inputs, err := s.assemble(b)
 	assembled := b.began
@@ -31,6 +40,7 @@ func (s *Scheduler) lead(b *batch, r *Request) (next *batch, again bool) {
 	return s.finish(b, r, err, ran)
 }
 
+var gather,_ = strconv.Atoi(os.Getenv("GATHER"))
 // errAbandoned ends a run that nobody has been waiting for; so nobody sees it.
 var errAbandoned = errors.New("nobody waits for this run")
 
@@ -59,7 +69,8 @@ func (s *Scheduler) begin(b *batch, r *Request) bool {
 		return false
 	}
 	if l := s.queue.find(r); l != nil && !r.alone {
-		s.fill(b, l, r.deadline) // nobody with a later deadline: see elect
+		s.fill(b, l, never) // nobody with a later deadline: see elect
+		if b.gather && !r.crowd.complete() { r.crowd.disappoint() }
 		s.load.queued(&s.queue)
 	}
 	s.start(b, now)

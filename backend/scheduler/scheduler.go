@@ -161,7 +161,9 @@ func (s *Scheduler) shortcut(r *Request) *batch {
 		s.takenDeadlines.push(r)
 		s.arm(r.deadline, r.arrived)
 	}
-	s.start(b, r.arrived)
+	if !s.gathers(b) {
+		s.start(b, r.arrived)
+	}
 	return b
 }
 
