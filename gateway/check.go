@@ -148,7 +148,7 @@ func (c *Config) checkPools(r *conf.Report) {
 				at.Errorf("nodes["+strconv.Itoa(i)+"].address", "%q is this gateway's own address (server.http); a node is a backend", n.Address)
 			}
 		}
-		if !c.poolUsed(name) {
+		if !c.dangling() && !c.poolUsed(name) { // a route that meant it may have misspelt it
 			at.Warnf("", "no route uses this pool")
 		}
 	}
@@ -166,13 +166,25 @@ func (c *ServerConfig) listensOn(addr string) bool {
 	return strings.EqualFold(host, nodeHost) || (loopback && everyHost(host))
 }
 
-func (c *Config) poolUsed(name string) bool {
+func (c *Config) poolUsed(name string) bool { return slices.Contains(c.poolsNamed(), name) }
+
+// dangling reports whether a route names a pool that is not there.
+func (c *Config) dangling() bool {
+	return slices.ContainsFunc(c.poolsNamed(), func(name string) bool { _, ok := c.Pools[name]; return !ok })
+}
+
+// poolsNamed are the pools that routes refer to.
+func (c *Config) poolsNamed() (names []string) {
 	for _, rt := range c.Routes {
-		if rt.Pool == name || (rt.Canary != nil && rt.Canary.Pool == name) || (rt.Shadow != nil && rt.Shadow.Pool == name) {
-			return true
+		names = append(names, rt.Pool)
+		if rt.Canary != nil && rt.Canary.Pool != "" {
+			names = append(names, rt.Canary.Pool)
+		}
+		if rt.Shadow != nil && rt.Shadow.Pool != "" {
+			names = append(names, rt.Shadow.Pool)
 		}
 	}
-	return false
+	return names
 }
 
 // validName is the pattern of model names, which names of pools share: they become labels, file names and log words.

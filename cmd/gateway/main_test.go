@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ganglion/internal/testnode"
+)
+
+// asProgram makes the test binary be the program: tests of signals and exit codes need a process.
+const asProgram = "GANGLION_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m,
+		// fasthttp's worker pool looks every ten seconds whether it was stopped.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		// One for the whole process, for the Date header.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	)
+}
+
+// call runs the program in this process.
+func call(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err = run(t.Context(), args, &out, &errs)
+	return out.String(), errs.String(), err
+}
+
+func write(t *testing.T, config string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "gateway.toml")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const good = "[pools.main]\nnodes = [{ address = \"10.0.0.1:9000\" }]\n[routes.\"*\"]\npool = \"main\"\ncache = { ttl = \"1m\" }\n"
+
+func TestCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args                string
+		stdout, stderr, err string
+		code                int
+	}{
+		{args: "version", stdout: "gateway devel\n"},
+		{args: "help", stdout: usage},
+		{args: "run -h", stdout: usage},
+		{args: "validate --help", stdout: usage},
+		{args: "", stderr: usage, err: "no command", code: 2},
+		{args: "serve", err: `unknown command "serve"`, code: 2},
+		{args: "run --conf x", err: "run: flag provided but not defined: -conf", code: 2},
+		{args: "validate gateway.toml", err: `validate: unexpected argument "gateway.toml"`, code: 2},
+		{args: "validate --config nowhere.toml", err: "nowhere.toml", code: 1},
+		{args: "run --config nowhere.toml", err: "nowhere.toml", code: 1},
+	} {
+		stdout, stderr, err := call(t, strings.Fields(c.args)...)
+		if stdout != c.stdout || stderr != c.stderr {
+			t.Errorf("%q: printed %q and %q, want %q and %q", c.args, stdout, stderr, c.stdout, c.stderr)
+		}
+		if (err == nil) != (c.err == "") || (err != nil && !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%q: error %v, want %q", c.args, err, c.err)
+		}
+		if err != nil && exitCode(err) != c.code {
+			t.Errorf("%q: exit code %d, want %d", c.args, exitCode(err), c.code)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	file := write(t, good)
+	stdout, stderr, err := call(t, "validate", "--config", file)
+	want := file + ": ok: 1 route to 1 pool of 1 node, 1 cached, clients at :8080, admin at 127.0.0.1:8082\n"
+	if err != nil || stdout != want || stderr != "" {
+		t.Errorf("a good file: %q, %q, %v; want %q", stdout, stderr, err, want)
+	}
+
+	file = write(t, "[server]\ngrpc = \":8081\"\n"+good)
+	stdout, stderr, err = call(t, "validate", "--config", file)
+	if err != nil || !strings.Contains(stdout, ": ok: ") || !strings.HasPrefix(stderr, "warning: "+file+":2: server.grpc: not in this version yet") {
+		t.Errorf("a file ahead of its time: %q, %q, %v", stdout, stderr, err)
+	}
+
+	file = write(t, "[server]\nhtpp = \":8080\"\n"+strings.Replace(good, `pool = "main"`, `pool = "mian"`, 1))
+	stdout, stderr, err = call(t, "validate", "--config", file)
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	if !errors.Is(err, errSaid) || exitCode(err) != 1 || stdout != "" || len(lines) != 2 ||
+		!strings.HasPrefix(lines[0], file+":2: server.htpp: unknown key") || !strings.Contains(lines[1], `did you mean "main"?`) {
+		t.Errorf("a bad file: %q, %q, %v", stdout, stderr, err)
+	}
+	if _, stderr, err = call(t, "run", "--config", file); !errors.Is(err, errSaid) || strings.Count(stderr, "\n") != 2 {
+		t.Errorf("run with a bad file: %q, %v", stderr, err)
+	}
+}
+
+func TestValidateForScripts(t *testing.T) {
+	var got report
+	read := func(config string) error {
+		t.Helper()
+		stdout, stderr, err := call(t, "validate", "--json", "--config", write(t, config))
+		if jsonErr := json.Unmarshal([]byte(stdout), &got); jsonErr != nil || stderr != "" {
+			t.Fatalf("%q, %q: %v", stdout, stderr, jsonErr)
+		}
+		return err
+	}
+	if err := read("[server]\ngrpc = \":8081\"\n" + good); err != nil || !got.OK || len(got.Warnings) != 1 || got.Warnings[0].Key != "server.grpc" || got.Errors == nil {
+		t.Errorf("a good file: %v, %+v", err, got)
+	}
+	if err := read("[server]\nhtpp = 1\n" + good); !errors.Is(err, errSaid) || got.OK || len(got.Errors) != 1 ||
+		got.Errors[0].Line != 2 || got.Errors[0].Key != "server.htpp" || got.Errors[0].Message == "" || got.Errors[0].Hint == "" {
+		t.Errorf("a bad file: %v, %+v", err, got)
+	}
+}
+
+func TestAPortInUseIsOneLine(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	taken := ln.Addr().String()
+	for _, server := range []string{
+		fmt.Sprintf("http = %q\nadmin = \"\"\n", taken),
+		fmt.Sprintf("http = \"127.0.0.1:0\"\nadmin = %q\n", taken),
+	} {
+		_, _, err := call(t, "run", "--config", write(t, "[server]\n"+server+"[log]\naccess = \"off\"\n"+good))
+		if err == nil || !strings.Contains(err.Error(), taken) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: error %v, want one line that names the address", server, err)
+		}
+	}
+}
+
+func TestAnAccessLogThatCannotBeOpened(t *testing.T) {
+	_, _, err := call(t, "run", "--config", write(t, "[log]\naccess = \"/nonexistent/access.log\"\n"+good))
+	if err == nil || !strings.Contains(err.Error(), "log.access") {
+		t.Errorf("error %v, want the key named", err)
+	}
+}
+
+// process is the program as its own process.
+type process struct {
+	*exec.Cmd
+	clients string // where it serves them
+}
+
+// launch starts the program and waits until it is ready.
+func launch(t *testing.T, config string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.CommandContext(context.Background(), exe, "run", "--config", write(t, config))}
+	p.Env = append(os.Environ(), asProgram+"=1")
+	stderr, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	for lines := bufio.NewScanner(stderr); p.clients == "" && lines.Scan(); {
+		if _, rest, ok := strings.Cut(lines.Text(), "msg=serving address="); ok {
+			p.clients, _, _ = strings.Cut(rest, " ")
+		}
+	}
+	if p.clients == "" {
+		t.Fatal("the program ended before it served")
+	}
+	go io.Copy(io.Discard, stderr)
+	return p
+}
+
+func TestSignals(t *testing.T) {
+	n := testnode.Start(t)
+	accessLog := filepath.Join(t.TempDir(), "access.log")
+	config := fmt.Sprintf("[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"\"\ndrain_delay = \"10ms\"\n[log]\naccess = %q\n"+
+		"[pools.main]\nnodes = [{ address = %q }]\n[routes.\"*\"]\npool = \"main\"\n", accessLog, n.Address())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	infer := func(p *process) (int, error) {
+		resp, err := client.Post("http://"+p.clients+"/v2/models/m/infer", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			return 0, err
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode, nil
+	}
+
+	t.Run("SIGTERM finishes what is in flight", func(t *testing.T) {
+		p := launch(t, config)
+		release := n.Hang()
+		defer release()
+		got := make(chan int, 1)
+		go func() {
+			status, err := infer(p)
+			if err != nil {
+				t.Errorf("the request in flight: %v", err)
+			}
+			got <- status
+		}()
+		waitFor(t, func() bool { return n.Requests() == 1 })
+		p.Process.Signal(syscall.SIGTERM)
+		waitFor(t, func() bool { _, err := net.Dial("tcp", p.clients); return err != nil })
+		release()
+		n.Heal()
+		if status := <-got; status != 200 {
+			t.Errorf("the request in flight got %d", status)
+		}
+		if err := p.Wait(); err != nil {
+			t.Errorf("exit: %v, want 0", err)
+		}
+		if log, err := os.ReadFile(accessLog); err != nil || !strings.Contains(string(log), `"status":200`) {
+			t.Errorf("the access log holds %q (%v)", log, err)
+		}
+	})
+	t.Run("a second signal ends it at once", func(t *testing.T) {
+		p := launch(t, config)
+		release := n.Hang()
+		defer release()
+		defer n.Heal()
+		before := n.Requests()
+		go infer(p)
+		waitFor(t, func() bool { return n.Requests() == before+1 })
+		p.Process.Signal(syscall.SIGTERM)
+		waitFor(t, func() bool { _, err := net.Dial("tcp", p.clients); return err != nil })
+		p.Process.Signal(syscall.SIGTERM)
+		if err := p.Wait(); err == nil {
+			t.Error("exit 0, want a failure")
+		}
+	})
+	client.CloseIdleConnections()
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"ganglion/gateway"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeEdge is ready or not as told.
+type fakeEdge struct{ reason atomic.Pointer[string] }
+
+func (e *fakeEdge) Ready() error {
+	if r := e.reason.Load(); r != nil {
+		return errors.New(*r)
+	}
+	return nil
+}
+
+func (e *fakeEdge) Status() gateway.Status {
+	return gateway.Status{Version: "test", Pools: []gateway.PoolStatus{{Name: "main"}}}
+}
+
+func start(t *testing.T, edge Edge) (get func(method, path string) (int, string)) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "one"}, func() float64 { return 1 }))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- New(edge, registry, slog.New(slog.DiscardHandler)).Run(ctx, ln) }()
+	client := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		client.CloseIdleConnections()
+	})
+	return func(method, path string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+ln.Addr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, strings.TrimSpace(string(body))
+	}
+}
+
+func TestHealthAndReadinessAreTwoThings(t *testing.T) {
+	edge := new(fakeEdge)
+	get := start(t, edge)
+	check := func(path string, status int, body string) {
+		t.Helper()
+		if s, b := get("GET", path); s != status || b != body {
+			t.Errorf("GET %s: %d %s, want %d %s", path, s, b, status, body)
+		}
+	}
+	check("/healthz", 200, `{"live":true}`)
+	check("/readyz", 200, `{"ready":true}`)
+	reason := "draining"
+	edge.reason.Store(&reason)
+	check("/healthz", 200, `{"live":true}`)
+	check("/readyz", 503, `{"ready":false,"reason":"draining"}`)
+}
+
+func TestStatusAndMetrics(t *testing.T) {
+	get := start(t, new(fakeEdge))
+	code, body := get("GET", "/status")
+	var status gateway.Status
+	if err := json.Unmarshal([]byte(body), &status); err != nil || code != 200 || status.Version != "test" || status.Pools[0].Name != "main" {
+		t.Errorf("/status: %d %s (%v)", code, body, err)
+	}
+	if code, body := get("GET", "/metrics"); code != 200 || !strings.Contains(body, "\none 1") {
+		t.Errorf("/metrics: %d %s", code, body)
+	}
+	if code, body := get("GET", "/"); code != 200 || !strings.Contains(body, "/readyz") {
+		t.Errorf("/: %d %s", code, body)
+	}
+}
+
+func TestNothingElseIsThere(t *testing.T) {
+	get := start(t, new(fakeEdge))
+	for _, path := range []string{"/v2", "/debug/pprof/", "/metrics/x"} {
+		if code, _ := get("GET", path); code != 404 {
+			t.Errorf("GET %s: %d, want 404", path, code)
+		}
+	}
+	if code, _ := get("POST", "/status"); code != 405 {
+		t.Errorf("POST /status: %d, want 405", code)
+	}
+}
+
+func TestRunReportsALostListener(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	err = New(new(fakeEdge), prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).Run(t.Context(), ln)
+	if err == nil {
+		t.Error("Run returned nil with a closed listener")
+	}
+}
