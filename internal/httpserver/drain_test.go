@@ -253,3 +253,39 @@ func TestLastLook(t *testing.T) {
 		t.Errorf("the rest of a request that had begun: got %d, %v, want 2 bytes", n, err)
 	}
 }
+
+// gated holds up its first Accept until the gate opens.
+type gated struct {
+	*net.TCPListener
+	gate chan struct{}
+}
+
+func (g *gated) Accept() (net.Conn, error) {
+	<-g.gate
+	return g.TCPListener.Accept()
+}
+
+// TestQueuedConnectionsAreServed: the kernel has accepted them, and their clients have sent, before the drain began.
+func TestQueuedConnectionsAreServed(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gated{ln.(*net.TCPListener), make(chan struct{})}
+	r := startOn(t, g, New("test", testConfig(), echo, slog.New(slog.DiscardHandler)))
+	clients := make([]net.Conn, 5)
+	for i := range clients {
+		clients[i] = r.dial(t)
+		if _, err := io.WriteString(clients[i], get); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.stop()
+	eventually(t, "the drain has begun", r.draining.Load)
+	close(g.gate)
+	for i, c := range clients {
+		if resp, _, closed := readAnswer(t, bufio.NewReader(c)); resp.StatusCode != 200 || !closed {
+			t.Errorf("client %d: got %d, closed %t", i, resp.StatusCode, closed)
+		}
+	}
+}
