@@ -13,6 +13,8 @@ type decoder struct {
 	s    *scanner
 	lim  Limits
 	role role
+
+	decoded int64 // bytes in the columns of a v1 request
 }
 
 // role is what a message calls its tensors.
@@ -170,21 +172,21 @@ func (d *decoder) value(name string) (Value, error) {
 
 // numberValue reads a number into the narrowest kind of value that holds it exactly, or a float.
 func (d *decoder) numberValue(name string) (Value, error) {
+	start := d.s.pos
 	n, err := d.s.number()
 	if err != nil {
 		return Value{}, err
 	}
-	if n.whole {
-		if i, err := strconv.ParseInt(string(n.text), 10, 64); err == nil {
-			return Integer(i), nil
-		}
-		if u, err := strconv.ParseUint(string(n.text), 10, 64); err == nil {
-			return Unsigned(u), nil
-		}
+	text := d.s.buf[start:d.s.pos]
+	if i, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+		return Integer(i), nil
 	}
-	f, ok := n.float64()
+	if u, err := strconv.ParseUint(string(text), 10, 64); err == nil {
+		return Unsigned(u), nil
+	}
+	f, ok := n.float64(text)
 	if !ok {
-		return Value{}, invalid("parameter %s%s", quoted(name), outOfRange(n.text, FP64))
+		return Value{}, invalid("parameter %s%s", quoted(name), outOfRange(text, FP64))
 	}
 	return Float(f), nil
 }

@@ -1,21 +1,21 @@
 package oip
 
 // Decode reads one REST answer into r, replacing what r held and reusing its memory; headerLen as in
-// [InferRequest.Decode]. After an error r is empty and may be decoded into again.
+// [InferRequest.Decode]. After an error, which is Internal and no client's fault, r is empty and may be decoded into again.
 func (r *InferResponse) Decode(body []byte, headerLen int, lim Limits) error {
 	r.empty()
 	json, blobs, err := splitBody(body, headerLen)
-	if err != nil {
-		return err
-	}
-	d := newDecoder(&r.memory, json, lim, outputRole)
-	if err = d.response(r); err == nil {
-		err = d.responseBlobs(r, blobs)
+	if err == nil {
+		d := newDecoder(&r.memory, json, lim, outputRole)
+		if err = d.response(r); err == nil {
+			err = d.responseBlobs(r, blobs)
+		}
 	}
 	if err != nil {
 		r.empty()
+		return Errorf(Internal, "cannot read the answer: %v", err)
 	}
-	return err
+	return nil
 }
 
 const (

@@ -124,10 +124,14 @@ func (d *decoder) shape() (shape []int64, count int64, err error) {
 		return nil, 0, err
 	}
 	shape = d.shapes[start:len(d.shapes):len(d.shapes)]
-	if count, err = ElementCount(shape); err == nil && count > d.lim.Elements {
-		err = invalid("shape %s has %d elements, at most %d are accepted", shapeText(shape), count, d.lim.Elements)
+	if count, err = ElementCount(shape); err != nil {
+		return nil, 0, err
 	}
-	return shape, count, err
+	if extent, _ := extentOf(shape); extent > d.lim.Elements {
+		return nil, 0, invalid("shape %s is larger than the %d elements accepted, empty dimensions not counted",
+			shapeText(shape), d.lim.Elements)
+	}
+	return shape, count, nil
 }
 
 // tensorParameters reads the parameters of one tensor. Those we do not know are the business of nobody behind us and are

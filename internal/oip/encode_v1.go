@@ -39,9 +39,17 @@ func batchOf(outputs []OutputTensor) (rows int64, err error) {
 				"their rows; use /v2/models/NAME/infer", quoted(outputs[0].Name), quoted(o.Name), rows, o.Shape[0])
 		}
 		rows = o.Shape[0]
+		if extent, ok := extentOf(o.Shape); len(o.Data) == 0 && (!ok || extent > emptyRows) {
+			return 0, Errorf(Unsupported, "output %s is empty but has shape %s, too many empty rows for v1 predict; use "+
+				"/v2/models/NAME/infer", quoted(o.Name), shapeText(o.Shape))
+		}
 	}
 	return rows, nil
 }
+
+// emptyRows bounds what an output without elements may be spelled out to: a pair of brackets for each of its rows. No
+// request has more instances than this, and without it a shape of [1000000000,0] would become gigabytes.
+const emptyRows = 1 << 20
 
 // appendPrediction appends the next row of each writer.
 func appendPrediction(dst []byte, writers []valueWriter) (out []byte, err error) {

@@ -1,8 +1,10 @@
 package oip
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -17,9 +19,15 @@ const (
 	plainTo   = 21
 )
 
-// appendFP32 appends a finite float32.
-func appendFP32(dst []byte, f float32) []byte {
-	b := math.Float32bits(f)
+// longestFP32 is more than any float32 takes: a sign, 21 digits or 10 characters around 9 digits, and what the stores of
+// eight bytes below may write beyond.
+const longestFP32 = 32
+
+// appendFP32 appends the finite float32 with the given bits.
+func appendFP32(dst []byte, b uint32) []byte {
+	if cap(dst)-len(dst) < longestFP32 {
+		dst = slices.Grow(dst, longestFP32)
+	}
 	if b>>31 != 0 {
 		dst = append(dst, '-')
 		b &^= 1 << 31
@@ -45,10 +53,14 @@ func appendFP64(dst []byte, f float64) []byte {
 	return dst
 }
 
-// shortest32 returns the shortest decimal digits × 10^exponent that rounds to the positive float32 with the given bits,
-// and of those the nearest to it. This is Raffaello Giulietti's Schubfach ("The Schubfach way to render doubles", 2020)
-// in the size of float32: the float, and the two ends of the interval that rounds to it, are scaled by one power of ten
-// from a table to where the interval holds at least one integer and at most one multiple of ten; four candidates remain.
+// shortest32 returns the shortest decimal, digits × 10^exponent, that rounds to the positive float32 with the given bits,
+// and of those the nearest to it. There are at most nine digits, with or without zeros at their end.
+//
+// The idea is Raffaello Giulietti's Schubfach ("The Schubfach way to render doubles", 2020): scale the float by a power of
+// ten from a table to where the interval that rounds to it is at least 1 and less than 10 long. If it then holds a multiple
+// of ten, that is the answer; else the nearest integer is. It is done here in fixed point with 32 bits behind the point,
+// which is wrong by less than slack. Whether that ever matters is not argued but tried: TestFP32Text with -exhaustive goes
+// through every float32.
 func shortest32(b uint32) (digits uint32, exponent int) {
 	const fractionBits, bias = 23, 150
 	fraction, biased := b&(1<<fractionBits-1), int(b>>fractionBits)
@@ -56,63 +68,42 @@ func shortest32(b uint32) (digits uint32, exponent int) {
 	if biased == 0 {
 		c, q = fraction, 1-bias
 	}
-	if q <= 0 && q > -fractionBits-1 && c&(1<<-q-1) == 0 {
-		return trimZeros(c >> -q) // an integer: labels, counts and pixels are
+	if shift := uint(-q); shift <= fractionBits && c&(1<<shift-1) == 0 {
+		return c >> shift, 0 // a whole number: labels, counts and pixels are
 	}
-	lowerGap := uint32(2) // half the distance to the neighbour below, in quarters of the last place
 	k := floorLog10Pow2(q)
-	if fraction == 0 && biased > 1 { // the neighbour below is in the next binade, half as far
-		lowerGap = 1
+	powerOfTwo := fraction == 0 && biased > 1
+	if powerOfTwo { // the neighbour below is in the next binade, half as far
 		k = floorLog10ThreeQuartersPow2(q)
 	}
-	h := q + floorLog2Pow10(-k) + 1
+	h := uint(q + floorLog2Pow10(-k) + 1) // 1 to 4; the masks spare checks for shifts beyond 63
 	g := powersOfTen[-k-leastPower]
-	lower := roundToOdd(g, (4*c-lowerGap)<<h)
-	value := roundToOdd(g, 4*c<<h)
-	upper := roundToOdd(g, (4*c+2)<<h)
-	if c&1 != 0 { // the ends round to the even neighbours, not to us
-		lower++
-		upper--
+	value, _ := bits.Mul64(g, uint64(c)<<((h+32)&63))
+	half := g >> ((33 - h) & 63) // of the distance between neighbours
+
+	// The ends of the interval round to the even neighbour: to us if c is even. What is nearly an end is one.
+	above := half + slack - 2*slack*uint64(c&1)
+	below := above
+	if powerOfTwo {
+		below /= 2
 	}
-	return choose(lower, value, upper, k)
+	tens := uint32((value+above)>>32) / 10 * 10
+	digits = roundFixed(value)
+	if uint64(tens)<<32 >= value-below {
+		digits = tens
+	}
+	return digits, k
 }
 
-// choose picks among the integers and multiples of ten around value/4 that lie between lower/4 and upper/4.
-func choose(lower, value, upper uint32, k int) (digits uint32, exponent int) {
-	s := value / 4
-	if s >= 10 {
-		tens := s / 10
-		below, above := lower <= 40*tens, 40*tens+40 <= upper
-		if below != above {
-			if above {
-				tens++
-			}
-			digits, exponent = trimZeros(tens)
-			return digits, exponent + k + 1
-		}
-	}
-	below, above := lower <= 4*s, 4*s+4 <= upper
-	middle := 4*s + 2
-	switch {
-	case below != above:
-		if above {
-			s++
-		}
-	case value > middle || value == middle && s&1 != 0:
-		s++
-	}
-	digits, exponent = trimZeros(s)
-	return digits, exponent + k
-}
+// slack bounds the error of the fixed point in shortest32, in units of its last place: the table is off by up to one unit
+// in its own, far below, products are cut off, and sums have two of those.
+const slack = 4
 
-// roundToOdd returns g × c / 2^64, its last bit set if anything was cut off that matters to a comparison.
-func roundToOdd(g uint64, c uint32) uint32 {
-	high, low := bits.Mul64(g, uint64(c))
-	result := uint32(high)
-	if low>>32 > 1 {
-		result |= 1
-	}
-	return result
+// roundFixed returns the integer nearest to a number with 32 bits behind the point; what is nearly the middle is one, and
+// goes to the even side.
+func roundFixed(value uint64) uint32 {
+	odd := value >> 32 & 1
+	return uint32((value + 1<<31 - slack + 2*slack*odd) >> 32)
 }
 
 // Logarithms by multiplication, exact for the exponents of float32 and far beyond.
@@ -120,42 +111,63 @@ func floorLog10Pow2(e int) int              { return e * 1262611 >> 22 }
 func floorLog10ThreeQuartersPow2(e int) int { return (e*1262611 - 524031) >> 22 }
 func floorLog2Pow10(e int) int              { return e * 1741647 >> 19 }
 
-// trimZeros moves the zeros at the end of an integer into an exponent.
-func trimZeros(n uint32) (digits uint32, exponent int) {
-	for n%10 == 0 {
-		n /= 10
-		exponent++
-	}
-	return n, exponent
-}
-
-// appendDecimal appends digits × 10^exponent, digits having no zeros at their end.
+// appendDecimal appends digits × 10^exponent to dst, which has room for longestFP32; digits is not 0 and below 10^9.
+//
+// The digits are moved to the left until there are nine, held in registers, and stored all together wherever they may be
+// needed: how many there are differs from number to number, so that loops and copies of just so many would be mispredicted
+// most of the time. What is stored beyond the end is overwritten by what comes next.
 func appendDecimal(dst []byte, digits uint32, exponent int) []byte {
-	var buf [10]byte
-	text := strconv.AppendUint(buf[:0], uint64(digits), 10)
-	point := len(text) + exponent // where the decimal point stands, counted from the first digit
-	switch {
-	case point > plainTo || point <= plainFrom:
-		return appendScientific(dst, text, point-1)
-	case point <= 0:
-		dst = append(dst, "0.000000"[:2-point]...)
-		return append(dst, text...)
-	case point < len(text):
-		dst = append(dst, text[:point]...)
-		dst = append(dst, '.')
-		return append(dst, text[point:]...)
-	default:
-		dst = append(dst, text...)
-		return append(dst, "00000000000000000000"[:point-len(text)]...)
+	const most = 9
+	point := most + exponent // where the decimal point stands, counted from the first digit
+	if digits < 1e7 {
+		digits, point = digits*100, point-2
 	}
+	for digits < 1e8 {
+		digits, point = digits*10, point-1
+	}
+	head, tail := byte('0'+digits/1e8), eightDigits(digits%1e8)
+	count := most - bits.TrailingZeros64(tail)/8 // zeros at the end are not written
+	tail |= '0' * eachByte
+	out := dst[len(dst) : len(dst)+longestFP32-1]
+	switch {
+	case point <= plainFrom || point > plainTo:
+		return appendScientific(dst, head, tail, count, point-1)
+	case point <= 0:
+		binary.LittleEndian.PutUint64(out, zeroPoint)
+		out[2-point] = head
+		binary.BigEndian.PutUint64(out[3-point:], tail)
+		return dst[:len(dst)+2-point+count]
+	}
+	out[0] = head
+	binary.BigEndian.PutUint64(out[1:], tail)
+	if point < count {
+		binary.BigEndian.PutUint64(out[point+1:], tail<<(8*uint(point-1)&63))
+		out[point] = '.'
+		return dst[:len(dst)+count+1]
+	}
+	return append(dst[:len(dst)+count], "00000000000000000000"[:point-count]...)
 }
 
-// appendScientific appends the digits with the point behind the first and an exponent.
-func appendScientific(dst, text []byte, exponent int) []byte {
-	dst = append(dst, text[0])
-	if len(text) > 1 {
+// zeroPoint is "0.000000" as a word.
+const zeroPoint = '0'*eachByte ^ ('0'^'.')<<8
+
+// eightDigits returns the digits of n < 10^8, with zeros in front, one in each byte, the last in the lowest. Each step parts
+// numbers in two of half the digits: the multiplications divide by 100 and by 10, and move the quotient up while taking
+// its multiple away.
+func eightDigits(n uint32) uint64 {
+	x := uint64(n/1e4)<<32 | uint64(n%1e4)
+	x += (x * 10486 >> 20 & 0x0000007f0000007f) * (1<<16 - 100)
+	x += (x * 103 >> 10 & 0x000f000f000f000f) * (1<<8 - 10)
+	return x
+}
+
+// appendScientific appends count digits, the first in head and the others in tail, with the point behind the first, and an
+// exponent.
+func appendScientific(dst []byte, head byte, tail uint64, count, exponent int) []byte {
+	dst = append(dst, head)
+	if count > 1 {
 		dst = append(dst, '.')
-		dst = append(dst, text[1:]...)
+		dst = binary.BigEndian.AppendUint64(dst, tail)[:len(dst)+count-1]
 	}
 	dst = append(dst, 'e')
 	if exponent > 0 {

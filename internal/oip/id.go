@@ -195,7 +195,7 @@ func (c *cutter) nested() bool {
 // differ makes them all 0x7f, along with a few letters that are then looked at in vain. (As in plainASCII only the lowest
 // bit found is certain.)
 func nextStructural(b []byte) int {
-	const bracketBits = '[' ^ ']' | '[' ^ '{'
+	const bracketBits = ('[' ^ ']') | ('[' ^ '{')
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])

@@ -14,7 +14,7 @@ type Limits struct {
 	Tensors      int   // inputs of a request, requested outputs, or outputs of a response
 	Parameters   int   // entries of one parameters object
 	NameBytes    int   // length of a tensor's or parameter's name, an id, or a string parameter
-	Elements     int64 // elements of one tensor
+	Elements     int64 // elements of one tensor; dimensions of 0 count as 1, as they may meet other shapes in a model
 	DecodedBytes int64 // bytes of all tensors together that came as JSON; binary data is bounded by the body itself
 }
 

@@ -29,9 +29,10 @@ func (m *memory) shrink(keep int) {
 	if cap(m.scan.text) > keep {
 		m.scan.text = nil
 	}
-	for i := range m.columns {
-		if cap(m.columns[i].data) > keep {
-			m.columns[i].data = nil
+	columns := m.columns[:cap(m.columns)]
+	for i := range columns {
+		if cap(columns[i].data) > keep {
+			columns[i].data = nil
 		}
 	}
 }

@@ -25,8 +25,9 @@ var tens = [maxDigits + 1]uint64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
 }
 
-// float32 returns the float32 nearest to the number; ok is false when it is beyond the largest.
-func (d *decimal) float32() (f float32, ok bool) {
+// float32 returns the float32 nearest to the number that was just taken and is written so; ok is false when it is beyond
+// the largest.
+func (d decimal) float32(text []byte) (f float32, ok bool) {
 	if !d.long {
 		if f, ok = quickFloat32(d.mantissa, d.exponent); ok {
 			if d.negative {
@@ -35,12 +36,12 @@ func (d *decimal) float32() (f float32, ok bool) {
 			return f, true
 		}
 	}
-	wide, err := strconv.ParseFloat(string(d.text), 32)
+	wide, err := strconv.ParseFloat(string(text), 32)
 	return float32(wide), err == nil
 }
 
-// float64 returns the float64 nearest to the number; ok is false when it is beyond the largest.
-func (d *decimal) float64() (f float64, ok bool) {
+// float64 is float32 for float64.
+func (d decimal) float64(text []byte) (f float64, ok bool) {
 	if !d.long {
 		if f, ok = quickFloat64(d.mantissa, d.exponent); ok {
 			if d.negative {
@@ -49,7 +50,7 @@ func (d *decimal) float64() (f float64, ok bool) {
 			return f, true
 		}
 	}
-	f, err := strconv.ParseFloat(string(d.text), 64)
+	f, err := strconv.ParseFloat(string(text), 64)
 	return f, err == nil
 }
 

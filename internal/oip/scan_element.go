@@ -164,13 +164,14 @@ func readFP32(s *scanner, dst []byte) ([]byte, string) {
 	if !s.onNumber() {
 		return dst, s.wrongKind(FP32)
 	}
+	start := s.pos
 	d, err := s.number()
 	if err != nil {
 		return dst, ": " + err.Error()
 	}
-	f, ok := d.float32()
+	f, ok := d.float32(s.buf[start:s.pos])
 	if !ok {
-		return dst, outOfRange(d.text, FP32)
+		return dst, outOfRange(s.buf[start:s.pos], FP32)
 	}
 	return binary.LittleEndian.AppendUint32(dst, math.Float32bits(f)), ""
 }
@@ -179,13 +180,14 @@ func readFP64(s *scanner, dst []byte) ([]byte, string) {
 	if !s.onNumber() {
 		return dst, s.wrongKind(FP64)
 	}
+	start := s.pos
 	d, err := s.number()
 	if err != nil {
 		return dst, ": " + err.Error()
 	}
-	f, ok := d.float64()
+	f, ok := d.float64(s.buf[start:s.pos])
 	if !ok {
-		return dst, outOfRange(d.text, FP64)
+		return dst, outOfRange(s.buf[start:s.pos], FP64)
 	}
 	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f)), ""
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Tensor is a named array of elements of one datatype.
@@ -27,25 +28,36 @@ func ElementCount(shape []int64) (int64, error) {
 	if len(shape) > MaxRank {
 		return 0, invalid("shape has %d dimensions, at most %d are accepted", len(shape), MaxRank)
 	}
-	product, empty := uint64(1), false
 	for i, dim := range shape {
 		if dim < 0 {
-			return 0, invalid("shape %s has a negative dimension %d at index %d", shapeText(shape), dim, i)
+			return 0, invalid("shape %s has the negative dimension %d at index %d", shapeText(shape), dim, i)
 		}
-		if dim == 0 {
-			empty = true
+	}
+	extent, ok := extentOf(shape)
+	if !ok {
+		return 0, invalid("shape %s has more elements than 64 bits can count", shapeText(shape))
+	}
+	if slices.Contains(shape, 0) {
+		return 0, nil
+	}
+	return extent, nil
+}
+
+// extentOf returns the product of a shape's dimensions above zero; ok is false when it is beyond int64. Unlike the number
+// of elements it bounds what somebody who loops over the dimensions, or drops the empty one, is in for.
+func extentOf(shape []int64) (extent int64, ok bool) {
+	product := uint64(1)
+	for _, dim := range shape {
+		if dim <= 0 {
 			continue
 		}
 		high, low := bits.Mul64(product, uint64(dim))
 		if high != 0 || low > math.MaxInt64 {
-			return 0, invalid("shape %s has more elements than fit 64 bits", shapeText(shape))
+			return 0, false
 		}
 		product = low
 	}
-	if empty {
-		return 0, nil
-	}
-	return int64(product), nil
+	return int64(product), true
 }
 
 // Validate reports whether shape, datatype and Data agree. For BYTES it walks the length prefixes, for BOOL the values.

@@ -39,9 +39,7 @@ func (r *InferRequest) DecodeV1(body []byte, inputs []TensorMetadata, lim Limits
 
 // openColumns readies a column for each input.
 func (d *decoder) openColumns(inputs []TensorMetadata) error {
-	if missing := len(inputs) - len(d.columns); missing > 0 {
-		d.columns = append(d.columns, make([]column, missing)...)
-	}
+	d.columns = slices.Grow(d.columns[:0], len(inputs))[:len(inputs)]
 	for i := range inputs {
 		in, c := &inputs[i], &d.columns[i]
 		switch {
@@ -56,17 +54,14 @@ func (d *decoder) openColumns(inputs []TensorMetadata) error {
 	return nil
 }
 
-const (
-	v1Instances fields = 1 << iota
-)
-
 // v1 reads the body.
 func (d *decoder) v1(inputs []TensorMetadata) error {
+	const instances fields = 1
 	var seen fields
 	err := d.object("the request", func(key []byte) (err error) {
 		switch string(key) {
 		case "instances":
-			if err = seen.add(v1Instances, "instances"); err == nil {
+			if err = seen.add(instances, "instances"); err == nil {
 				err = d.list(`"instances"`, func(index int) error { return d.instance(inputs, index) })
 			}
 		case "inputs":
@@ -79,7 +74,7 @@ func (d *decoder) v1(inputs []TensorMetadata) error {
 	if err != nil {
 		return err
 	}
-	if !seen.has(v1Instances) {
+	if !seen.has(instances) {
 		return invalid("the request has no \"instances\"")
 	}
 	return d.s.end()
@@ -140,25 +135,17 @@ func (d *decoder) instanceValue(in *TensorMetadata, c *column, index int) error 
 	if fault != "" {
 		return invalid("input %q: %s", in.Name, fault)
 	}
+	d.decoded += int64(len(a.dst) - len(c.data))
 	c.data = a.dst
 	c.count += a.count
 	c.rows++
 	switch {
 	case c.count > d.lim.Elements:
 		return invalid("input %q has more than the %d elements accepted", in.Name, d.lim.Elements)
-	case d.columnBytes() > d.lim.DecodedBytes:
+	case d.decoded > d.lim.DecodedBytes:
 		return d.tooManyBytes()
 	}
 	return nil
-}
-
-// columnBytes is what the columns hold together.
-func (d *decoder) columnBytes() int64 {
-	var sum int64
-	for i := range d.columns {
-		sum += int64(len(d.columns[i].data))
-	}
-	return sum
 }
 
 // closeColumns makes the columns the inputs of r.
