@@ -81,8 +81,8 @@ func (r *run) make(ctx context.Context) ([]oip.Tensor, error) {
 		return nil, err
 	}
 	err = r.execute(ctx)
-	if err != nil && predicted && ctx.Err() == nil {
-		// A prediction may have been wrong; if none was, this fails in the same way again.
+	if err != nil && predicted && ctx.Err() == nil && r.model.maybeMispredicted(err) {
+		// If no prediction was wrong, this fails in the same way again.
 		if _, err := r.bindOutputs(false); err != nil {
 			return nil, err
 		}

@@ -61,6 +61,13 @@ func (m *model) runError(err error) error {
 	return clientError{oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(failure)), err}
 }
 
+// maybeMispredicted reports whether err may come from an output that did not fit the memory given for it. The CPU's words
+// for that have changed between versions but always name the OrtValue; other devices have words of their own. To be
+// wrong costs another failing run, of a millisecond, most of which the runtime spends on unwinding its stack.
+func (m *model) maybeMispredicted(err error) bool {
+	return m.engine.device.cuda != cpu || strings.Contains(err.Error(), "OrtValue")
+}
+
 // memoryError is for a run that met the bound of the shared arena, by itself or together with others.
 func (m *model) memoryError(err *statusError) error {
 	code, limit := oip.ResourceExhausted, m.engine.memory
