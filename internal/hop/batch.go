@@ -1,0 +1,159 @@
+package hop
+
+import "hash/crc32"
+
+// maxParts bounds the chunks of one write, and with them the time between looks at the queue of small frames: 256 KiB are
+// 200 µs at 10 Gb/s.
+const maxParts = 4
+
+// batch is what one system call writes: a run of small frames, then chunks straight from their senders' memory.
+type batch struct {
+	small []byte
+	parts []part
+	heads [maxParts * headerSize]byte
+	bufs  [][]byte
+	size  int
+}
+
+// part is one chunk. Its stream is pinned: the memory of data stays as it is until the writer lets go.
+type part struct {
+	st   *stream
+	id   uint64
+	data []byte
+	end  bool
+}
+
+// take fills b from the queue and the ring. With the lock held.
+func (c *link) take(b *batch) {
+	w := &c.w
+	b.small, w.out, w.spare = w.out, w.spare, nil
+	b.size = len(b.small)
+	for len(b.parts) < maxParts && len(b.small) < hardQueue && !w.ready.empty() {
+		st := w.ready.pop()
+		c.takeFrom(b, st)
+		if st.sendable() {
+			w.ready.push(st) // at the end: every stream gets its turn
+		}
+	}
+	at := w.taken + uint64(len(b.small))
+	b.size = len(b.small)
+	for _, p := range b.parts {
+		at += uint64(headerSize + len(p.data))
+		b.size += headerSize + len(p.data)
+		if p.end {
+			p.st.out.endAt = at
+		}
+	}
+	w.taken += uint64(b.size)
+}
+
+// takeFrom takes a stream's head if it is due, with the body when that is small, and otherwise one chunk.
+func (c *link) takeFrom(b *batch, st *stream) {
+	o := &st.out
+	if o.pending {
+		b.small = c.appendHead(b.small, st)
+		if o.complete {
+			o.endAt = c.w.taken + uint64(len(b.small))
+			return
+		}
+	}
+	n := min(int64(chunkSize), c.peer.maxChunk, o.window, int64(len(o.body)-o.off))
+	if n == 0 {
+		return
+	}
+	data := o.body[o.off : o.off+int(n)]
+	o.off += int(n)
+	o.window -= n
+	o.pinned++
+	o.complete = o.off == len(o.body)
+	st.touched = c.now()
+	b.parts = append(b.parts, part{st: st, id: st.id, data: data, end: o.complete})
+	c.w.frames++
+	if o.complete {
+		c.role.sent(st)
+	}
+}
+
+// appendHead appends the first frame of a stream's message, with the whole body when that is small. With the lock held.
+func (c *link) appendHead(dst []byte, st *stream) []byte {
+	o := &st.out
+	start := len(dst)
+	dst = openFrame(dst)
+	dst = c.role.appendHead(dst, st)
+	flags := uint8(0)
+	if len(o.body) <= inlineBody {
+		dst = append(dst, o.body...)
+		o.window -= int64(len(o.body))
+		o.off, o.complete, flags = len(o.body), true, flagEnd
+	}
+	o.pending = false
+	sealFrame(dst, start, c.role.headKind(), flags, st.id)
+	c.w.frames++
+	if o.complete {
+		c.role.sent(st)
+	}
+	return dst
+}
+
+// send queues a stream's message: small ones are copied into the queue, which ends the stream's claim on the body's memory.
+// Others, and all while the queue is long, wait in the ring for the writer. With the lock held.
+func (c *link) send(st *stream, body []byte) {
+	w, o := &c.w, &st.out
+	o.body, o.pending, o.window = body, true, c.peer.window
+	w.queued++
+	if len(body) > inlineBody || len(w.out) >= softQueue {
+		w.ready.push(st)
+		return
+	}
+	w.out = c.appendHead(w.out, st)
+	o.endAt = w.taken + uint64(len(w.out))
+}
+
+// seal writes the chunks' headers and lines everything up for the system call. Without the lock: it reads whole bodies.
+func (b *batch) seal() {
+	b.bufs = b.bufs[:0]
+	if len(b.small) > 0 {
+		b.bufs = append(b.bufs, b.small)
+	}
+	for i, p := range b.parts {
+		head := b.heads[i*headerSize : (i+1)*headerSize]
+		flags := uint8(0)
+		if p.end {
+			flags = flagEnd
+		}
+		frameHeader{
+			length: uint32(len(p.data)), kind: kindChunk, flags: flags, id: p.id,
+			sum: crc32.Update(0, castagnoli, p.data),
+		}.put(head)
+		b.bufs = append(b.bufs, head, p.data)
+	}
+}
+
+// appendFrom appends all but the first n bytes of the sealed batch.
+func (b *batch) appendFrom(dst []byte, n int) []byte {
+	if n == b.size {
+		return dst
+	}
+	for _, buf := range b.bufs {
+		skip := min(n, len(buf))
+		dst = append(dst, buf[skip:]...)
+		n -= skip
+	}
+	return dst
+}
+
+// letGo unpins the batch's streams and keeps its buffer for the queue. With the lock held.
+func (c *link) letGo(b *batch) {
+	for i, p := range b.parts {
+		p.st.out.pinned--
+		if p.st.out.pinned == 0 && p.st.finished {
+			p.st.signal()
+		}
+		b.parts[i] = part{}
+	}
+	clear(b.bufs)
+	b.parts, b.bufs, b.size = b.parts[:0], b.bufs[:0], 0
+	if b.small != nil {
+		c.w.spare, b.small = b.small[:0], nil
+	}
+}

@@ -1,0 +1,293 @@
+package hop
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// client is Conn as its link sees it: what the server sends and what happens to streams.
+type client Conn
+
+func (c *client) headKind() kind       { return kindRequest }
+func (c *client) sent(*stream)         {}
+func (c *client) lastAccepted() uint64 { return 0 }
+func (c *client) tick()                {}
+
+// appendHead numbers the stream: ids rise in the order in which requests go out.
+func (c *client) appendHead(dst []byte, st *stream) []byte {
+	st.id = c.next
+	c.next++
+	c.link.streams.add(st.id, st)
+	return appendRequestHead(dst, &st.x.Request, (*Conn)(c).remaining(st.deadline))
+}
+
+func (c *client) frame(h frameHeader, payload []byte) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	switch h.kind {
+	case kindResponse:
+		return c.response(h, payload)
+	case kindCancel:
+		return c.canceled(h, payload)
+	case kindGoaway:
+		return c.goaway(payload)
+	default:
+		return violation("%v frame from a server", h.kind)
+	}
+}
+
+// receiver finds the stream of a chunk or window. The server ends a stream before it forgets it and the client forgets it only
+// then, so that an unknown id is a server that has lost count.
+func (c *client) receiver(h frameHeader) (*stream, error) {
+	e := c.link.streams.find(h.id)
+	if e == nil {
+		return nil, violation("%v frame on stream %d, which is not open", h.kind, h.id)
+	}
+	if e.st == nil && h.kind == kindChunk && h.ends() {
+		c.retire(h.id)
+		return nil, nil
+	}
+	return e.st, nil
+}
+
+// response takes in the beginning of an answer, and the whole of a small one.
+func (c *client) response(h frameHeader, payload []byte) error {
+	e := c.link.streams.find(h.id)
+	switch {
+	case e == nil:
+		return violation("response on stream %d, which is not open", h.id)
+	case e.st == nil:
+		if h.ends() {
+			c.retire(h.id)
+		}
+		return nil
+	case !e.st.out.complete:
+		return violation("response on stream %d before its request was complete", h.id)
+	case e.st.in.started:
+		return violation("second response on stream %d", h.id)
+	}
+	st, x := e.st, e.st.x
+	x.head = append(x.head[:0], payload[:headPart(payload)]...)
+	d, err := readResponseHead(x.head, &x.Response)
+	if err != nil {
+		return err
+	}
+	body := payload[d.size:]
+	if whole := int64(len(body)) == d.body; int64(len(body)) > d.body || whole != h.ends() {
+		return violation("response on stream %d has %d of %d bytes with its end flag %v", h.id, len(body), d.body, h.ends())
+	}
+	st.in.started, st.in.want = true, d.body
+	if why := x.Response.forbidden(); why != "" {
+		c.spoil(h, st, ReasonInvalid, &Error{Code: CodeFailed, Begun: true, Detail: why})
+		return nil
+	}
+	if !x.Streamed && d.body > c.link.cfg.MaxBody {
+		text := fmt.Sprintf("response body of %d bytes, accepted are %d", d.body, c.link.cfg.MaxBody)
+		c.spoil(h, st, ReasonTooLarge, &Error{Code: CodeTooLarge, Begun: true, Detail: text})
+		return nil
+	}
+	if h.ends() {
+		st.in.got = d.body
+		st.in.buf = append(st.in.buf[:0], body...)
+		c.arrived(st)
+		return nil
+	}
+	c.expect(h, st, body)
+	return nil
+}
+
+// headPart is how much of a payload is head, by its own account.
+func headPart(payload []byte) int {
+	if len(payload) < 2 {
+		return len(payload)
+	}
+	return min(int(binary.LittleEndian.Uint16(payload)), len(payload))
+}
+
+// spoil gives up an answer that the caller shall not have.
+func (c *client) spoil(h frameHeader, st *stream, reason Reason, err *Error) {
+	if h.ends() {
+		c.retire(h.id)
+		c.complete(st, err)
+		return
+	}
+	c.abort(st, reason, err)
+}
+
+// expect makes ready for the chunks of a large answer.
+func (c *client) expect(h frameHeader, st *stream, body []byte) {
+	l, in := &c.link, &st.in
+	window := int64(l.cfg.Window)
+	memory := in.want
+	if st.x.Streamed {
+		memory = min(in.want, window)
+	}
+	if !l.cfg.Budget.reserve(memory) {
+		text := fmt.Sprintf("no memory for a response body of %d bytes", in.want)
+		c.abort(st, ReasonMemory, &Error{Code: CodeTooLarge, Begun: true, Detail: text})
+		return
+	}
+	in.reserved, in.got, in.credit = memory, int64(len(body)), window-int64(len(body))
+	st.touched = l.now()
+	if st.x.Streamed {
+		in.streamed = true
+		in.buf = slices.Grow(in.buf[:0], int(memory))[:memory]
+		copy(in.buf, body)
+		st.signal()
+		return
+	}
+	in.buf = append(in.buf[:0], body...)
+	l.grant(st, in.want-window)
+	l.poke()
+}
+
+// grow makes room in memory that the caller keeps.
+func (c *client) grow(_ *stream, buf []byte, n int, want int64) []byte {
+	if len(buf)+n <= cap(buf) {
+		return buf
+	}
+	return append(make([]byte, 0, step(cap(buf), len(buf)+n, want)), buf...)
+}
+
+// arrived hands a complete answer to its caller.
+func (c *client) arrived(st *stream) {
+	c.retire(st.id)
+	c.complete(st, nil)
+}
+
+// orphan: the memory went with the reader, the exchange itself may be in use elsewhere.
+func (c *client) orphan(*stream, []byte) {}
+
+// canceled takes in the server's word that there will be no answer, or that a cancel has reached it.
+func (c *client) canceled(h frameHeader, payload []byte) error {
+	reason, text, err := parseCancel(payload)
+	if err != nil {
+		return err
+	}
+	e := c.link.streams.find(h.id)
+	if e == nil {
+		return violation("cancel on stream %d, which is not open", h.id)
+	}
+	if st := e.st; st != nil {
+		c.link.w.ready.remove(st)
+		c.complete(st, &Error{Code: codeOf(reason), Begun: h.flags&flagNotBegun == 0, Detail: printable(text)})
+	}
+	c.retire(h.id)
+	return nil
+}
+
+// goaway fails what the server has not accepted; it may be sent elsewhere. The rest goes on.
+func (c *client) goaway(payload []byte) error {
+	last, reason, text, err := parseGoaway(payload)
+	if err != nil {
+		return err
+	}
+	l := &c.link
+	if l.away && last > c.last {
+		return violation("goaway accepts stream %d after one that accepted %d", last, c.last)
+	}
+	l.away, c.last = true, last
+	if reason != ReasonNone {
+		l.farewell = &GoawayError{Reason: reason, Text: printable(text)}
+	}
+	refused := func() *Error { return &Error{Code: CodeDraining, Detail: printable(text)} }
+	var over []uint64
+	for _, e := range l.streams.slots {
+		if e.id > last {
+			over = append(over, e.id)
+		}
+	}
+	for _, id := range over {
+		if st := l.streams.find(id).st; st != nil {
+			l.w.ready.remove(st)
+			c.complete(st, refused())
+		}
+		c.retire(id)
+	}
+	for st := l.w.ready.first; st != nil; {
+		next := st.out.next
+		if st.id == 0 {
+			c.abort(st, ReasonNone, refused())
+		}
+		st = next
+	}
+	l.settle()
+	return nil
+}
+
+// abandon ends an exchange that is late or stalled.
+func (c *client) abandon(st *stream, reason Reason, text string) {
+	c.abort(st, reason, &Error{Code: codeOf(reason), Detail: text})
+}
+
+// abort ends an exchange before its answer is complete, and tells the server if that has heard of it. The id stays taken until the
+// server confirms, so that both count the same number of open streams.
+func (c *client) abort(st *stream, reason Reason, err *Error) {
+	l := &c.link
+	l.w.ready.remove(st)
+	err.Begun = err.Begun || c.begun(st)
+	if st.id == 0 {
+		c.open--
+	} else {
+		l.streams.find(st.id).st = nil
+		l.control(appendCancel(l.w.out, st.id, 0, reason, ""))
+		l.poke()
+	}
+	c.complete(st, err)
+	l.settle()
+}
+
+// lost ends an exchange whose connection has ended.
+func (c *client) lost(st *stream, cause error) {
+	c.open--
+	c.complete(st, &Error{Code: CodeBroken, Begun: c.begun(st), Cause: cause})
+}
+
+// begun says whether the server may have the whole request, without which it does not begin.
+func (c *client) begun(st *stream) bool {
+	w := &c.link.w
+	if w.busy {
+		return st.out.endAt <= w.taken // some of it may be on its way
+	}
+	return st.out.endAt <= w.sent
+}
+
+// retire frees an id that the server has ended.
+func (c *client) retire(id uint64) {
+	c.link.streams.remove(id)
+	c.open--
+	c.link.settle()
+}
+
+// complete gives the exchange back to its caller, with the memory that it lent.
+func (c *client) complete(st *stream, err error) {
+	in, x := &st.in, st.x
+	if in.receiving {
+		in.buf = nil // the reader is filling it and cannot be called back; it is not lent again
+	}
+	if !in.streamed {
+		c.link.cfg.Budget.release(in.reserved)
+		in.reserved = 0
+		x.Response.Body = in.buf
+	}
+	x.active.Store(nil)
+	st.finish(err)
+}
+
+// resting: the server has nothing more to say once nothing is open and one side has said goaway.
+func (c *client) resting() {
+	if c.link.draining || c.link.away {
+		c.link.leave()
+	}
+}
+
+// step is the capacity to read a body of want bytes into when filled bytes of it are here or about to come: a body up to the
+// usual window at once, larger ones in steps that the sender has to fill before the next, so that an announcement alone
+// costs little.
+func step(capacity, filled int, want int64) int {
+	const first = 1 << 20
+	next := max(int64(first), 4*int64(capacity), int64(filled))
+	return int(min(next, max(want, int64(filled)), math.MaxInt))
+}

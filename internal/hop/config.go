@@ -1,0 +1,85 @@
+package hop
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is how one end of a connection behaves. Both ends have the same knobs.
+type Config struct {
+	MaxStreams int    // exchanges at once on one connection; the client keeps to the smaller of both ends' figures
+	MaxBody    int64  // bytes; a larger request is refused by the server, a larger response given up by the client
+	Window     int    // bytes of a body that the peer may send before it is granted more
+	Budget     Budget // memory for bodies being received, shared by all connections that are given the same one
+
+	HandshakeTimeout time.Duration // for the exchange of settings
+	PingInterval     time.Duration // silence after which the peer is asked whether it lives
+	PingTimeout      time.Duration // silence after that question which proves the contrary
+	WriteTimeout     time.Duration // for the peer to take what the kernel's buffer does not hold
+	StallTimeout     time.Duration // for a body to make progress: the peer sends nothing of it, or grants nothing for it
+	DrainTimeout     time.Duration // for open exchanges to finish once the connection is asked to end
+}
+
+// DefaultConfig returns what suits an edge with 2 to 16 nodes.
+func DefaultConfig() Config {
+	return Config{
+		// As many callers as one edge process usually has in flight to one node; more open a second connection.
+		MaxStreams: 1024,
+		// A batch of a hundred images as FP32 tensors of 224 by 224 by 3.
+		MaxBody: 64 << 20,
+		// An image of that kind is 602,112 bytes and should not wait for a grant; at 10 Gb/s and 0.5 ms a window of 1 MiB
+		// keeps the link more than full.
+		Window: 1 << 20,
+		// Four of the largest bodies.
+		Budget: NewBudget(256 << 20),
+
+		// A node that has just accepted answers in a round trip; 5 s survive a lost packet or two.
+		HandshakeTimeout: 5 * time.Second,
+		// A hung peer is found within 2 to 4 s, well before an exchange's usual deadline of 30 s; a busy peer whose reading
+		// goroutine gets no processor for 2 s is as good as hung.
+		PingInterval: time.Second,
+		PingTimeout:  2 * time.Second,
+		// The kernel has to make no progress at all for so long; TCP repeats a lost segment five times in 10 s.
+		WriteTimeout: 10 * time.Second,
+		StallTimeout: 10 * time.Second,
+		// As the gateway's own drain.
+		DrainTimeout: 30 * time.Second,
+	}
+}
+
+// Validate names every value that cannot work, with what can.
+func (c Config) Validate() error {
+	var errs []error
+	within := func(name string, value, low, high int64) {
+		if value < low || value > high {
+			errs = append(errs, fmt.Errorf("%s = %d: must be between %d and %d", name, value, low, high))
+		}
+	}
+	within("MaxStreams", int64(c.MaxStreams), 1, 1<<16)
+	within("MaxBody", c.MaxBody, 0, 1<<40)
+	within("Window", int64(c.Window), minWindow, maxWindow)
+	if c.Budget.left == nil {
+		errs = append(errs, errors.New("the zero Budget holds nothing: use NewBudget"))
+	}
+	positive := func(name string, d time.Duration) {
+		// A millisecond is what the alarm can tell apart from a busy processor.
+		if d < time.Millisecond {
+			errs = append(errs, fmt.Errorf("%s = %v: must be at least 1ms", name, d))
+		}
+	}
+	positive("HandshakeTimeout", c.HandshakeTimeout)
+	positive("PingInterval", c.PingInterval)
+	positive("PingTimeout", c.PingTimeout)
+	positive("WriteTimeout", c.WriteTimeout)
+	positive("StallTimeout", c.StallTimeout)
+	positive("DrainTimeout", c.DrainTimeout)
+	return errors.Join(errs...)
+}
+
+// settings are what this end tells the other.
+func (c Config) settings() settings {
+	return settings{
+		maxChunk: chunkSize, maxStreams: int64(c.MaxStreams), window: int64(c.Window), maxBody: c.MaxBody,
+	}
+}

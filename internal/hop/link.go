@@ -1,0 +1,302 @@
+package hop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// lastWords is how long a connection that ends may take to get its last frames to the peer.
+	lastWords = time.Second
+	// linger is how long the peer may take to read why it was cut off, or to close a drained connection: a close before
+	// that would make the kernel throw away what the peer has not read yet.
+	linger = 250 * time.Millisecond
+)
+
+// link is what both ends of a connection share: life, clock, stream table, and the halves that read and write.
+type link struct {
+	nc    net.Conn
+	sock  *socket // nil: only the flusher writes
+	cfg   Config
+	role  role
+	epoch time.Time // the clock's zero
+	r     reader
+	wake  chan struct{} // tells the flusher that it is the writer
+	quit  chan struct{} // ends the flusher
+
+	mu      sync.Mutex
+	quiet   sync.Cond // on mu: nobody writes any more
+	w       writer
+	streams table
+	peer    settings
+
+	draining bool  // this end has said goaway
+	away     bool  // the peer has
+	leaving  bool  // nothing is left to do: the reader is to come home
+	severed  bool  // the socket is of no use any more
+	ended    bool  // the reader has come home
+	cause    error // why severed
+	farewell error // what the peer's goaway gave as its reason, other than a drain
+
+	alarmAt time.Duration // when the read deadline goes off
+	pingAt  time.Duration // when silence is looked at
+	silent  int           // looks in a row since the peer was asked and nothing came
+	drainAt time.Duration // when a drain is over, done or not
+	asked   time.Duration // when the last ping went out
+	trip    time.Duration // round trip of the last ping
+	due     []*stream     // scratch of sweep
+}
+
+// role is what differs between the ends. All methods but frame and grow are called with the lock held.
+type role interface {
+	// frame takes in a request, response, cancel or goaway.
+	frame(h frameHeader, payload []byte) error
+	// headKind is request or response: what this end's messages begin with.
+	headKind() kind
+	// appendHead encodes the head of the stream's message, and numbers the stream if that is due.
+	appendHead(dst []byte, st *stream) []byte
+	// sent hears that the last frame of the stream's message has been taken for writing.
+	sent(st *stream)
+	// receiver finds whose chunk or window this is; nil without an error is a stream that has ended.
+	receiver(h frameHeader) (*stream, error)
+	// grow makes room for n more bytes of a stream's body of which want have been announced.
+	grow(st *stream, buf []byte, n int, want int64) []byte
+	// arrived hears that a body is complete.
+	arrived(st *stream)
+	// orphan hears that the reader has let go of a stream that was abandoned while it read for it.
+	orphan(st *stream, buf []byte)
+	// abandon ends a stream that is late or stalled.
+	abandon(st *stream, reason Reason, text string)
+	// lost ends a stream whose connection has ended.
+	lost(st *stream, cause error)
+	// lastAccepted is for goaway: the last stream of the peer's that is or will be worked on.
+	lastAccepted() uint64
+	// resting hears that no stream is open.
+	resting()
+	// tick comes with every look at silence.
+	tick()
+}
+
+// init readies a link. It starts nothing.
+func (c *link) init(nc net.Conn, cfg Config, r role) {
+	c.nc, c.sock, c.cfg, c.role, c.epoch = nc, newSocket(nc), cfg, r, time.Now()
+	c.wake, c.quit = make(chan struct{}, 1), make(chan struct{})
+	c.quiet.L = &c.mu
+	c.r = reader{nc: nc, buf: make([]byte, readBuffer), alarm: func() error { return errNoSettings }}
+	c.alarmAt, c.drainAt = never, never
+}
+
+// now is the time on the link's clock.
+func (c *link) now() time.Duration { return time.Since(c.epoch) }
+
+// instant is t on the link's clock; never for the zero time.
+func (c *link) instant(t time.Time) time.Duration {
+	if t.IsZero() {
+		return never
+	}
+	return t.Sub(c.epoch)
+}
+
+// greet writes this end's settings; meet reads the other's. Both keep to the handshake's timeout.
+func (c *link) greet() error {
+	c.nc.SetDeadline(time.Now().Add(c.cfg.HandshakeTimeout))
+	_, err := c.nc.Write(appendSettings(nil, c.cfg.settings()))
+	return err
+}
+
+func (c *link) meet() error {
+	c.nc.SetDeadline(time.Now().Add(c.cfg.HandshakeTimeout))
+	h, err := c.r.header()
+	if err != nil {
+		return err
+	}
+	if h.kind != kindSettings || h.id != 0 || h.length > maxControl {
+		return violation("first frame is %v of %d bytes, want settings", h.kind, h.length)
+	}
+	payload, err := c.r.payload(h)
+	if err != nil {
+		return err
+	}
+	c.peer, err = parseSettings(payload)
+	return err
+}
+
+// run serves an established connection until it ends, and returns why: nil after a drain, this end's or the peer's.
+func (c *link) run(ctx context.Context) error {
+	flushed, drained := make(chan struct{}), make(chan struct{})
+	go func() { defer close(flushed); c.flusher() }()
+	stop := context.AfterFunc(ctx, func() { defer close(drained); c.drain() })
+	c.startClock()
+	err := c.read()
+	if !stop() {
+		<-drained
+	}
+	err = c.end(err)
+	close(c.quit)
+	<-flushed
+	c.part(err)
+	return err
+}
+
+// read takes in frames until there are no more.
+func (c *link) read() error {
+	for {
+		h, err := c.r.header()
+		if err == nil {
+			err = c.receive(h)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// drain takes no new exchanges, lets the open ones finish, and then ends the connection.
+func (c *link) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining || c.ended {
+		return
+	}
+	c.goaway(ReasonNone, "")
+	c.drainAt = c.now() + c.cfg.DrainTimeout
+	c.armAlarm(c.drainAt)
+	c.settle()
+	c.poke()
+}
+
+// goaway tells the peer how far this end has come. With the lock held.
+func (c *link) goaway(reason Reason, text string) {
+	c.draining = true
+	c.control(appendGoaway(c.w.out, c.role.lastAccepted(), reason, text))
+}
+
+// control takes the queue with a frame appended that the peer has caused. With the lock held.
+func (c *link) control(out []byte) {
+	c.w.out = out
+	c.w.queued++
+	c.w.frames++
+	if len(out) > hardQueue {
+		c.sever(ErrNotReading)
+	}
+}
+
+// settle asks the role what to do when no stream is open any more. With the lock held.
+func (c *link) settle() {
+	if c.streams.used == 0 && c.w.ready.empty() {
+		c.role.resting()
+	}
+}
+
+// leave brings the reader home: all is done. With the lock held.
+func (c *link) leave() {
+	if !c.leaving {
+		c.leaving = true
+		c.nc.SetReadDeadline(past)
+	}
+}
+
+// sever gives the socket up, which brings reader and flusher home. With the lock held.
+func (c *link) sever(cause error) {
+	if !c.severed {
+		c.severed, c.cause = true, cause
+		c.nc.SetDeadline(past)
+		c.quiet.Broadcast()
+	}
+}
+
+// past is a deadline that has gone by.
+var past = time.Unix(1, 0)
+
+// errNoSettings is a handshake that took too long.
+var errNoSettings = errors.New("peer sent no settings in time")
+
+// errLeave is the reader coming home with nothing left to do.
+var errLeave = errors.New("connection is drained")
+
+// end fails what is still open, and gets the last frames out. It returns why the connection ended.
+func (c *link) end(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.severed {
+		err = c.cause
+	}
+	idle := c.streams.used == 0 && c.w.ready.empty()
+	switch {
+	case errors.Is(err, errLeave) && !idle:
+		err = fmt.Errorf("%w: %d exchanges were open after %v of draining", ErrClosed, c.streams.used, c.cfg.DrainTimeout)
+	case errors.Is(err, errLeave), errors.Is(err, io.EOF) && idle && (c.draining || c.away):
+		err = nil
+	case c.farewell != nil && err != nil:
+		err = c.farewell
+	case errors.Is(err, io.EOF):
+		err = ErrPeerGone
+	}
+	broke, isBroke := errors.AsType[*ProtocolError](err)
+	if isBroke {
+		c.goaway(ReasonProtocol, broke.Detail)
+	}
+	c.loseAll(err)
+	c.ended = true
+	if !isBroke && err != nil {
+		c.sever(err)
+	}
+	c.limitWrite()
+	c.poke()
+	for c.w.writing && !c.severed {
+		c.quiet.Wait()
+	}
+	return err
+}
+
+// loseAll ends every stream. With the lock held.
+func (c *link) loseAll(cause error) {
+	if cause == nil {
+		cause = ErrClosed
+	}
+	for !c.w.ready.empty() {
+		if st := c.w.ready.pop(); st.id == 0 {
+			c.role.lost(st, cause)
+		}
+	}
+	for _, e := range c.streams.slots {
+		if e.st != nil {
+			c.role.lost(e.st, cause)
+		}
+	}
+	c.streams = table{}
+}
+
+// part closes the socket. A peer that was told why is given the time to read it.
+func (c *link) part(err error) {
+	defer c.nc.Close()
+	if _, isBroke := errors.AsType[*ProtocolError](err); !isBroke || c.severed {
+		return
+	}
+	half, ok := unwrap(c.nc).(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(linger))
+	for {
+		if _, err := c.nc.Read(c.r.buf); err != nil {
+			return
+		}
+	}
+}
+
+// unwrap finds the connection inside wrappers that pass everything but reads through, as fasthttp's hijacked ones do.
+func unwrap(nc net.Conn) net.Conn {
+	for {
+		wrapper, ok := nc.(interface{ UnsafeConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = wrapper.UnsafeConn()
+	}
+}

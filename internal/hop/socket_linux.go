@@ -1,0 +1,81 @@
+package hop
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket writes without ever blocking, which net.Conn cannot. It is used by one writer at a time.
+type socket struct {
+	raw     syscall.RawConn
+	attempt func(fd uintptr) bool // attempt is s.write, made once: a method value allocates
+	bufs    [][]byte
+	n       int
+	err     error
+}
+
+// newSocket returns nil when nc is not a socket of the kernel's (TLS, a pipe): then only the flusher writes, and may block.
+// A wrapper that passes writes through unchanged says so by UnsafeConn, as fasthttp's hijacked connections do.
+func newSocket(nc net.Conn) *socket {
+	for {
+		wrapper, ok := nc.(interface{ UnsafeConn() net.Conn })
+		if !ok {
+			break
+		}
+		nc = wrapper.UnsafeConn()
+	}
+	var conn syscall.Conn
+	switch nc := nc.(type) { // exact types: something that embeds one of them may have a Write of its own
+	case *net.TCPConn:
+		conn = nc
+	case *net.UnixConn:
+		conn = nc
+	default:
+		return nil
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	s := &socket{raw: raw}
+	s.attempt = s.write
+	return s
+}
+
+// tryWrite hands bufs to the kernel and returns how many bytes it took, which may be none. An error is a broken connection.
+func (s *socket) tryWrite(bufs [][]byte) (int, error) {
+	s.bufs, s.n, s.err = bufs, 0, nil
+	err := s.raw.Write(s.attempt)
+	s.bufs = nil
+	if err == nil {
+		err = s.err
+	}
+	return s.n, err
+}
+
+// write is one attempt; it returns true because the poller is never to wait for a better moment.
+func (s *socket) write(fd uintptr) bool {
+	for {
+		var n int
+		var err error
+		if len(s.bufs) == 1 {
+			n, err = unix.Write(int(fd), s.bufs[0])
+		} else {
+			n, err = unix.Writev(int(fd), s.bufs)
+		}
+		switch {
+		case err == nil:
+			s.n = n
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			// Full: the flusher waits for room.
+		default:
+			s.err = err
+		}
+		return true
+	}
+}

@@ -1,0 +1,24 @@
+package hop
+
+import "time"
+
+// Stats is what one end of a connection has done.
+type Stats struct {
+	Open          int // exchanges open now
+	FramesSent    uint64
+	Writes        uint64 // batches of them that were handed to the kernel
+	BytesSent     uint64
+	Reads         uint64
+	BytesReceived uint64
+	RoundTrip     time.Duration // of the last ping; zero while none was needed
+}
+
+// stats collects them. With the lock held.
+func (c *link) stats() Stats {
+	return Stats{
+		Open:       c.streams.used,
+		FramesSent: c.w.frames, Writes: c.w.writes, BytesSent: c.w.sent,
+		Reads: c.r.reads.Load(), BytesReceived: c.r.bytes.Load(),
+		RoundTrip: c.trip,
+	}
+}
