@@ -1,7 +1,7 @@
 package oip
 
 import (
-	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -123,19 +123,26 @@ func (d *decoder) flag(what string) (bool, error) {
 	return d.s.boolean()
 }
 
-// size reads a number of bytes.
-func (d *decoder) size(what string) (int64, error) {
-	if d.s.peek(); !d.s.onNumber() {
-		return 0, d.s.mistyped(what, "a whole number")
+// wholeNumber reads a number from 0 on that int64 holds. The fault is the predicate of a message, as from an
+// elementReader.
+func (d *decoder) wholeNumber() (value int64, fault string) {
+	const want = ", expected a whole number from 0"
+	kind := valueKind(d.s.peek())
+	switch {
+	case kind == "":
+		return 0, ": " + d.s.unexpected("a whole number from 0").Error()
+	case !d.s.onNumber():
+		return 0, " is " + kind + want
 	}
-	value, fault := d.s.signed(Int64)
-	if fault == "" && value < 0 {
-		fault = fmt.Sprintf(" is %d", value)
+	start := d.s.pos
+	magnitude, negative, fault := d.s.integer(Uint64)
+	switch {
+	case strings.HasPrefix(fault, ": "):
+		return 0, fault
+	case fault != "" || magnitude > math.MaxInt64 || negative && magnitude > 0:
+		return 0, " is " + shortened(d.s.buf[start:d.s.pos]) + want
 	}
-	if fault != "" {
-		return 0, invalid("%s%s, expected a number of bytes from 0", what, strings.TrimSuffix(fault, ", "+accepts(Int64)))
-	}
-	return value, nil
+	return int64(magnitude), ""
 }
 
 // absent takes a null where an optional member has its value. Clients that print every field they have, Python's None
@@ -206,6 +213,9 @@ func (d *decoder) parameters(dst Parameters) (Parameters, error) {
 		}
 		if len(dst) == d.lim.Parameters {
 			return invalid("\"parameters\" has more than the %d entries accepted", d.lim.Parameters)
+		}
+		if none, err := d.absent(); none || err != nil {
+			return err
 		}
 		var err error
 		if p.Value, err = d.value(p.Name); err != nil {

@@ -107,15 +107,9 @@ func (d *decoder) shape() (shape []int64, count int64, err error) {
 		if index == MaxRank {
 			return invalid("\"shape\" has more than the %d dimensions accepted", MaxRank)
 		}
-		if !d.s.onNumber() {
-			return d.s.mistyped(fmt.Sprintf("shape[%d]", index), "a whole number from 0")
-		}
-		dim, fault := d.s.signed(Int64)
+		dim, fault := d.wholeNumber()
 		if fault != "" {
 			return invalid("shape[%d]%s", index, fault)
-		}
-		if dim < 0 {
-			return invalid("shape[%d] is %d, expected a whole number from 0", index, dim)
 		}
 		d.shapes = append(d.shapes, dim)
 		return nil
@@ -143,10 +137,15 @@ func (d *decoder) tensorParameters(w *wire) error {
 	return d.object(`"parameters"`, func(key []byte) (err error) {
 		switch string(key) {
 		case "binary_data_size":
-			if err = w.seen.add(tensorBinarySize, "binary_data_size"); err == nil {
-				w.binarySize, err = d.size(`"binary_data_size"`)
+			if err = w.seen.add(tensorBinarySize, "binary_data_size"); err != nil {
+				return err
 			}
-			return err
+			size, fault := d.wholeNumber()
+			if fault != "" {
+				return invalid("\"binary_data_size\"%s", fault)
+			}
+			w.binarySize = size
+			return nil
 		case "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset":
 			return errSharedMemory(key)
 		default:

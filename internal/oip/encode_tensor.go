@@ -148,7 +148,13 @@ func (w *valueWriter) appendFP32s(dst []byte, n int64) ([]byte, error) {
 			w.rest = w.rest[i:]
 			return dst, w.unwritable(int64(i / size))
 		}
-		dst = append(appendFP32(dst, b), ',')
+		if cap(dst)-len(dst) < longestFP32+1 {
+			dst = slices.Grow(dst, longestFP32+1)
+		}
+		out := dst[len(dst) : len(dst)+longestFP32+1]
+		n := putFP32(out, b)
+		out[n] = ','
+		dst = dst[:len(dst)+n+1]
 	}
 	w.rest = w.rest[len(data):]
 	w.index += n

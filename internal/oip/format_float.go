@@ -28,15 +28,7 @@ func appendFP32(dst []byte, b uint32) []byte {
 	if cap(dst)-len(dst) < longestFP32 {
 		dst = slices.Grow(dst, longestFP32)
 	}
-	if b>>31 != 0 {
-		dst = append(dst, '-')
-		b &^= 1 << 31
-	}
-	if b == 0 {
-		return append(dst, '0')
-	}
-	digits, exponent := shortest32(b)
-	return appendDecimal(dst, digits, exponent)
+	return dst[:len(dst)+putFP32(dst[len(dst):len(dst)+longestFP32], b)]
 }
 
 // appendFP64 appends a finite float64.
@@ -111,13 +103,23 @@ func floorLog10Pow2(e int) int              { return e * 1262611 >> 22 }
 func floorLog10ThreeQuartersPow2(e int) int { return (e*1262611 - 524031) >> 22 }
 func floorLog2Pow10(e int) int              { return e * 1741647 >> 19 }
 
-// appendDecimal appends digits × 10^exponent to dst, which has room for longestFP32; digits is not 0 and below 10^9.
+// putFP32 writes the finite float32 with the given bits to the front of out, which is longestFP32 bytes long, and returns
+// the length of the text.
 //
 // The digits are moved to the left until there are nine, held in registers, and stored all together wherever they may be
 // needed: how many there are differs from number to number, so that loops and copies of just so many would be mispredicted
 // most of the time. What is stored beyond the end is overwritten by what comes next.
-func appendDecimal(dst []byte, digits uint32, exponent int) []byte {
+func putFP32(out []byte, b uint32) (length int) {
+	if b>>31 != 0 {
+		out[0] = '-'
+		return 1 + putFP32(out[1:], b&^(1<<31))
+	}
+	if b == 0 {
+		out[0] = '0'
+		return 1
+	}
 	const most = 9
+	digits, exponent := shortest32(b)
 	point := most + exponent // where the decimal point stands, counted from the first digit
 	if digits < 1e7 {
 		digits, point = digits*100, point-2
@@ -128,24 +130,24 @@ func appendDecimal(dst []byte, digits uint32, exponent int) []byte {
 	head, tail := byte('0'+digits/1e8), eightDigits(digits%1e8)
 	count := most - bits.TrailingZeros64(tail)/8 // zeros at the end are not written
 	tail |= '0' * eachByte
-	out := dst[len(dst) : len(dst)+longestFP32-1]
 	switch {
 	case point <= plainFrom || point > plainTo:
-		return appendScientific(dst, head, tail, count, point-1)
+		return len(appendScientific(out[:0], head, tail, count, point-1))
 	case point <= 0:
 		binary.LittleEndian.PutUint64(out, zeroPoint)
 		out[2-point] = head
 		binary.BigEndian.PutUint64(out[3-point:], tail)
-		return dst[:len(dst)+2-point+count]
+		return 2 - point + count
 	}
 	out[0] = head
 	binary.BigEndian.PutUint64(out[1:], tail)
 	if point < count {
 		binary.BigEndian.PutUint64(out[point+1:], tail<<(8*uint(point-1)&63))
 		out[point] = '.'
-		return dst[:len(dst)+count+1]
+		return count + 1
 	}
-	return append(dst[:len(dst)+count], "00000000000000000000"[:point-count]...)
+	copy(out[count:], "00000000000000000000"[:point-count])
+	return point
 }
 
 // zeroPoint is "0.000000" as a word.

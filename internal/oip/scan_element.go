@@ -54,7 +54,7 @@ func accepts(d Datatype) string {
 		most := int64(math.MaxInt64) >> (64 - 8*d.Size())
 		return fmt.Sprintf("%s accepts whole numbers from %d to %d", d, -most-1, most)
 	case FP32:
-		return fmt.Sprintf("FP32 accepts numbers from %g to %g", -math.MaxFloat32, math.MaxFloat32)
+		return fmt.Sprintf("FP32 accepts numbers from %g to %g", float32(-math.MaxFloat32), float32(math.MaxFloat32))
 	case FP64:
 		return fmt.Sprintf("FP64 accepts numbers from %g to %g", -math.MaxFloat64, math.MaxFloat64)
 	case Bytes:
