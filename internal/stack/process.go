@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,6 +32,8 @@ type incarnation struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has been waited for
 	err  error         // how it ended; read after done
+
+	killed atomic.Bool // on purpose, by Kill
 }
 
 func (s *Stack) process(name, address, readyURL, program string, args []string) *Process {
@@ -67,6 +70,7 @@ func (p *Process) Signal(sig syscall.Signal) error { return p.run().signal(sig) 
 // Kill ends the process with SIGKILL, its children too, and waits until it is gone.
 func (p *Process) Kill() error {
 	r := p.run()
+	r.killed.Store(true)
 	if err := r.signal(syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("%s: cannot kill: %w", p.name, err)
 	}
@@ -118,30 +122,42 @@ func (r *incarnation) ended() bool {
 	}
 }
 
-// stop ends the process if it runs. It returns an error if it did not end by itself or not well, or left children.
+// stop ends the process if it runs. The error says that it had ended before, did not end well or in time, or has left
+// children behind; it is dead in any case.
 func (p *Process) stop(timeout time.Duration) error {
 	r := p.run()
 	if r == nil {
 		return nil
 	}
 	var errs []error
-	if !r.ended() {
-		_ = r.signal(syscall.SIGTERM) // if it is gone by now, so much the better
-		_ = r.signal(syscall.SIGCONT) // a frozen one cannot end
-		select {
-		case <-r.done:
-			if r.err != nil {
-				errs = append(errs, fmt.Errorf("%s did not stop well: %w%s", p.name, r.err, p.lastWords()))
-			}
-		case <-time.After(timeout):
-			errs = append(errs, fmt.Errorf("%s did not stop within %s and was killed%s", p.name, timeout, p.lastWords()))
+	if r.ended() {
+		if !r.killed.Load() {
+			errs = append(errs, fmt.Errorf("%s had ended by itself: %w%s", p.name, orNil(r.err), p.lastWords()))
 		}
+	} else if err := r.terminate(timeout); err != nil {
+		errs = append(errs, fmt.Errorf("%s %w%s", p.name, err, p.lastWords()))
 	}
-	if err := r.signal(syscall.SIGKILL); err == nil && r.ended() {
+	if r.signal(syscall.SIGKILL) == nil {
 		errs = append(errs, fmt.Errorf("%s left child processes behind; they were killed", p.name))
 	}
-	<-r.done
 	return errors.Join(errs...)
+}
+
+// terminate asks a running process to end, and makes it end if it does not.
+func (r *incarnation) terminate(timeout time.Duration) error {
+	_ = r.signal(syscall.SIGTERM) // if it is gone by now, so much the better
+	_ = r.signal(syscall.SIGCONT) // a frozen one cannot end
+	select {
+	case <-r.done:
+		if r.err != nil {
+			return fmt.Errorf("did not stop well: %w", r.err)
+		}
+		return nil
+	case <-time.After(timeout):
+		_ = r.signal(syscall.SIGKILL)
+		<-r.done
+		return fmt.Errorf("did not stop within %s and was killed", timeout)
+	}
 }
 
 // awaitReady polls until the process answers that it is ready.

@@ -67,7 +67,8 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 		return nil, errors.Join(err, s.removeDir())
 	}
 	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.Stop())
+		_ = s.Stop() // it would say the same again
+		return nil, err
 	}
 	return s, nil
 }
@@ -91,6 +92,7 @@ func (c Config) withDefaults() Config {
 	if c.Out == nil {
 		c.Out = io.Discard
 	}
+	c.Out = &shared{to: c.Out}
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -157,8 +159,8 @@ func (s *Stack) edge() *Process {
 }
 
 // Stop ends all processes, the gateway first, each with SIGTERM and then SIGKILL, and removes what Start wrote. The
-// error names processes that had to be killed, failed, or left children behind (these are killed too). Further calls
-// return the same.
+// error names processes that had ended before, had to be killed, failed, or left children behind (these are killed too).
+// Further calls return the same.
 func (s *Stack) Stop() error {
 	s.stop.Do(func() {
 		var errs []error

@@ -55,3 +55,15 @@ func (t *transcript) tail() string {
 	defer t.mu.Unlock()
 	return strings.Join(append(t.lines[:len(t.lines):len(t.lines)], string(t.part)), "\n")
 }
+
+// shared lets several transcripts write to one writer, line by line.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer // guarded by mu
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(p)
+}
