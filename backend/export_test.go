@@ -1,0 +1,27 @@
+package backend
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+)
+
+// HandlerForTest loads models and returns the node's handler without a server in front of it.
+func HandlerForTest(t testing.TB, engine Engine, models string) (handle fasthttp.RequestHandler, stop func()) {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Models = models
+	s, err := New(cfg, engine, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.loadAll(context.Background())
+	return s.handle, func() {
+		s.stopRuns()
+		if err := s.closeAll(); err != nil {
+			t.Error(err)
+		}
+	}
+}
