@@ -3,7 +3,6 @@ package onnxfile_test
 import (
 	"bytes"
 	"fmt"
-	"log"
 
 	"ganglion/internal/onnxfile"
 )
@@ -17,12 +16,14 @@ func ExampleModel() {
 	m.Output("y", onnxfile.Float, onnxfile.Dynamic("batch"), onnxfile.Fixed(3))
 	file, err := m.Bytes()
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	s, err := onnxfile.Read(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(s.Inputs[0].Name, s.Inputs[0].Type)
 	fmt.Println(s.Outputs[0].Name, s.Outputs[0].Type)
