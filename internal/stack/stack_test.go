@@ -26,7 +26,7 @@ func helpers(t *testing.T, mode string) Config {
 		t.Fatal(err)
 	}
 	return Config{
-		Gateway: exe, Backend: exe, Models: t.TempDir(), Env: []string{"STACK_TEST_MODE=" + mode},
+		Gateway: exe, Backend: exe, Models: t.TempDir(), Env: []string{"STACK_TEST_MODE=" + mode, "GORACE=atexit_sleep_ms=0"}, // the race detector sleeps at exit
 		ReadyTimeout: 10 * time.Second, StopTimeout: 10 * time.Second,
 	}
 }
