@@ -30,7 +30,7 @@ func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
 	defer s.metrics.inFlight.Dec()
 	in, err := s.catalog.Load().find(call.Model, call.Version)
 	if err == nil {
-		x := s.exchanges.Get().(*exchange) //nolint:errcheck,forcetypeassert // the pool's New makes nothing else
+		x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
 		err = s.exchange(ctx, call, in, x)
 		x.reset()
 		s.exchanges.Put(x)

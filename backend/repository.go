@@ -169,8 +169,7 @@ func (r *repository) reason(err error) string {
 
 // bare takes the operation and the path off a file error, where the message names the path already.
 func bare(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

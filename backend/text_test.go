@@ -23,8 +23,11 @@ func TestTextForms(t *testing.T) {
 	n.post(path, `{"inputs":[{"name":"bytes","shape":[1],"datatype":"BYTES","data":["`+text+`"]}]`+languageOnly).want(t, 200, want)
 	n.post(path, `{"inputs":[{"name":"bytes","shape":[1,1],"datatype":"BYTES","data":[["`+text+`"]]}]`+languageOnly).want(t, 200, want)
 
-	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint([]byte(text)), " ", ","), "[]")
-	n.post(path, fmt.Sprintf(`{"inputs":[{"name":"bytes","shape":[1,%d],"datatype":"UINT8","data":[%s]}]`+languageOnly, len(text), numbers)).want(t, 200, want)
+	var numbers []string
+	for _, b := range []byte(text) {
+		numbers = append(numbers, strconv.Itoa(int(b)))
+	}
+	n.post(path, fmt.Sprintf(`{"inputs":[{"name":"bytes","shape":[1,%d],"datatype":"UINT8","data":[%s]}]`+languageOnly, len(text), strings.Join(numbers, ","))).want(t, 200, want)
 
 	header := fmt.Sprintf(`{"inputs":[{"name":"bytes","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":%d}}]`+languageOnly, 4+len(text))
 	blob := oip.AppendBytesElement(nil, text)

@@ -74,7 +74,7 @@ func (e *Engine) try(d device) error {
 	if err != nil {
 		return err
 	}
-	defer options.Destroy()
+	defer destroy(options)
 	model, err := probeModel()
 	if err != nil {
 		return err
@@ -102,11 +102,18 @@ func appendCUDA(options *ort.SessionOptions, number int) error {
 	if err != nil {
 		return fmt.Errorf("this onnx runtime was built without CUDA (%w)", tidy(err))
 	}
-	defer cuda.Destroy()
+	defer destroy(cuda)
 	if err := cuda.Update(map[string]string{"device_id": strconv.Itoa(number)}); err != nil {
 		return tidy(err)
 	}
 	return tidy(options.AppendExecutionProviderCUDA(cuda))
+}
+
+// destroy frees what the binding made. It fails only for what has been destroyed already.
+func destroy(made interface{ Destroy() error }) {
+	if err := made.Destroy(); err != nil {
+		panic("BUG: destroyed twice: " + err.Error())
+	}
 }
 
 // tidy makes one line of an error of the binding and cuts the prefixes that tell only about its insides.

@@ -44,7 +44,7 @@ func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, err
 	if err != nil {
 		return nil, err
 	}
-	defer options.Destroy()
+	defer destroy(options)
 	// The binding does not free its C copy of path: a few bytes for each model ever loaded. Loading from memory would leak
 	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
 	session, err := ort.NewDynamicAdvancedSession(path, nil, nil, options)

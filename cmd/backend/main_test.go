@@ -98,8 +98,10 @@ func TestServe(t *testing.T) {
 	var log lines
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"serve", "--models", filepath.Join(onnxtest.Root(t), "models"), "--http", "127.0.0.1:0",
-			"--grpc", "127.0.0.1:0", "--device", "cpu", "--id", "one", "--max-body", "1MiB"}, io.Discard, &log)
+		done <- run(ctx, []string{
+			"serve", "--models", filepath.Join(onnxtest.Root(t), "models"), "--http", "127.0.0.1:0",
+			"--grpc", "127.0.0.1:0", "--device", "cpu", "--id", "one", "--max-body", "1MiB",
+		}, io.Discard, &log)
 	}()
 	url := "http://" + waitField(t, &log, done, "serving", "address")
 	waitField(t, &log, done, "the first load pass is over: ready", "versions")
@@ -133,7 +135,7 @@ func waitField(t *testing.T, log *lines, done <-chan error, message, field strin
 		for line := range strings.Lines(log.String()) {
 			var entry map[string]any
 			if json.Unmarshal([]byte(line), &entry) == nil && entry["msg"] == message {
-				value, _ := entry[field].(string) //nolint:errcheck // a number is only waited for
+				value, _ := entry[field].(string) // a number is only waited for
 				return value
 			}
 		}
