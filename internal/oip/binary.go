@@ -30,7 +30,7 @@ func ParseHeaderLength(value []byte) (int, error) {
 	return n, nil
 }
 
-// splitBody parts a body into JSON and binary data.
+// splitBody parts a body into JSON and binary data, which is nil only for a body that has no place for it.
 func splitBody(body []byte, headerLen int) (json, blobs []byte, err error) {
 	switch {
 	case headerLen == NoHeaderLength:
@@ -53,14 +53,24 @@ func (d *decoder) takeBlob(t *Tensor, w *wire, blobs []byte) (rest []byte, err e
 			d.role, quoted(t.Name), size, w.count, want, shapeText(t.Shape), t.Datatype)
 	}
 	if size > int64(len(blobs)) {
-		return nil, invalid("unexpected size for %s '%s', expecting %d additional bytes (%d are left behind the JSON, %s)",
-			d.role, shortened(t.Name), size-int64(len(blobs)), len(blobs), "see "+HeaderLengthName)
+		return nil, d.missingBytes(t, size, blobs)
 	}
 	t.Data = blobs[:size:size]
-	if err := t.Validate(); err != nil {
+	if err := t.validate(d.role); err != nil {
 		return nil, err
 	}
 	return blobs[size:], nil
+}
+
+// missingBytes is the error for a tensor whose binary data is not all there.
+func (d *decoder) missingBytes(t *Tensor, size int64, blobs []byte) error {
+	hint := ""
+	if blobs == nil {
+		hint = "; is the " + HeaderLengthName + " header missing?"
+	}
+	have := int64(len(blobs))
+	return invalid("unexpected size for %s '%s', expecting %d additional bytes: %d of %d are there%s",
+		d.role, shortened(t.Name), size-have, have, size, hint)
 }
 
 // checkLeftover refuses binary data that no tensor claimed.
@@ -68,5 +78,6 @@ func (d *decoder) checkLeftover(blobs []byte) error {
 	if len(blobs) == 0 {
 		return nil
 	}
-	return invalid("unexpected additional %s data: %d bytes behind the last one with \"binary_data_size\"", d.role, len(blobs))
+	return invalid("unexpected additional %s data: %d bytes behind the last %s with \"binary_data_size\"",
+		d.role, len(blobs), d.role)
 }

@@ -88,7 +88,7 @@ func (d Datatype) String() string {
 	return datatypeNames[Invalid]
 }
 
-// Size returns the bytes one element takes, 0 for Bytes (whose elements vary) and for no datatype.
+// Size returns the bytes one element takes, 0 for Bytes (whose elements vary) and for what is no datatype.
 func (d Datatype) Size() int {
 	switch d {
 	case Bool, Uint8, Int8:

@@ -165,7 +165,10 @@ func (d *decoder) identifier() (string, error) {
 func (d *decoder) value(name string) (Value, error) {
 	switch c := d.s.peek(); {
 	case c == '"':
-		b, err := d.text("parameter " + quoted(name))
+		b, err := d.s.str()
+		if err == nil && len(b) > d.lim.NameBytes {
+			err = invalid("parameter %s has %d bytes, at most %d are accepted", quoted(name), len(b), d.lim.NameBytes)
+		}
 		return String(string(b)), err
 	case c == 't' || c == 'f':
 		b, err := d.s.boolean()

@@ -223,8 +223,8 @@ func (d *decoder) data(t *Tensor, count int64) error {
 		return err
 	}
 	start := len(d.memory.data)
-	flat := [1]int64{count}
-	a := arrayReader{s: d.s, read: read, dims: flat[:], dst: d.memory.data, subject: dataMember, shape: t.Shape}
+	d.flat[0] = count
+	a := arrayReader{s: d.s, read: read, dims: d.flat[:], dst: d.memory.data, subject: dataMember, shape: t.Shape}
 	if len(t.Shape) > 1 && d.nested() {
 		a.dims = t.Shape
 	}

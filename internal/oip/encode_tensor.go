@@ -103,7 +103,7 @@ const (
 // newValueWriter returns a writer for t, or an error if its data is not what it says or JSON has no form for it.
 func newValueWriter(t *Tensor, hint string) (valueWriter, error) {
 	w := valueWriter{tensor: t, rest: t.Data, hint: hint, write: elementWriterFor(t.Datatype)}
-	if err := t.Validate(); err != nil {
+	if err := t.validate("tensor"); err != nil {
 		return w, Errorf(Internal, "%v", err)
 	}
 	if !t.Datatype.jsonCarries() {
@@ -213,7 +213,7 @@ func appendData(dst []byte, t *Tensor, hint string) ([]byte, error) {
 
 // appendBinarySize appends the parameters of a tensor whose data follows the JSON.
 func appendBinarySize(dst []byte, t *Tensor) ([]byte, error) {
-	if err := t.Validate(); err != nil {
+	if err := t.validate("tensor"); err != nil {
 		return dst, Errorf(Internal, "%v", err)
 	}
 	dst = append(dst, `,"parameters":{"binary_data_size":`...)

@@ -9,6 +9,7 @@ type memory struct {
 	wires    []wire   // beside each tensor while it is decoded
 	explicit []bool   // beside each requested output: it says for itself whether it is to be binary
 	columns  []column // for DecodeV1
+	flat     [1]int64 // the shape of flat data, here because an arrayReader's dims escape
 }
 
 // reset forgets the last message. What was handed out of shapes and data may be overwritten from now on.

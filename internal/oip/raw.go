@@ -22,7 +22,7 @@ func (r *InferRequest) DecodeRaw(body []byte, inputs []TensorMetadata, lim Limit
 		r.memory.data = AppendBytesElement(slices.Grow(r.memory.data, bytesPrefix+len(body)), body)
 		t.Data = r.memory.data
 	}
-	if err := t.Validate(); err != nil {
+	if err := t.validate(inputRole); err != nil {
 		return err
 	}
 	if count, _ := ElementCount(t.Shape); count > lim.Elements {

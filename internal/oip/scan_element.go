@@ -71,11 +71,16 @@ func outOfRange(text []byte, d Datatype) string {
 
 // wrongKind is the fault for a value that is no number where there should be one, and the like.
 func (s *scanner) wrongKind(d Datatype) string {
-	kind := valueKind(s.peek())
-	if kind == "" {
-		return ": " + s.unexpected("a value").Error()
+	c, start := s.peek(), s.pos
+	switch kind := valueKind(c); kind {
+	case "a string", "an array", "an object":
+		return " is " + kind + ", " + accepts(d)
+	default: // short enough to be shown, if it is what it starts like
+		if err := s.skip(); err != nil {
+			return ": " + err.Error()
+		}
+		return outOfRange(s.buf[start:s.pos], d)
 	}
-	return " is " + kind + ", " + accepts(d)
 }
 
 // onNumber reports whether the scanner stands on a number.

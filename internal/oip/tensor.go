@@ -61,53 +61,55 @@ func extentOf(shape []int64) (extent int64, ok bool) {
 }
 
 // Validate reports whether shape, datatype and Data agree. For BYTES it walks the length prefixes, for BOOL the values.
-func (t *Tensor) Validate() error {
+func (t *Tensor) Validate() error { return t.validate("tensor") }
+
+// validate is Validate with the word that messages use for the tensor.
+func (t *Tensor) validate(r role) error {
 	count, err := ElementCount(t.Shape)
 	if err != nil {
-		return invalid("tensor %s: %v", quoted(t.Name), err)
+		return invalid("%s %s: %v", r, quoted(t.Name), err)
 	}
 	if t.Datatype == Bytes {
-		return t.validateBytes(count)
+		return t.validateBytes(r, count)
 	}
 	size := int64(t.Datatype.Size())
 	if size == 0 {
-		return invalid("tensor %s has no datatype", quoted(t.Name))
+		return invalid("%s %s has no datatype", r, quoted(t.Name))
 	}
 	if have := int64(len(t.Data)); have%size != 0 || have/size != count {
-		return invalid("tensor %s holds %d bytes, shape %s of %s takes %d elements of %d bytes",
-			quoted(t.Name), have, shapeText(t.Shape), t.Datatype, count, size)
+		return invalid("%s %s holds %d bytes, shape %s of %s takes %d elements of %d bytes",
+			r, quoted(t.Name), have, shapeText(t.Shape), t.Datatype, count, size)
 	}
 	if t.Datatype == Bool {
-		return t.validateBools()
+		return t.validateBools(r)
 	}
 	return nil
 }
 
 // validateBools refuses bytes that are neither 0 nor 1: in C++, which is going to read them, a bool that is neither is
 // undefined behaviour.
-func (t *Tensor) validateBools() error {
+func (t *Tensor) validateBools(r role) error {
 	for i, b := range t.Data {
 		if b > 1 {
-			return invalid("tensor %s: element %d is the byte %d, BOOL accepts 0 and 1", quoted(t.Name), i, b)
+			return invalid("%s %s: element %d is the byte %d, BOOL accepts 0 and 1", r, quoted(t.Name), i, b)
 		}
 	}
 	return nil
 }
 
 // validateBytes walks the elements of a BYTES tensor.
-func (t *Tensor) validateBytes(count int64) error {
+func (t *Tensor) validateBytes(r role, count int64) error {
 	var found int64
 	for rest := t.Data; len(rest) > 0; found++ {
 		_, after, ok := cutBytesElement(rest)
 		if !ok {
-			return invalid("tensor %s: element %d of its BYTES data runs past the end of the data (%d bytes)",
-				quoted(t.Name), found, len(t.Data))
+			return invalid("%s %s: element %d of its BYTES data runs past the end of the data (%d bytes)",
+				r, quoted(t.Name), found, len(t.Data))
 		}
 		rest = after
 	}
 	if found != count {
-		return invalid("tensor %s holds %d BYTES elements, shape %s takes %d",
-			quoted(t.Name), found, shapeText(t.Shape), count)
+		return invalid("%s %s holds %d BYTES elements, shape %s takes %d", r, quoted(t.Name), found, shapeText(t.Shape), count)
 	}
 	return nil
 }
@@ -132,12 +134,12 @@ func cutBytesElement(data []byte) (elem, rest []byte, ok bool) {
 // element that does not fit, which [Tensor.Validate] tells beforehand.
 func BytesElements(data []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for len(data) > 0 {
-			elem, rest, ok := cutBytesElement(data)
+		for rest := data; len(rest) > 0; {
+			elem, after, ok := cutBytesElement(rest)
 			if !ok || !yield(elem) {
 				return
 			}
-			data = rest
+			rest = after
 		}
 	}
 }
