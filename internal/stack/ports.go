@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -15,32 +17,46 @@ const (
 	highestPort = 32000
 )
 
+// ErrPortInUse is what Start's error is when addresses it was given are taken; the error names them all, in one line.
+var ErrPortInUse = errors.New("in use")
+
 // choosePorts settles all addresses, and makes sure that those given are free.
 func (s *Stack) choosePorts() error {
 	if len(s.cfg.NodeAddresses) == 0 {
 		s.cfg.NodeAddresses = make([]string, s.cfg.Nodes)
+	} else {
+		s.cfg.NodeAddresses = slices.Clone(s.cfg.NodeAddresses)
 	}
 	s.http, s.admin = s.cfg.HTTP, s.cfg.Admin
-	var held []net.Listener
-	defer func() {
-		for _, ln := range held {
-			_ = ln.Close()
-		}
-	}()
-	settle := func(what string, address *string) error {
-		ln, err := hold(*address)
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		held = append(held, ln)
-		*address = ln.Addr().String()
-		return nil
-	}
-	errs := []error{settle("gateway", &s.http), settle("gateway's admin port", &s.admin)}
+	wanted := []want{{"gateway", &s.http}, {"gateway's admin port", &s.admin}}
 	for i := range s.cfg.NodeAddresses {
-		errs = append(errs, settle(fmt.Sprintf("node-%d", i+1), &s.cfg.NodeAddresses[i]))
+		wanted = append(wanted, want{fmt.Sprintf("node-%d", i+1), &s.cfg.NodeAddresses[i]})
 	}
-	return errors.Join(errs...)
+
+	var taken []string
+	for _, w := range wanted {
+		ln, err := hold(*w.address)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			_, port, _ := net.SplitHostPort(*w.address)
+			taken = append(taken, fmt.Sprintf("port %s (%s, %s)", port, w.who, *w.address))
+		case err != nil:
+			return fmt.Errorf("%s: %w", w.who, err)
+		default:
+			defer ln.Close() // all are held until all are chosen
+			*w.address = ln.Addr().String()
+		}
+	}
+	if len(taken) > 0 {
+		return fmt.Errorf("%w: %s", ErrPortInUse, strings.Join(taken, ", "))
+	}
+	return nil
+}
+
+// want is an address that somebody is to have; an empty one is chosen.
+type want struct {
+	who     string
+	address *string
 }
 
 // hold listens on address, or on some free port of the loopback if it is empty.
@@ -48,12 +64,7 @@ func hold(address string) (net.Listener, error) {
 	if address == "" {
 		return holdFree()
 	}
-	ln, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		_, port, _ := net.SplitHostPort(address)
-		return nil, fmt.Errorf("port %s is in use (%s): stop what holds it, or choose another", port, address)
-	}
-	return ln, err
+	return net.Listen("tcp", address)
 }
 
 func holdFree() (ln net.Listener, err error) {

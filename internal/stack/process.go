@@ -61,6 +61,9 @@ func (p *Process) Address() string { return p.address }
 // PID is the process's id, or that of its last run.
 func (p *Process) PID() int { return p.run().cmd.Process.Pid }
 
+// Ended is closed once the process, in the run it is in now, has ended.
+func (p *Process) Ended() <-chan struct{} { return p.run().done }
+
 // Output is what the process has written last, on stdout and stderr, over all its runs.
 func (p *Process) Output() string { return p.output.tail() }
 

@@ -201,7 +201,6 @@ func TestPortInUse(t *testing.T) {
 	defer ln.Close()
 	address := ln.Addr().String()
 	_, port, _ := net.SplitHostPort(address)
-	problem := "port " + port + " is in use (" + address + "): stop what holds it, or choose another"
 	for who, set := range map[string]func(*Config){
 		"gateway":              func(c *Config) { c.HTTP = address },
 		"gateway's admin port": func(c *Config) { c.Admin = address },
@@ -209,8 +208,9 @@ func TestPortInUse(t *testing.T) {
 	} {
 		cfg := helpers(t, "")
 		set(&cfg)
-		if _, err := Start(t.Context(), cfg); err == nil || err.Error() != who+": "+problem {
-			t.Errorf("got  %v\nwant %s: %s", err, who, problem)
+		want := fmt.Sprintf("in use: port %s (%s, %s)", port, who, address)
+		if _, err := Start(t.Context(), cfg); !errors.Is(err, ErrPortInUse) || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
 }
