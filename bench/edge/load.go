@@ -36,7 +36,8 @@ func (b *bench) load(ctx context.Context, url string, d time.Duration) (loaded, 
 		return loaded{}, err
 	}
 	cmd := exec.CommandContext(ctx, b.tools["wrk"], "--threads", "1", "--connections", strconv.Itoa(b.clients),
-		"--duration", fmt.Sprintf("%ds", int(d.Seconds())), "--script", script, url)
+		"--duration", fmt.Sprintf("%ds", int(d.Seconds())), "--timeout", fmt.Sprintf("%ds", int(patience.Seconds())),
+		"--script", script, url)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
