@@ -57,7 +57,7 @@ func (s *Scheduler) join(in *instance, b *batch, i int, longest *[maxRagged]int6
 			size += paddedSize(t, &ragged, longest[group])
 		}
 	}
-	t := in.next(s.cfg.Memory, first, size)
+	t := in.next(s.cfg.Memory, first.Name, first.Datatype, first.Shape, size)
 	t.Shape[0] = int64(b.rows)
 	if group >= 0 {
 		t.Shape[ragged.Axis] = longest[group]
@@ -78,15 +78,15 @@ func (s *Scheduler) join(in *instance, b *batch, i int, longest *[maxRagged]int6
 	return nil
 }
 
-// next adds an input like t, with a shape of its own and size bytes of memory.
-func (in *instance) next(mem Memory, t *oip.Tensor, size int) *oip.Tensor {
+// next adds an input with a copy of the shape and size bytes of memory.
+func (in *instance) next(mem Memory, name string, datatype oip.Datatype, shape []int64, size int) *oip.Tensor {
 	i := len(in.inputs)
 	for i >= len(in.rooms) {
 		in.rooms = append(in.rooms, new(room))
 	}
 	room := in.rooms[i]
 	in.inputs = append(in.inputs, oip.Tensor{
-		Name: t.Name, Datatype: t.Datatype, Shape: append(room.dims[:0], t.Shape...), Data: room.data.take(mem, size),
+		Name: name, Datatype: datatype, Shape: append(room.dims[:0], shape...), Data: room.data.take(mem, size),
 	})
 	return &in.inputs[i]
 }
@@ -95,7 +95,7 @@ func (in *instance) next(mem Memory, t *oip.Tensor, size int) *oip.Tensor {
 func (s *Scheduler) mask(in *instance, b *batch, m Mask, group int, longest int64) {
 	shape := [...]int64{int64(b.rows), longest}
 	one := s.ones[group]
-	t := in.next(s.cfg.Memory, &oip.Tensor{Name: m.Name, Datatype: m.Datatype, Shape: shape[:]}, b.rows*int(longest)*len(one))
+	t := in.next(s.cfg.Memory, m.Name, m.Datatype, shape[:], b.rows*int(longest)*len(one))
 	data := t.Data[:0]
 	for i := range b.items {
 		it := &b.items[i]

@@ -17,8 +17,8 @@ type batch struct {
 	weight   int
 	waiting  int         // requests that still wait while it runs
 	unwatch  func() bool // ends the watch on the leader's context
+	gathers  bool        // its leader lets others come before it begins
 	begun    bool
-	gather bool
 
 	began  time.Duration // when its leader took it on
 	timing Timing

@@ -91,8 +91,8 @@ func (s *Scheduler) quit(r *Request, err error, now time.Duration) {
 	case running:
 		b := r.batch
 		s.answer(r, err)
-		b.items[r.place].request = nil
-		if r != b.leader { // who is in Runner.Run, and sees to itself
+		if r != b.leader { // who is running the batch, and sees to itself when that has ended
+			b.items[r.place].request = nil
 			r.tell(isAnswered)
 		}
 		if b.waiting--; b.waiting == 0 {

@@ -19,6 +19,12 @@ func (c *crowd) join() {
 	c.peak = max(c.peak, c.here)
 }
 
+// settleFor takes those who are here for all there are: they have been waited for.
+func (c *crowd) settleFor() { c.peak = c.here }
+
+// doubt forgets half of those who are not here: they have been given a moment, which is cheap enough to give again.
+func (c *crowd) doubt() { c.peak = c.here + (c.peak-c.here)/2 }
+
 // complete reports whether everybody is here who has been seen lately, so that nothing else is coming.
 func (c *crowd) complete() bool { return c.here >= c.peak }
 
@@ -109,24 +115,27 @@ func (s *Scheduler) form(l *lane, now time.Duration) *batch {
 	limit := max(s.cfg.MaxBatchSize, 1)
 	if s.cfg.MaxQueueDelay > 0 {
 		if s.heldUntil(l) <= now {
-			l.first().crowd.disappoint()
+			l.first().crowd.settleFor()
 		} else if size := s.preferred(l.weight); size > 0 {
 			limit = size
 		}
 	}
 	b := s.open(limit)
 	s.fill(b, l, never)
-	s.gathers(b)
+	b.gathers = s.shouldGather(b)
 	return b
 }
 
-func (s *Scheduler) gathers(b *batch) bool {
-	b.gather = s.cfg.MaxQueueDelay == 0 && b.weight < b.limit && !b.items[0].request.crowd.complete()
-	return b.gather
-}
+// gatherBelow is how long runs may take for it to pay to let others in before one. It pays most where a run costs no more
+// than a request; a longer run fills the next batch by itself, and an instance worth more than a moment should not wait for
+// one when the processors are busy.
+const gatherBelow = time.Millisecond
 
-// disappoint forgets those who did not come within a delay.
-func (c *crowd) disappoint() { c.peak = c.here }
+// shouldGather reports whether the leader of a batch should let others go first who are about to send requests, so that
+// there are fewer and larger runs. This is no delay: it lasts for as long as goroutines that are ready have work to do.
+func (s *Scheduler) shouldGather(b *batch) bool {
+	return s.cfg.MaxQueueDelay == 0 && b.weight < b.limit && s.longRun < gatherBelow && !b.items[0].request.crowd.complete()
+}
 
 // open takes an idle instance for a new batch.
 func (s *Scheduler) open(limit int) *batch {

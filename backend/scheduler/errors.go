@@ -22,8 +22,9 @@ type refusal struct {
 	client *oip.Error
 }
 
-func (r *refusal) Error() string   { return r.client.Msg }
-func (r *refusal) Unwrap() []error { return []error{r.kind, r.client} }
+func (r *refusal) Error() string        { return r.client.Msg }
+func (r *refusal) Is(target error) bool { return target == r.kind }
+func (r *refusal) Unwrap() error        { return r.client }
 
 type refusals struct {
 	queueRequests, queueBytes, timeout, closed error

@@ -28,6 +28,7 @@ type Scheduler struct {
 	queuedDeadlines heap[*Request]
 	takenDeadlines  heap[*Request] // of requests in batches
 	crowds          [crowds]crowd
+	longRun         time.Duration // how long runs take at most, of late
 	batchID         uint64
 	alarm           *time.Timer // nil until something has been due at some time
 	alarmAt         time.Duration
@@ -151,7 +152,7 @@ func (s *Scheduler) nothingToWaitFor(r *Request) bool {
 	return s.cfg.MaxQueueDelay == 0 || r.crowd.complete() || s.preferred(r.weight) > 0 || r.weight >= s.cfg.MaxBatchSize
 }
 
-// shortcut makes a batch of r alone without taking it through the queue, and begins it.
+// shortcut makes a batch of r alone without taking it through the queue, and begins it unless others are to be let in.
 func (s *Scheduler) shortcut(r *Request) *batch {
 	b := s.open(max(s.cfg.MaxBatchSize, 1))
 	r.state, r.due = taken, -1
@@ -161,7 +162,7 @@ func (s *Scheduler) shortcut(r *Request) *batch {
 		s.takenDeadlines.push(r)
 		s.arm(r.deadline, r.arrived)
 	}
-	if !s.gathers(b) {
+	if b.gathers = s.shouldGather(b); !b.gathers {
 		s.start(b, r.arrived)
 	}
 	return b

@@ -1,0 +1,144 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ganglion/internal/oip"
+)
+
+// marked is an error of an engine that says whether input may have caused it.
+type marked bool
+
+func (m marked) Error() string         { return fmt.Sprintf("input may be at fault: %v", bool(m)) }
+func (m marked) BatchSplittable() bool { return bool(m) }
+
+// failingFor makes runs fail that have any of the values among their input.
+func failingFor(err error, bad ...int64) *fake {
+	return &fake{do: func(_ context.Context, inputs []oip.Tensor) error {
+		for _, v := range values(&inputs[0]) {
+			for _, b := range bad {
+				if v == b {
+					return fmt.Errorf("run: %w", err)
+				}
+			}
+		}
+		return nil
+	}}
+}
+
+func TestBadRequestFailsAlone(t *testing.T) {
+	for _, blame := range []error{marked(true), oip.Errorf(oip.InvalidArgument, "bad index")} {
+		synctest.Test(t, func(t *testing.T) {
+			runner := failingFor(blame, 2, 4)
+			calls := together(t, Config{MaxBatchSize: 8}, runner, one(1), one(2), one(3), one(4), one(5))
+			for i, c := range calls {
+				if i == 1 || i == 3 {
+					if err := c.wait(); !errors.Is(err, blame) || len(c.r.Outputs) != 0 {
+						t.Errorf("bad request %d got %v and %d outputs, want its own error", i, err, len(c.r.Outputs))
+					}
+				} else {
+					c.wantEcho(t)
+				}
+			}
+			wantRuns(t, runner, 1, 5, 1, 1, 1, 1, 1)
+		})
+	}
+}
+
+func TestErrorsThatInputDidNotCauseFailTheBatch(t *testing.T) {
+	for _, err := range []error{marked(false), errors.New("sticky"), oip.Errorf(oip.Internal, "no memory")} {
+		synctest.Test(t, func(t *testing.T) {
+			runner := failingFor(err, 2)
+			for _, c := range together(t, Config{MaxBatchSize: 8}, runner, one(1), one(2), one(3)) {
+				if got := c.wait(); !errors.Is(got, err) {
+					t.Errorf("Infer gave %v, want %v", got, err)
+				}
+			}
+			wantRuns(t, runner, 1, 3)
+		})
+	}
+}
+
+// TestSplitBatchKeepsItsPlace has requests wait behind a batch that is run again one by one, one of which expires meanwhile.
+func TestSplitBatchKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []int64
+		runner := failingFor(marked(true), 2)
+		inner := runner.do
+		runner.do = func(ctx context.Context, inputs []oip.Tensor) error {
+			order = append(order, values(&inputs[0])[0])
+			if err := sleep(ctx, time.Second); err != nil {
+				return err
+			}
+			return inner(ctx, inputs)
+		}
+		s := newScheduler(t, Config{MaxBatchSize: 4}, runner)
+		var calls []*call
+		for i, r := range []*Request{one(0), one(1), one(2), due(3, 4500*time.Millisecond), one(4), one(5), one(6)} {
+			calls = append(calls, send(t.Context(), s, r))
+			synctest.Wait()
+			if i == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		// 0; 1 to 4 fail; then 1, 2 and 3 alone, the last of which is stopped; 4 alone; 5 and 6.
+		wantTimeout(t, calls[3], 4499*time.Millisecond) // it came a millisecond after its making
+		for i, c := range calls {
+			switch i {
+			case 2:
+				if err := c.wait(); !errors.Is(err, marked(true)) {
+					t.Errorf("the bad request got %v", err)
+				}
+			case 3:
+			default:
+				c.wantEcho(t)
+			}
+		}
+		if got, want := fmt.Sprint(order), "[0 1 1 2 3 4 5]"; got != want {
+			t.Errorf("runs began with %v, want %v", got, want)
+		}
+	})
+}
+
+func TestPanicFailsItsBatchOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var given []byte
+		runner := &fake{}
+		runner.do = func(_ context.Context, inputs []oip.Tensor) error {
+			if values(&inputs[0])[0] == 1 {
+				given = inputs[0].Data
+				panic("index out of range")
+			}
+			return nil
+		}
+		calls := together(t, Config{MaxBatchSize: 8}, runner, one(1), one(2))
+		for _, c := range calls {
+			var panicked *PanicError
+			if err := c.wait(); !errors.As(err, &panicked) || panicked.Value != "index out of range" || len(panicked.Stack) == 0 {
+				t.Errorf("Infer gave %v, want a PanicError", err)
+			}
+		}
+		wantRuns(t, runner, 1, 2)
+		clear(given) // as if something outside of Go still wrote to it
+	})
+	// The instance goes on.
+	s := newScheduler(t, Config{}, &fake{do: func(_ context.Context, inputs []oip.Tensor) error {
+		if values(&inputs[0])[0] == 1 {
+			panic("index out of range")
+		}
+		return nil
+	}})
+	if err := s.Infer(t.Context(), one(1)); err == nil {
+		t.Error("the panic is no error")
+	}
+	r := one(2)
+	if err := s.Infer(t.Context(), r); err != nil {
+		t.Errorf("after a panic: %v", err)
+	}
+	wantEcho(t, r)
+}
