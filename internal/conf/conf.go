@@ -81,7 +81,7 @@ func setDefaults(v reflect.Value) {
 			setDefaults(v.Field(i))
 		}
 	}
-	if d, ok := v.Addr().Interface().(Defaulter); ok {
+	if d, ok := reflect.TypeAssert[Defaulter](v.Addr()); ok {
 		d.SetDefaults()
 	}
 }

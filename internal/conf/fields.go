@@ -1,6 +1,9 @@
 package conf
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // field is a struct field that a key binds to.
 type field struct {
@@ -19,7 +22,7 @@ func fieldsOf(t reflect.Type) []field {
 			fields = append(fields, field{tag, f.Index, f.Type})
 		case f.Anonymous && f.Type.Kind() == reflect.Struct:
 			for _, inner := range fieldsOf(f.Type) {
-				inner.index = append(f.Index[:len(f.Index):len(f.Index)], inner.index...)
+				inner.index = append(slices.Clip(f.Index), inner.index...)
 				fields = append(fields, inner)
 			}
 		}

@@ -10,7 +10,7 @@ type edge struct {
 	Pools  map[string]pool  `toml:"pools"`
 	Routes map[string]route `toml:"routes"`
 	Limits limits           `toml:"limits"`
-	notes  string           // untagged: not a key
+	Notes  string           // untagged: not a key
 }
 
 type server struct {

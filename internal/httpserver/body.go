@@ -44,7 +44,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, c *conn) (status int, reason
 		switch {
 		case len(b.b) > int(s.cfg.MaxBody):
 			return s.tooLarge()
-		case err == io.EOF && (length < 0 || len(b.b) == length): //nolint:errorlint // a reader's plain io.EOF
+		case err == io.EOF && (length < 0 || len(b.b) == length):
 			ctx.Request.SetBodyRaw(b.b)
 			return 0, ""
 		case err != nil:

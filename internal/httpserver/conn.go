@@ -35,7 +35,7 @@ type conn struct {
 
 // connState is fasthttp's hook, called on the worker's goroutine.
 func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
-	c := nc.(*conn) //nolint:errcheck,forcetypeassert // accept makes nothing else
+	c := nc.(*conn) // accept makes nothing else
 	c.state.Store(int32(state))
 	switch state {
 	case fasthttp.StateIdle:

@@ -234,13 +234,13 @@ func TestLastLook(t *testing.T) {
 		c.evict()
 		eventually(t, "the request is found", func() bool {
 			n, err := c.Read(buf)
-			if err == io.EOF { // not through the loopback yet
+			if errors.Is(err, io.EOF) { // not through the loopback yet
 				c.evict()
 			}
 			return n == 2
 		})
 		c.evict()
-		if n, err := c.Read(buf); n != 0 || err != io.EOF {
+		if n, err := c.Read(buf); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("%v, nothing sent: got %d, %v, want EOF", state, n, err)
 		}
 	}

@@ -88,7 +88,7 @@ func (s *Server) ObserveRefusals(f func(ctx *fasthttp.RequestCtx, status int, re
 // serve is the outermost handler.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	defer s.contain(ctx)
-	c := ctx.Conn().(*conn) //nolint:errcheck,forcetypeassert // accept makes nothing else
+	c := ctx.Conn().(*conn) // accept makes nothing else
 	if f := flawOf(&ctx.Request.Header); f != none {
 		s.refuseFlaw(ctx, f)
 		return

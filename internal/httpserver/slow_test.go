@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestSlowClientsAreClosed(t *testing.T) {
 func TestSilentConnectionsAreClosedWithoutAWord(t *testing.T) {
 	r := start(t, slowConfig(), echo)
 	t.Run("from the start", func(t *testing.T) {
-		if n, err := r.dial(t).Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		if n, err := r.dial(t).Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("got %d bytes, %v, want EOF", n, err)
 		}
 	})

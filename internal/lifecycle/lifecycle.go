@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Group is a set of parts that live and die together. The zero value is ready to use.
@@ -45,8 +46,8 @@ func (g *Group) Run(ctx context.Context) error {
 			first = e.err
 		}
 	}
-	for i := len(running) - 1; i >= 0; i-- {
-		running[i].stop()
+	for _, r := range slices.Backward(running) {
+		r.stop()
 	}
 	for close(exits); first == nil; {
 		e, more := <-exits

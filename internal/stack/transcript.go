@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -53,7 +54,7 @@ func (t *transcript) end() {
 func (t *transcript) tail() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.Join(append(t.lines[:len(t.lines):len(t.lines)], string(t.part)), "\n")
+	return strings.Join(append(slices.Clip(t.lines), string(t.part)), "\n")
 }
 
 // shared lets several transcripts write to one writer, line by line.
