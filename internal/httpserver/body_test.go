@@ -53,13 +53,15 @@ func TestBodiesArriveWhole(t *testing.T) {
 // TestResponseMayAliasRequest: a handler may answer with the very bytes it was asked with, while other connections
 // reuse buffers as fast as they can.
 func TestResponseMayAliasRequest(t *testing.T) {
-	r := start(t, testConfig(), func(ctx *fasthttp.RequestCtx) { ctx.Response.SetBodyRaw(ctx.PostBody()) })
+	cfg := testConfig()
+	cfg.MaxBody, cfg.MaxBodyMemory = conf.MiB, 16*conf.MiB
+	r := start(t, cfg, func(ctx *fasthttp.RequestCtx) { ctx.Response.SetBodyRaw(ctx.PostBody()) })
 	var wg sync.WaitGroup
 	for tenant := range 8 {
 		wg.Go(func() {
 			client := http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			want := strings.Repeat(string(rune('a'+tenant)), 20000+tenant)
+			want := strings.Repeat(string(rune('a'+tenant)), 20000*(1+tenant))
 			for range 100 {
 				resp, err := client.Post("http://"+r.addr, "text/plain", strings.NewReader(want))
 				if err != nil {

@@ -15,7 +15,7 @@ const (
 	sweepEvery = 10 * time.Millisecond
 )
 
-// Run serves ln until ctx ends, then drains: it stops accepting, answers what is in flight with Connection: close, for
+// Run serves ln, a TCP listener, until ctx ends, then drains: it stops accepting, answers what is in flight with Connection: close, for
 // up to DrainTimeout, and closes idle connections. It owns ln and closes it. It returns nil after a clean drain.
 //
 // A request is either answered or its connection is closed before a byte of it was read, with one exception: a

@@ -122,8 +122,12 @@ func (s *Server) contain(ctx *fasthttp.RequestCtx) {
 // a body that was set by copy, but not a raw one. 64 KiB is worth keeping: it is above nearly every answer.
 func releaseLargeResponse(resp *fasthttp.Response) {
 	const keep = 64 << 10
-	if !resp.IsBodyStream() && len(resp.Body()) > keep {
-		resp.SetBodyRaw(resp.SwapBody(nil))
+	if resp.IsBodyStream() {
+		return
+	}
+	if body := resp.Body(); len(body) > keep {
+		resp.SwapBody(nil) // takes the buffer off the connection, whether or not it is body
+		resp.SetBodyRaw(body)
 	}
 }
 
