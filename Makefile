@@ -59,7 +59,8 @@ e2e: build ## only the end to end tests: real binaries, real ONNX Runtime
 	go test -race -count=1 -timeout 15m -v ./e2e/...
 
 .PHONY: bench
-bench: build ## CPU per request beside nginx and HAProxy, in one run (installs them by apt-get when missing)
+bench: build ## CPU per request beside nginx and HAProxy, in one run of five minutes (installs them by apt-get when missing)
+	@bench/setup.sh
 	go run ./bench/edge
 
 FUZZTIME ?= 20s
@@ -72,13 +73,16 @@ fuzz: ## run every fuzz target for FUZZTIME (default 20s) each
 	done
 
 .PHONY: models
-models: ## train the demo models again from their data (about ten minutes) and compare
-	models/train/fetch-data.sh .data
-	go run ./models/train iris .data models/iris/1/model.onnx
+models: ## train the demo models again from their data (minutes); the same bytes come out
+	models/train/fetch-data.sh
+	go run ./models/train iris
+	go run ./models/train langid
+	go run ./models/train fashion
+	git diff --stat --exit-code -- models
 
 .PHONY: clean
 clean: ## remove what make built and fetched
-	rm -rf bin .tools .data
+	rm -rf bin .tools models/train/data
 
 $(GOLANGCI):
 	@mkdir -p .tools
