@@ -242,18 +242,18 @@ func (b *binder) unknownKey(path, key string, table map[string]any) {
 	}
 	hint := "accepted here: " + strings.Join(known, ", ")
 	if elsewhere := b.homeOf(key); elsewhere != "" {
-		hint = "it belongs in " + elsewhere
+		hint = "it belongs " + elsewhere
 	}
 	b.problems = append(b.problems, b.problem(path, "unknown key", hint))
 }
 
-// homeOf looks for key in the tables inside the current one, then in those around it.
+// homeOf says where key would be accepted: in a table inside the current one, or in one around it; "" if in neither.
 func (b *binder) homeOf(key string) string {
 	here := b.around[len(b.around)-1]
 	for _, f := range here.fields {
 		if t, ok := tableOf(f.typ); ok {
 			if _, ok := find(fieldsOf(t), key); ok {
-				return "[" + join(here.path, f.name) + "]"
+				return "in [" + join(here.path, f.name) + "]"
 			}
 		}
 	}
@@ -262,9 +262,9 @@ func (b *binder) homeOf(key string) string {
 			continue
 		}
 		if s.path == "" {
-			return "the top of the file, before the first [table]"
+			return "at the top of the file, before the first [table]"
 		}
-		return "[" + s.path + "]"
+		return "in [" + s.path + "]"
 	}
 	return ""
 }

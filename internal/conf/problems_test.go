@@ -21,7 +21,7 @@ func TestProblemMessages(t *testing.T) {
 		{"typo in table", "[sever]\nhttp = 'a'", `f.toml:1: sever: unknown key; did you mean "server"?`},
 		{"inner table's key", "[pools.p]\nnodes = [{}]\nattempts = 3", `f.toml:3: pools.p.attempts: unknown key; it belongs in [pools.p.retry]`},
 		{"outer table's key", "[server]\n[pools.p]\nnodes = [{}]\n[pools.p.retry]\npolicy = 'x'", `f.toml:5: pools.p.retry.policy: unknown key; it belongs in [pools.p]`},
-		{"root's key", "[server]\nlimits = 1", `f.toml:2: server.limits: unknown key; it belongs in the top of the file, before the first [table]`},
+		{"root's key", "[server]\nlimits = 1", `f.toml:2: server.limits: unknown key; it belongs at the top of the file, before the first [table]`},
 		{"nothing near", "[routes.r]\npool = 'p'\nzebra = 1\n[pools.p]\nnodes=[{}]", `f.toml:3: routes.r.zebra: unknown key; accepted here: pool, cache`},
 		{"quoted", "[routes.'a.b']\n\"x\\ty\" = 1\npool='p'\n[pools.p]\nnodes=[{}]", `f.toml:2: routes."a.b"."x\ty": unknown key; accepted here: pool, cache`},
 		{"untagged field is no key", "notes = 'x'", `f.toml:1: notes: unknown key; accepted here: server, pools, routes, limits`},

@@ -3,9 +3,14 @@ package httpserver
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -166,6 +171,64 @@ func FuzzLint(f *testing.F) {
 		}
 		if want := int(req.ContentLength); want != h.ContentLength() && (want != 0 || h.ContentLength() != -2) {
 			t.Errorf("%q: our length %d, theirs %d", wire, h.ContentLength(), want)
+		}
+	})
+}
+
+// FuzzConnection holds that whatever a client sends, the server lives, answers in well-formed HTTP, with JSON wherever it
+// refuses, and ends the connection when the client does.
+func FuzzConnection(f *testing.F) {
+	for _, s := range []string{
+		get + get, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a\r\nhi\r\n0\r\nA: b\r\n\r\n" + get,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nhi", "HEAD / HTTP/1.0\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n", "\x16\x03\x01", "GET /a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	ln, err := Listen("127.0.0.1:0")
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := New("fuzzed", testConfig(), echo, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, ln) }()
+	f.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.Error(err)
+		}
+	})
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.Write(wire)
+		c.(*net.TCPConn).CloseWrite()
+		for br := bufio.NewReader(c); ; {
+			if _, err := br.Peek(1); err == io.EOF {
+				break
+			}
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatalf("%q: answer is malformed: %v", wire, err)
+			}
+			if bytes.Contains(wire, []byte("HEAD")) {
+				return // its answer has a length but no body, and which one that is we would have to parse
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatalf("%q: answer is cut: %v", wire, err)
+			}
+			if resp.StatusCode >= 400 && strings.HasPrefix(errorOf(resp, string(body)), "not a JSON error") {
+				t.Errorf("%q: %d %s", wire, resp.StatusCode, errorOf(resp, string(body)))
+			}
+		}
+		if n := s.Stats().Panics; n != 0 {
+			t.Fatalf("%q: %d panics", wire, n)
 		}
 	})
 }
