@@ -11,7 +11,7 @@ import (
 )
 
 // wantNoAllocs sends a request again and again.
-func wantNoAllocs(t *testing.T, what string, s *Scheduler, ctx context.Context, r *Request) {
+func wantNoAllocs(ctx context.Context, t *testing.T, what string, s *Scheduler, r *Request) {
 	t.Helper()
 	send := func() {
 		if err := s.Infer(ctx, r); err != nil {
@@ -28,7 +28,7 @@ func wantNoAllocs(t *testing.T, what string, s *Scheduler, ctx context.Context, 
 }
 
 func TestRequestsAloneDoNotAllocate(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	masked := iris()
 	masked.Inputs[0].Name = "x"
@@ -39,17 +39,17 @@ func TestRequestsAloneDoNotAllocate(t *testing.T) {
 	timed.Deadline = time.Now().Add(time.Hour)
 	named := iris()
 	named.Want, named.Priority = []string{"score"}, 1
-	wantNoAllocs(t, "plain", newScheduler(t, Config{}, nothing{}), context.Background(), iris())
-	wantNoAllocs(t, "batching", newScheduler(t, Config{MaxBatchSize: 8}, nothing{}), context.Background(), iris())
-	wantNoAllocs(t, "cancellable", newScheduler(t, Config{MaxBatchSize: 8}, nothing{}), ctx, iris())
-	wantNoAllocs(t, "with a deadline", newScheduler(t, Config{MaxBatchSize: 8}, nothing{}), ctx, timed)
-	wantNoAllocs(t, "with everything", newScheduler(t, Config{MaxBatchSize: 8, PriorityLevels: 2, MaxQueueDelay: time.Second, Observer: &counter{}}, nothing{}), ctx, named)
-	wantNoAllocs(t, "with a mask", newScheduler(t, Config{MaxBatchSize: 8, Ragged: []Ragged{ragged}}, nothing{}), ctx, masked)
+	wantNoAllocs(context.Background(), t, "plain", newScheduler(t, Config{}, nothing{}), iris())
+	wantNoAllocs(context.Background(), t, "batching", newScheduler(t, Config{MaxBatchSize: 8}, nothing{}), iris())
+	wantNoAllocs(ctx, t, "cancellable", newScheduler(t, Config{MaxBatchSize: 8}, nothing{}), iris())
+	wantNoAllocs(ctx, t, "with a deadline", newScheduler(t, Config{MaxBatchSize: 8}, nothing{}), timed)
+	wantNoAllocs(ctx, t, "with everything", newScheduler(t, Config{MaxBatchSize: 8, PriorityLevels: 2, MaxQueueDelay: time.Second, Observer: &counter{}}, nothing{}), named)
+	wantNoAllocs(ctx, t, "with a mask", newScheduler(t, Config{MaxBatchSize: 8, Ragged: []Ragged{ragged}}, nothing{}), masked)
 }
 
 // TestBatchedRequestsDoNotAllocate has eight requests at a time share their runs.
 func TestBatchedRequestsDoNotAllocate(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	const senders = 8
 	counts := &counter{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,8 @@ func (m marked) BatchSplittable() bool { return bool(m) }
 func failingFor(err error, bad ...int64) *fake {
 	return &fake{do: func(_ context.Context, inputs []oip.Tensor) error {
 		for _, v := range values(&inputs[0]) {
-			for _, b := range bad {
-				if v == b {
-					return fmt.Errorf("run: %w", err)
-				}
+			if slices.Contains(bad, v) {
+				return fmt.Errorf("run: %w", err)
 			}
 		}
 		return nil

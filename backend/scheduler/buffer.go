@@ -42,6 +42,3 @@ func (b *buffer) free(mem Memory) {
 		b.data = nil
 	}
 }
-
-// forget leaves the memory to whoever may still be writing to it.
-func (b *buffer) forget() { b.data = nil }

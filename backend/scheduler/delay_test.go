@@ -147,9 +147,6 @@ func TestPreferredSize(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		wantRuns(t, runner, 4, 8)
-		s.mu.Lock()
-		s.crowds[0].peak = 0
-		s.mu.Unlock()
 		time.Sleep(10*time.Second + 999*time.Millisecond)
 		wantRuns(t, runner, 4, 8)
 		time.Sleep(time.Millisecond)
