@@ -45,6 +45,7 @@ func unlessInterrupted(ctx context.Context, err error) error {
 }
 
 func finish(st *stack.Stack, s *screen) error {
+	s.print("")
 	s.step("stopping")
 	if err := st.Stop(); err != nil {
 		return err
