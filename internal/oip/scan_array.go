@@ -14,7 +14,7 @@ type arrayReader struct {
 	dst   []byte
 	count int64 // elements read, which is also the flat index of the next
 
-	// For messages: what the outermost array is called, and the shape it should have, if it is known as a whole.
+	// For messages: what the outermost array is called, and the shape that "data" should have.
 	subject subject
 	shape   []int64
 }
@@ -114,7 +114,7 @@ func (a *arrayReader) wrongLength(level int, length, before int64) string {
 		have = fmt.Sprintf("more than %d", want)
 	}
 	shape := ""
-	if a.shape != nil {
+	if a.subject == dataMember {
 		shape = " for shape " + shapeText(a.shape)
 	}
 	if len(a.dims) == 1 {

@@ -95,7 +95,7 @@ func fraction(b []byte, i int, so uint64) (mantissa uint64, end int) {
 // only come out of a byte that is none, and disturb those behind it.)
 func leadingDigits(x uint64) uint {
 	x ^= '0' * eachByte
-	return uint(bits.TrailingZeros64((x|x+0x76*eachByte)&highBits)) / 8
+	return uint(bits.TrailingZeros64((x|(x+0x76*eachByte))&highBits)) / 8
 }
 
 // eightDigitValue returns the number that eight ASCII digits spell, the first in the lowest byte; a zero byte is as good as
