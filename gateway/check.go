@@ -108,26 +108,27 @@ func (c *UpstreamConfig) check(r *conf.Report) {
 	if c.MaxConnections < 1 || c.MaxConnections > 1<<16 {
 		r.Errorf("max_connections", "%d is out of range: accepts 1 to 65536", c.MaxConnections)
 	}
-	between(r, "connect_timeout", c.ConnectTimeout, time.Millisecond, time.Minute)
-	between(r, "idle_timeout", c.IdleTimeout, time.Millisecond, maxTimeout)
+	atMost(r, "connect_timeout", c.ConnectTimeout, time.Minute)
+	atMost(r, "idle_timeout", c.IdleTimeout, maxTimeout)
 	if c.MaxAnswer < conf.KiB || c.MaxAnswer > 4*conf.GiB {
 		r.Errorf("max_answer", "%s is out of range: accepts 1KiB to 4GiB", c.MaxAnswer)
 	}
 }
 
-func between(r *conf.Report, key string, d, low, high time.Duration) {
-	if d < low || d > high {
-		r.Errorf(key, "%s is out of range: accepts %s to %s", d, short(low), short(high))
+// atMost wants a duration of a millisecond to the given limit: 0 would be no time at all, and none is written by accident.
+func atMost(r *conf.Report, key string, d, limit time.Duration) {
+	if d < time.Millisecond || d > limit {
+		r.Errorf(key, "%s is out of range: accepts 1ms to %s", d, short(limit))
 	}
 }
 
 // short writes a round duration as one writes it in the file: "1h", not "1h0m0s".
 func short(d time.Duration) string {
 	s := d.String()
-	s = strings.TrimSuffix(s, "0s")
-	s = strings.TrimSuffix(s, "m0")
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
 	}
 	return s
 }

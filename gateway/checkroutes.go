@@ -31,7 +31,7 @@ func (c *Config) checkRoute(r *conf.Report, rt *RouteConfig) {
 		c.checkPoolName(r, rt.Pool)
 	}
 	checkVersion(r, rt.Version)
-	between(r, "timeout", rt.Timeout, time.Millisecond, maxTimeout)
+	atMost(r, "timeout", rt.Timeout, maxTimeout)
 	c.checkRouteCache(r.At("cache"), rt.Cache)
 	if rt.Canary != nil {
 		c.checkCanary(r.At("canary"), rt)
@@ -110,7 +110,7 @@ func (c *Config) checkShadow(r *conf.Report, rt *RouteConfig) {
 	checkVersion(r, sh.Version)
 	checkDiffers(r, rt, sh.Pool, sh.Version)
 	checkPercent(r, "percent", sh.Percent)
-	between(r, "timeout", sh.Timeout, time.Millisecond, maxTimeout)
+	atMost(r, "timeout", sh.Timeout, maxTimeout)
 	if sh.Compare {
 		r.Warnf("compare", "not in this version yet: comparing answers; copies are sent and their answers counted, not compared")
 	}

@@ -54,7 +54,7 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	if g.log == nil {
 		g.log = slog.Default()
 	}
-	g.metadata = oip.ServerMetadata{Name: "ganglion", Version: opt.Version, Extensions: []string{"binary_tensor_data"}}
+	g.metadata = oip.ServerMetadata{Name: "ganglion", Version: opt.Version} // extensions are for each node to offer
 	g.metrics.noRoute = newVariantMetrics("", "")
 	g.accessLog = newAccessLog(opt.AccessLog, g.log)
 	t, err := buildTable(cfg, g.log)

@@ -44,6 +44,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 // refused records a request that the server turned away before handle could see it.
 func (g *Gateway) refused(ctx *fasthttp.RequestCtx, status int, reason string) {
 	x := g.begin(ctx)
+	ctx.Response.Header.SetBytesV(headerRequestID, x.id)
 	x.status = status
 	x.cause = errors.New(reason)
 	switch status {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -88,9 +89,7 @@ func (t *tally) cell(o outcome) *atomic.Uint64 {
 		if c, ok := (*cells)[o]; ok {
 			return c
 		}
-		for k, v := range *cells {
-			grown[k] = v
-		}
+		maps.Copy(grown, *cells)
 	}
 	c := new(atomic.Uint64)
 	grown[o] = c

@@ -109,11 +109,11 @@ func passesOn(key []byte) bool {
 	return !bytes.HasPrefix(key, []byte("X-Forwarded-")) && bytes.IndexByte(key, '_') < 0
 }
 
-// cleanAnswer takes from a node's answer what was meant for the connection to us.
+// cleanAnswer takes from a node's answer what was meant for the connection to us, its Connection: close included: the
+// node's connection ends, the client's does not.
 func (x *exchange) cleanAnswer() {
 	h := &x.ctx.Response.Header
 	httpserver.StripHopByHop(h)
-	h.ResetConnectionClose() // the node's connection ends, the client's does not
 	h.SetProtocol([]byte("HTTP/1.1"))
 	h.Del("Server")
 	h.SetNoDefaultContentType(true)

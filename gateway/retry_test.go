@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -218,5 +221,43 @@ func TestConnectionsToANodeAreBounded(t *testing.T) {
 	}
 	if st := e.metric("ganglion_node_connects_total"); st != 2 {
 		t.Errorf("%v connections were made, want 2", st)
+	}
+}
+
+// A node may refuse a body before it has read it, and hang up. Its answer is worth more than the broken pipe.
+func TestAnAnswerBeforeTheEndOfTheRequest(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse := func(c net.Conn) {
+		defer c.Close()
+		head := make([]byte, 4096)
+		if n, _ := c.Read(head); strings.HasPrefix(string(head[:n]), "GET /v2/health/ready") {
+			c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+			return
+		}
+		// Most of the body is unread, so that closing resets the connection.
+		c.Write([]byte("HTTP/1.1 413 Too Large\r\nContent-Length: 20\r\n\r\n{\"error\":\"too much\"}"))
+		time.Sleep(20 * time.Millisecond) // what a reset overtakes is lost
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() { refuse(c) })
+		}
+	})
+	defer group.Wait()
+	defer ln.Close()
+	e := start(t, fmt.Sprintf("[pools.main]\nnodes = [{ address = %q }]\n", ln.Addr())+anyRoute)
+	for range 3 {
+		got := e.do("POST", inferPath, strings.Repeat("x", 8<<20)).want(t, 413)
+		if got.message() != "too much" {
+			t.Errorf("got %q", got.body)
+		}
 	}
 }

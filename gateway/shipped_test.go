@@ -35,8 +35,7 @@ func TestTheShippedFileIsComplete(t *testing.T) {
 	src := string(read(t, "../gateway.toml"))
 	var keys func(reflect.Type)
 	keys = func(typ reflect.Type) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			if f.Anonymous {
 				keys(f.Type)
 				continue
@@ -49,7 +48,12 @@ func TestTheShippedFileIsComplete(t *testing.T) {
 		}
 	}
 	for _, part := range []any{
-		ServerConfig{}, LogConfig{}, UpstreamConfig{}, RouteConfig{}, CanaryConfig{}, ShadowConfig{},
+		ServerConfig{},
+		LogConfig{},
+		UpstreamConfig{},
+		RouteConfig{},
+		CanaryConfig{},
+		ShadowConfig{},
 		Config{}.Pools["x"].Health, Config{}.Pools["x"].Breaker, Config{}.Pools["x"].Retry,
 	} {
 		keys(reflect.TypeOf(part))

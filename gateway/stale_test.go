@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,6 +51,84 @@ func TestEveryKeptConnectionIsStale(t *testing.T) {
 	for range 20 {
 		e.infer().want(t, 200)
 	}
+}
+
+// Once one kept connection has turned out to be stale, those that have been idle for longer are not tried.
+func TestOneStaleConnectionTellsOfTheOthers(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	const kept = 8
+	together := func() { // as many requests at once, each on a connection of its own
+		t.Helper()
+		before := n.Requests()
+		release := n.Hang()
+		defer release()
+		var group sync.WaitGroup
+		for range kept {
+			group.Go(func() {
+				if a, err := e.try("POST", inferPath, inferBody); err != nil || a.status != 200 {
+					t.Errorf("%d %v", a.status, err)
+				}
+			})
+		}
+		eventually(t, "all of them at the node", func() bool { return n.Requests() == before+kept })
+		release()
+		n.Heal()
+		group.Wait()
+		eventually(t, "the connections idle", func() bool { return e.metric("ganglion_node_connections", "state", "idle") == kept })
+	}
+	together()
+	n.Restart() // closes every connection; probes do not notice
+	e.infer().want(t, 200)
+	together()
+	if got := e.metric("ganglion_node_stale_connections_total"); got != 1 {
+		t.Errorf("%v requests met a stale connection, want 1", got)
+	}
+}
+
+// Some servers say goodbye to an idle connection with a 408 that answers no request.
+func TestAGoodbyeIsNoAnswer(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	e.infer().want(t, 200)
+	n.Next(1, func(_ *testnode.Node, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestTimeout)
+	})
+	e.infer().want(t, 200)
+	if got := e.metric("ganglion_node_stale_connections_total"); got != 1 {
+		t.Errorf("%v stale connections are counted, want 1", got)
+	}
+	// On a fresh connection it is an answer like any other.
+	n.Restart()
+	n.Next(2, testnode.Status(http.StatusRequestTimeout))
+	e.infer().want(t, 408)
+}
+
+func TestAConnectionThatWasIdleTooLongIsNotTaken(t *testing.T) {
+	n := testnode.Start(t)
+	p := newConns(n.Address(), UpstreamConfig{MaxConnections: 4, ConnectTimeout: time.Second, IdleTimeout: time.Second})
+	defer p.close()
+	now := time.Now()
+	take := func(at time.Time) *conn {
+		t.Helper()
+		c, err := p.acquire(at, now.Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first := take(now)
+	p.release(first, now)
+	if c := take(now.Add(900 * time.Millisecond)); c != first {
+		t.Error("a connection idle for 900ms of 1s was not taken")
+	}
+	p.release(first, now)
+	c := take(now.Add(1100 * time.Millisecond))
+	if c == first {
+		t.Error("a connection idle for 1.1s of 1s was taken")
+	}
+	p.discard(c)
 }
 
 // A fresh connection that ends without an answer is the node's failure, and not repeated on the same node.

@@ -159,7 +159,7 @@ shadow = { version = "9", timeout = "50ms" }
 
 func TestAHangingShadowOnlyLosesItsCopies(t *testing.T) {
 	stable, shadow := testnode.Start(t), testnode.Start(t)
-	e := start(t, twoPools+strings.Replace(shadowed, "percent = 50", "percent = 100", 1), stable, shadow)
+	e := start(t, twoPools+strings.NewReplacer("percent = 50", "percent = 100", "200ms", "1m").Replace(shadowed), stable, shadow)
 	defer shadow.Hang()()
 	for range 600 { // more than the queue holds
 		e.infer().want(t, 200)

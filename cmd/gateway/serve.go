@@ -78,8 +78,7 @@ func load(file string, stderr io.Writer) (*gateway.Config, error) {
 	for _, w := range warnings {
 		fmt.Fprintln(stderr, "warning: "+w.String())
 	}
-	var problems conf.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[conf.Problems](err); ok {
 		fmt.Fprintln(stderr, problems.Error())
 		return nil, errSaid
 	}

@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A client and a node of plain sockets that allocate nothing, so that what is allocated during a request is the
+// gateway's.
+
+// plainNode answers each request, which must arrive in one piece, with the same bytes.
+func plainNode(t testing.TB, body string) (address string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	reply := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				buf := make([]byte, 16<<10)
+				for {
+					if _, err := c.Read(buf); err != nil {
+						return
+					}
+					if _, err := c.Write(reply); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// plainClient sends the same request again and again.
+type plainClient struct {
+	net.Conn
+	request []byte
+	buf     []byte
+}
+
+func newPlainClient(t testing.TB, address string) *plainClient {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &plainClient{Conn: c, buf: make([]byte, 16<<10), request: fmt.Appendf(nil,
+		"POST /v2/models/m/infer HTTP/1.1\r\nHost: edge\r\nUser-Agent: test/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(inferBody), inferBody)}
+}
+
+// ask sends one request and reads its answer.
+func (c *plainClient) ask(t testing.TB) []byte {
+	if _, err := c.Write(c.request); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		m, err := c.Read(c.buf[n:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += m
+		if bytes.HasSuffix(c.buf[:n], []byte("]}]}")) {
+			return c.buf[:n]
+		}
+	}
+}
+
+const plainAnswer = `{"model_name":"m","model_version":"1","id":"1","outputs":[{"name":"probs","datatype":"FP32","shape":[1,10],` +
+	`"data":[0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.55]}]}`
+
+// startPlain runs a gateway in front of one plain node.
+func startPlain(t testing.TB, route string) *plainClient {
+	t.Helper()
+	config := fmt.Sprintf("[server]\ndrain_delay = \"0s\"\n[pools.main]\nnodes = [{ address = %q }]\nhealth = { interval = \"1h\", doubt_interval = \"1h\", rise = 1 }\n"+
+		"[routes.m]\npool = \"main\"\n%s", plainNode(t, plainAnswer), route)
+	cfg, _, err := ParseConfig("hot.toml", []byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(cfg, Options{Version: "test", Log: quiet, AccessLog: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx, ln) }()
+	client := newPlainClient(t, ln.Addr().String())
+	t.Cleanup(func() { client.Close(); cancel(); <-done })
+	eventually(t, "the gateway ready", func() bool { return g.Ready() == nil })
+	return client
+}
+
+func TestAllocationsPerProxiedRequest(t *testing.T) {
+	allocations(t, startPlain(t, ""), 0, "")
+}
+
+func TestAllocationsPerCachedRequest(t *testing.T) {
+	c := startPlain(t, "cache = { ttl = \"1h\" }\n")
+	eventually(t, "a hit", func() bool { return bytes.Contains(c.ask(t), []byte("X-Cache: hit")) })
+	allocations(t, c, 0, "X-Cache: hit")
+}
+
+func allocations(t *testing.T, c *plainClient, want float64, with string) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for range 1000 { // fill the pools
+		c.ask(t)
+	}
+	got := testing.AllocsPerRun(5000, func() { c.ask(t) })
+	if !strings.Contains(string(c.ask(t)), with) {
+		t.Fatalf("the answer has no %q", with)
+	}
+	if got > want {
+		t.Errorf("%v allocations per request, want at most %v", got, want)
+	}
+}
+
+func BenchmarkProxied(b *testing.B) { benchmark(b, startPlain(b, "")) }
+
+func BenchmarkCached(b *testing.B) { benchmark(b, startPlain(b, "cache = { ttl = \"1h\" }\n")) }
+
+func benchmark(b *testing.B, c *plainClient) {
+	time.Sleep(10 * time.Millisecond)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.ask(b)
+	}
+}
