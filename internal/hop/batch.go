@@ -29,11 +29,7 @@ func (c *link) take(b *batch) {
 	b.small, w.out, w.spare = w.out, w.spare, nil
 	b.size = len(b.small)
 	for len(b.parts) < maxParts && len(b.small) < hardQueue && !w.ready.empty() {
-		st := w.ready.pop()
-		c.takeFrom(b, st)
-		if st.sendable() {
-			w.ready.push(st) // at the end: every stream gets its turn
-		}
+		c.takeFrom(b, w.ready.pop())
 	}
 	at := w.taken + uint64(len(b.small))
 	b.size = len(b.small)
@@ -47,20 +43,19 @@ func (c *link) take(b *batch) {
 	w.taken += uint64(b.size)
 }
 
-// takeFrom takes a stream's head if it is due, with the body when that is small, and otherwise one chunk.
+// takeFrom takes a stream's head if it is due, with the body when that is small, and otherwise one chunk. A stream that has
+// more goes to the end of the ring: each gets its turn. With the lock held.
 func (c *link) takeFrom(b *batch, st *stream) {
 	o := &st.out
 	if o.pending {
 		b.small = c.appendHead(b.small, st)
 		if o.complete {
 			o.endAt = c.w.taken + uint64(len(b.small))
+			c.role.sent(st)
 			return
 		}
 	}
 	n := min(int64(chunkSize), c.peer.maxChunk, o.window, int64(len(o.body)-o.off))
-	if n == 0 {
-		return
-	}
 	data := o.body[o.off : o.off+int(n)]
 	o.off += int(n)
 	o.window -= n
@@ -69,6 +64,9 @@ func (c *link) takeFrom(b *batch, st *stream) {
 	st.touched = c.now()
 	b.parts = append(b.parts, part{st: st, id: st.id, data: data, end: o.complete})
 	c.w.frames++
+	if st.sendable() {
+		c.w.ready.push(st)
+	}
 	if o.complete {
 		c.role.sent(st)
 	}
@@ -89,9 +87,6 @@ func (c *link) appendHead(dst []byte, st *stream) []byte {
 	o.pending = false
 	sealFrame(dst, start, c.role.headKind(), flags, st.id)
 	c.w.frames++
-	if o.complete {
-		c.role.sent(st)
-	}
 	return dst
 }
 
@@ -100,31 +95,31 @@ func (c *link) appendHead(dst []byte, st *stream) []byte {
 func (c *link) send(st *stream, body []byte) {
 	w, o := &c.w, &st.out
 	o.body, o.pending, o.window = body, true, c.peer.window
-	w.queued++
 	if len(body) > inlineBody || len(w.out) >= softQueue {
 		w.ready.push(st)
 		return
 	}
 	w.out = c.appendHead(w.out, st)
 	o.endAt = w.taken + uint64(len(w.out))
+	c.role.sent(st)
 }
 
-// seal writes the chunks' headers and lines everything up for the system call. Without the lock: it reads whole bodies.
-func (b *batch) seal() {
+// seal writes the chunks' headers and lines everything up for the system call. Without the lock: it sums whole bodies.
+func (b *batch) seal(sums bool) {
 	b.bufs = b.bufs[:0]
 	if len(b.small) > 0 {
 		b.bufs = append(b.bufs, b.small)
 	}
 	for i, p := range b.parts {
 		head := b.heads[i*headerSize : (i+1)*headerSize]
-		flags := uint8(0)
+		h := frameHeader{length: uint32(len(p.data)), kind: kindChunk, id: p.id}
 		if p.end {
-			flags = flagEnd
+			h.flags = flagEnd
 		}
-		frameHeader{
-			length: uint32(len(p.data)), kind: kindChunk, flags: flags, id: p.id,
-			sum: crc32.Update(0, castagnoli, p.data),
-		}.put(head)
+		if sums {
+			h.sum = crc32.Update(0, castagnoli, p.data)
+		}
+		h.put(head)
 		b.bufs = append(b.bufs, head, p.data)
 	}
 }

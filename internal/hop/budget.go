@@ -1,14 +1,33 @@
 package hop
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
 
-// Budget bounds the memory that bodies take while they are received, over all connections that share it. A body whose
-// announced length is not left in it is refused at once; the sender may try another node. Copies are the same budget.
-type Budget struct{ left *atomic.Int64 }
+// Budget bounds the memory that large bodies take while they are received, over all connections that are given the same one, and
+// pools it. A body whose announced length is not left in it is refused at once; the sender may try another node. Copies are
+// the same budget.
+type Budget struct{ *budget }
+
+type budget struct {
+	left  atomic.Int64
+	class [classes]sync.Pool // of *[]byte with a capacity of a power of two, for as long as the garbage collector leaves them
+}
+
+const (
+	// segmentSize is the piece of memory in which a large body is received, and the most that one is given before it has filled
+	// the last: what is announced costs nothing until it comes. One image as an FP32 tensor fits.
+	segmentSize = 1 << 20
+
+	smallestClass = 16 // the exponent: 64 KiB
+	classes       = 16 // up to 2 GiB; larger bodies are not pooled
+)
 
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int64) Budget {
-	b := Budget{left: new(atomic.Int64)}
+	b := Budget{new(budget)}
 	b.left.Store(bytes)
 	return b
 }
@@ -17,7 +36,7 @@ func NewBudget(bytes int64) Budget {
 func (b Budget) Left() int64 { return b.left.Load() }
 
 // reserve takes bytes out, or nothing when they are not there.
-func (b Budget) reserve(bytes int64) bool {
+func (b *budget) reserve(bytes int64) bool {
 	if b.left.Add(-bytes) >= 0 {
 		return true
 	}
@@ -26,4 +45,26 @@ func (b Budget) reserve(bytes int64) bool {
 }
 
 // release puts bytes back.
-func (b Budget) release(bytes int64) { b.left.Add(bytes) }
+func (b *budget) release(bytes int64) { b.left.Add(bytes) }
+
+// get returns an empty slice with room for size bytes, out of the pool if it can.
+func (b *budget) get(size int64) []byte {
+	i := max(bits.Len64(uint64(max(size, 1)-1))-smallestClass, 0)
+	if i >= classes {
+		return make([]byte, 0, size)
+	}
+	if v, ok := b.class[i].Get().(*[]byte); ok {
+		return (*v)[:0]
+	}
+	return make([]byte, 0, 1<<(i+smallestClass))
+}
+
+// put takes a slice back that nobody uses any more. What get would not return is left to the garbage collector.
+func (b *budget) put(s []byte) {
+	i := bits.Len(uint(cap(s))) - 1 - smallestClass
+	if i < 0 || i >= classes || cap(s) != 1<<(i+smallestClass) {
+		return
+	}
+	s = s[:0]
+	b.class[i].Put(&s)
+}

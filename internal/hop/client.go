@@ -44,6 +44,9 @@ func (c *Conn) Close() {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
 	c.link.sever(ErrClosed)
+	if !c.link.running {
+		c.link.nc.Close()
+	}
 }
 
 // Usable says whether Do would be let in now: the connection is neither draining nor broken, and has room. It is a hint.
@@ -63,8 +66,8 @@ func (c *Conn) Stats() Stats {
 }
 
 // Do sends x.Request and waits for x.Response. It returns an *Error when there is none; by then nobody touches x or its memory.
-// The body is read into the memory of x.Response.Body, or into new memory if that is too small. After an error Response holds
-// nothing of use. Many may be called at once, each with an exchange of its own; while nobody runs Run nothing comes back.
+// The body goes to the memory of x.Response.Body, or to new memory if that is too small. After an error Response holds nothing
+// of use. Many may be called at once, each with an exchange of its own; while nobody runs Run nothing comes back.
 func (c *Conn) Do(x *Exchange) error {
 	if err := c.unfit(&x.Request); err != nil {
 		return err
@@ -81,7 +84,6 @@ func (c *Conn) Do(x *Exchange) error {
 	}
 	c.open++
 	st.begin(now, deadline)
-	st.in.buf = x.Response.Body[:0]
 	l.send(st, x.Request.Body)
 	l.armAlarm(deadline)
 	writer := l.claim()
@@ -92,6 +94,9 @@ func (c *Conn) Do(x *Exchange) error {
 	<-st.wake
 	if x.Streamed {
 		return c.opened(x)
+	}
+	if st.err == nil && st.in.mem.buf != nil {
+		x.Response.Body = st.in.mem.moveTo(x.Response.Body, l.cfg.Budget.budget)
 	}
 	return st.err
 }

@@ -6,7 +6,9 @@ import "io"
 func (c *Conn) opened(x *Exchange) error {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
-	x.st.in.streamed = true // also when the answer came whole: it is read from the ring that it fills
+	if in := &x.st.in; !in.streamed { // the answer came whole
+		in.streamed, in.ring = true, x.Response.Body
+	}
 	if x.st.err != nil {
 		c.reclaim(x)
 		return x.st.err
@@ -34,14 +36,14 @@ func (c *Conn) readBody(x *Exchange, p []byte) (int, error) {
 		<-st.wake
 		l.mu.Lock()
 	}
-	start := int(in.taken % int64(len(in.buf)))
-	there := in.buf[start:min(start+int(in.got-in.taken), len(in.buf))]
+	start := int(in.taken % int64(len(in.ring)))
+	there := in.ring[start:min(start+int(in.got-in.taken), len(in.ring))]
 	l.mu.Unlock()
 	n := copy(p, there) // the reader fills other places than these
 	l.mu.Lock()
 	in.taken += int64(n)
 	writer := false
-	if back := in.taken - in.granted; !st.finished && back >= int64(len(in.buf))/2 {
+	if back := in.taken - in.granted; !st.finished && back >= int64(len(in.ring))/2 {
 		in.granted = in.taken
 		l.grant(st, min(back, in.want-in.got-in.credit))
 		writer = l.claim()
@@ -72,7 +74,9 @@ func (c *Conn) reclaim(x *Exchange) {
 		<-st.wake
 		l.mu.Lock()
 	}
-	l.cfg.Budget.release(st.in.reserved)
-	st.in.reserved = 0
-	x.Response.Body = st.in.buf[:0]
+	if st.in.reserved > 0 {
+		l.cfg.Budget.release(st.in.reserved)
+		l.cfg.Budget.put(st.in.ring)
+	}
+	st.in.reserved, st.in.ring = 0, nil
 }

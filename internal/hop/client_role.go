@@ -3,8 +3,6 @@ package hop
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
-	"slices"
 )
 
 // client is Conn as its link sees it: what the server sends and what happens to streams.
@@ -90,7 +88,7 @@ func (c *client) response(h frameHeader, payload []byte) error {
 	}
 	if h.ends() {
 		st.in.got = d.body
-		st.in.buf = append(st.in.buf[:0], body...)
+		x.Response.Body = append(x.Response.Body[:0], body...)
 		c.arrived(st)
 		return nil
 	}
@@ -133,22 +131,14 @@ func (c *client) expect(h frameHeader, st *stream, body []byte) {
 	st.touched = l.now()
 	if st.x.Streamed {
 		in.streamed = true
-		in.buf = slices.Grow(in.buf[:0], int(memory))[:memory]
-		copy(in.buf, body)
+		in.ring = l.cfg.Budget.get(memory)[:memory]
+		copy(in.ring, body)
 		st.signal()
 		return
 	}
-	in.buf = append(in.buf[:0], body...)
+	in.mem.add(body, in.want, l.cfg.Budget.budget)
 	l.grant(st, in.want-window)
 	l.poke()
-}
-
-// grow makes room in memory that the caller keeps.
-func (c *client) grow(_ *stream, buf []byte, n int, want int64) []byte {
-	if len(buf)+n <= cap(buf) {
-		return buf
-	}
-	return append(make([]byte, 0, step(cap(buf), len(buf)+n, want)), buf...)
 }
 
 // arrived hands a complete answer to its caller.
@@ -157,8 +147,8 @@ func (c *client) arrived(st *stream) {
 	c.complete(st, nil)
 }
 
-// orphan: the memory went with the reader, the exchange itself may be in use elsewhere.
-func (c *client) orphan(*stream, []byte) {}
+// orphan: the exchange has gone back to its caller and may be in use elsewhere.
+func (c *client) orphan(*stream) {}
 
 // canceled takes in the server's word that there will be no answer, or that a cancel has reached it.
 func (c *client) canceled(h frameHeader, payload []byte) error {
@@ -261,18 +251,20 @@ func (c *client) retire(id uint64) {
 	c.link.settle()
 }
 
-// complete gives the exchange back to its caller, with the memory that it lent.
+// complete gives the exchange back to its caller.
 func (c *client) complete(st *stream, err error) {
-	in, x := &st.in, st.x
-	if in.receiving {
-		in.buf = nil // the reader is filling it and cannot be called back; it is not lent again
-	}
+	in, pool := &st.in, c.link.cfg.Budget
 	if !in.streamed {
-		c.link.cfg.Budget.release(in.reserved)
+		pool.release(in.reserved)
 		in.reserved = 0
-		x.Response.Body = in.buf
 	}
-	x.active.Store(nil)
+	if err != nil {
+		in.mem.drop(pool.budget)
+		if in.receiving {
+			in.ring = nil // the reader is filling it and cannot be called back
+		}
+	}
+	st.x.active.Store(nil)
 	st.finish(err)
 }
 
@@ -281,13 +273,4 @@ func (c *client) resting() {
 	if c.link.draining || c.link.away {
 		c.link.leave()
 	}
-}
-
-// step is the capacity to read a body of want bytes into when filled bytes of it are here or about to come: a body up to the
-// usual window at once, larger ones in steps that the sender has to fill before the next, so that an announcement alone
-// costs little.
-func step(capacity, filled int, want int64) int {
-	const first = 1 << 20
-	next := max(int64(first), 4*int64(capacity), int64(filled))
-	return int(min(next, max(want, int64(filled)), math.MaxInt))
 }

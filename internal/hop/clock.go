@@ -14,7 +14,7 @@ const looks = 3
 func (c *link) startClock() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.r.alarm = c.alarm
+	c.running, c.r.alarm = true, c.alarm
 	c.nc.SetDeadline(time.Time{})
 	c.pingAt = c.now() + c.cfg.PingInterval
 	c.armAlarm(c.pingAt)

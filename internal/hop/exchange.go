@@ -11,8 +11,8 @@ type Exchange struct {
 	Request  Request  // filled in by the caller
 	Response Response // filled in by Do
 	// Streamed makes Do return as soon as the response's head is there. The body is then read with Read, at the caller's
-	// pace and in no more memory than the connection's window, and the exchange must be ended with Close. Response.Body
-	// lends its memory to that and holds nothing.
+	// pace and in no more memory than the connection's window, and the exchange must be ended with Close. Response.Body is
+	// then of no meaning.
 	Streamed bool
 
 	active   atomic.Pointer[Conn] // the connection that it is open on

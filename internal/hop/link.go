@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ type link struct {
 	streams table
 	peer    settings
 
+	running  bool  // somebody reads, and will close the socket
 	draining bool  // this end has said goaway
 	away     bool  // the peer has
 	leaving  bool  // nothing is left to do: the reader is to come home
@@ -52,7 +54,7 @@ type link struct {
 	due     []*stream     // scratch of sweep
 }
 
-// role is what differs between the ends. All methods but frame and grow are called with the lock held.
+// role is what differs between the ends. All methods but frame are called with the lock held.
 type role interface {
 	// frame takes in a request, response, cancel or goaway.
 	frame(h frameHeader, payload []byte) error
@@ -60,21 +62,20 @@ type role interface {
 	headKind() kind
 	// appendHead encodes the head of the stream's message, and numbers the stream if that is due.
 	appendHead(dst []byte, st *stream) []byte
-	// sent hears that the last frame of the stream's message has been taken for writing.
+	// sent hears that the last frame of the stream's message has been taken for writing; the caller does not touch the stream
+	// afterwards, unless it has pinned it.
 	sent(st *stream)
 	// receiver finds whose chunk or window this is; nil without an error is a stream that has ended.
 	receiver(h frameHeader) (*stream, error)
-	// grow makes room for n more bytes of a stream's body of which want have been announced.
-	grow(st *stream, buf []byte, n int, want int64) []byte
 	// arrived hears that a body is complete.
 	arrived(st *stream)
 	// orphan hears that the reader has let go of a stream that was abandoned while it read for it.
-	orphan(st *stream, buf []byte)
+	orphan(st *stream)
 	// abandon ends a stream that is late or stalled.
 	abandon(st *stream, reason Reason, text string)
 	// lost ends a stream whose connection has ended.
 	lost(st *stream, cause error)
-	// lastAccepted is for goaway: the last stream of the peer's that is or will be worked on.
+	// lastAccepted is for goaway: the last stream of the peer's that is or will be worked on. It does not change once draining.
 	lastAccepted() uint64
 	// resting hears that no stream is open.
 	resting()
@@ -85,9 +86,12 @@ type role interface {
 // init readies a link. It starts nothing.
 func (c *link) init(nc net.Conn, cfg Config, r role) {
 	c.nc, c.sock, c.cfg, c.role, c.epoch = nc, newSocket(nc), cfg, r, time.Now()
+	if _, encrypted := unwrap(nc).(*tls.Conn); encrypted {
+		c.cfg.ChunkSums = false
+	}
 	c.wake, c.quit = make(chan struct{}, 1), make(chan struct{})
 	c.quiet.L = &c.mu
-	c.r = reader{nc: nc, buf: make([]byte, readBuffer), alarm: func() error { return errNoSettings }}
+	c.r = reader{nc: nc, buf: make([]byte, readBuffer), sums: c.cfg.ChunkSums, alarm: func() error { return errNoSettings }}
 	c.alarmAt, c.drainAt = never, never
 }
 
@@ -172,14 +176,14 @@ func (c *link) drain() {
 
 // goaway tells the peer how far this end has come. With the lock held.
 func (c *link) goaway(reason Reason, text string) {
+	last := c.role.lastAccepted()
 	c.draining = true
-	c.control(appendGoaway(c.w.out, c.role.lastAccepted(), reason, text))
+	c.control(appendGoaway(c.w.out, last, reason, text))
 }
 
 // control takes the queue with a frame appended that the peer has caused. With the lock held.
 func (c *link) control(out []byte) {
 	c.w.out = out
-	c.w.queued++
 	c.w.frames++
 	if len(out) > hardQueue {
 		c.sever(ErrNotReading)
@@ -290,7 +294,8 @@ func (c *link) part(err error) {
 	}
 }
 
-// unwrap finds the connection inside wrappers that pass everything but reads through, as fasthttp's hijacked ones do.
+// unwrap finds the connection inside wrappers that say by UnsafeConn that they pass everything but reads through unchanged, as
+// fasthttp's hijacked connections do.
 func unwrap(nc net.Conn) net.Conn {
 	for {
 		wrapper, ok := nc.(interface{ UnsafeConn() net.Conn })

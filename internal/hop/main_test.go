@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(benchNode); mode != "" {
+		serveBench(mode)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // connected returns the two ends of a TCP connection over loopback.
 func connected(t testing.TB) (client, server net.Conn) {

@@ -90,7 +90,6 @@ func (c *link) window(h frameHeader, payload []byte) error {
 	}
 	st.touched = c.now()
 	if st.sendable() && st.id != 0 && st.out.body != nil {
-		c.w.queued++
 		c.w.ready.push(st)
 		c.poke()
 	}
@@ -102,7 +101,6 @@ func (c *link) chunk(h frameHeader) error {
 	if h.length == 0 || h.length > chunkSize {
 		return violation("chunk frame of %d bytes, accepted are 1 to %d", h.length, chunkSize)
 	}
-	n := int(h.length)
 	c.mu.Lock()
 	st, err := c.role.receiver(h)
 	if st != nil {
@@ -115,36 +113,67 @@ func (c *link) chunk(h frameHeader) error {
 		}
 		return err
 	}
-	in := &st.in
-	in.receiving = true
-	buf, streamed := in.buf, in.streamed
-	at, want := in.got, in.want
-	c.mu.Unlock()
-
-	if streamed {
-		err = c.r.bodyRing(h, buf, at)
-	} else {
-		buf = c.role.grow(st, buf, n, want)
-		err = c.r.body(h, buf[len(buf):len(buf)+n], nil)
-		buf = buf[:len(buf)+n]
+	st.in.receiving = true
+	if st.in.streamed {
+		return c.chunkToRing(h, st)
 	}
+	return c.chunkToBody(h, st)
+}
 
+// chunkToBody reads a chunk into the stream's memory. With the lock held, which it releases.
+func (c *link) chunkToBody(h frameHeader, st *stream) error {
+	mem, want := st.in.mem, st.in.want
+	st.in.mem = body{}
+	c.mu.Unlock()
+	first, second := mem.room(int(h.length), want, c.cfg.Budget.budget)
+	err := c.r.body(h, first, second)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.streams.find(h.id); e == nil || e.st != st { // abandoned meanwhile
-		c.role.orphan(st, buf)
+	if c.abandoned(h, st) {
+		mem.drop(c.cfg.Budget.budget)
 		return err
 	}
-	in.receiving, in.buf = false, buf
+	st.in.mem = mem
+	return c.filled(h, st, err)
+}
+
+// chunkToRing reads a chunk to where the caller of a streamed exchange reads. With the lock held, which it releases.
+func (c *link) chunkToRing(h frameHeader, st *stream) error {
+	ring, at := st.in.ring, st.in.got
+	c.mu.Unlock()
+	err := c.r.bodyRing(h, ring, at)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.abandoned(h, st) {
+		return err
+	}
+	return c.filled(h, st, err)
+}
+
+// abandoned says whether the stream was given up while the reader read for it. If so, what it was embedded in may be in use
+// elsewhere. With the lock held.
+func (c *link) abandoned(h frameHeader, st *stream) bool {
+	e := c.streams.find(h.id)
+	if e != nil && e.st == st {
+		return false
+	}
+	c.role.orphan(st)
+	return true
+}
+
+// filled accounts for a chunk that has been read. With the lock held.
+func (c *link) filled(h frameHeader, st *stream, err error) error {
+	in := &st.in
+	in.receiving = false
 	if err != nil {
 		return err
 	}
-	in.got += int64(n)
-	in.credit -= int64(n)
+	in.got += int64(h.length)
+	in.credit -= int64(h.length)
 	st.touched = c.now()
 	if h.ends() {
 		c.role.arrived(st)
-	} else if streamed {
+	} else if in.streamed {
 		st.signal()
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 )
 
 // Handler answers one request. It fills in resp, which comes reset to status 0 and may lend its Body[:0] for appending, and
@@ -20,7 +19,6 @@ type Server struct {
 	cfg     Config
 	report  func(error)
 	tasks   sync.Pool // of *task
-	bodies  bodies
 }
 
 // NewServer returns a server that starts nothing. report hears what does not end a connection but somebody should read: a handler's
@@ -65,28 +63,6 @@ type serverConn struct {
 	accepted uint64 // the highest that is worked on, once this end has said goaway
 	reported bool   // that the client went over its limits
 }
-
-// task is one stream on the server's side and the context of its handler. Guarded by the link's mutex, except that the handler has
-// req and resp while phase is running.
-type task struct {
-	st       stream
-	conn     *serverConn
-	req      Request
-	resp     Response
-	deadline time.Time
-	buf      []byte // the request's head, and its body when that is small
-	phase    phase
-	canceled bool // the client has, and waits for the last word
-	ctx      taskContext
-}
-
-type phase uint8
-
-const (
-	phaseReceiving phase = iota // the request's body is not complete
-	phaseRunning                // a worker has it
-	phaseReplying               // the answer is being sent
-)
 
 func (c *serverConn) headKind() kind { return kindResponse }
 
@@ -199,32 +175,18 @@ func (c *serverConn) expect(t *task, d decodedHead, body []byte) {
 	window := int64(c.server.cfg.Window)
 	in.started, in.want, in.got, in.reserved = true, d.body, int64(len(body)), d.body
 	in.credit = window - in.got
-	in.buf = append(c.server.bodies.get(step(0, len(body), d.body)), body...)
+	in.mem.add(body, d.body, c.server.cfg.Budget.budget)
 	c.link.grant(&t.st, d.body-window)
 	c.link.poke()
 }
 
-// grow makes room in pooled memory.
-func (c *serverConn) grow(st *stream, buf []byte, n int, want int64) []byte {
-	if len(buf)+n <= cap(buf) {
-		return buf
-	}
-	larger := append(c.server.bodies.get(step(cap(buf), len(buf)+n, want)), buf...)
-	c.server.bodies.put(buf)
-	return larger
-}
-
 // arrived hands a complete request to a worker.
 func (c *serverConn) arrived(st *stream) {
-	st.task.req.Body = st.in.buf
 	c.dispatch(st.task)
 }
 
 // orphan recycles a task that ended while the reader filled its body.
-func (c *serverConn) orphan(st *stream, buf []byte) {
-	st.in.buf = buf // grow may have put the one that was there into the pool
-	c.server.recycle(st.task)
-}
+func (c *serverConn) orphan(st *stream) { c.server.recycle(st.task) }
 
 // cancel ends a stream at the client's wish, and confirms that it has ended.
 func (c *serverConn) cancel(h frameHeader, payload []byte) error {

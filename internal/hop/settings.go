@@ -11,6 +11,7 @@ type settings struct {
 	maxStreams int64 // exchanges that it serves at once
 	window     int64 // bytes of a body that it takes before it grants more
 	maxBody    int64 // largest body that it takes
+	chunkSums  int64 // 0: it does not look at the checksums of chunks
 }
 
 const (
@@ -18,6 +19,7 @@ const (
 	settingMaxStreams = 2
 	settingWindow     = 3
 	settingMaxBody    = 4
+	settingChunkSums  = 5
 
 	settingSize = 10 // u16 id, u64 value
 
@@ -28,7 +30,7 @@ const (
 
 // defaultSettings is what a peer has that says nothing.
 func defaultSettings() settings {
-	return settings{maxChunk: 64 << 10, maxStreams: 128, window: minWindow, maxBody: math.MaxInt64}
+	return settings{maxChunk: 64 << 10, maxStreams: 128, window: minWindow, maxBody: math.MaxInt64, chunkSums: 1}
 }
 
 // appendSettings queues the first frame of a connection.
@@ -43,6 +45,7 @@ func appendSettings(dst []byte, s settings) []byte {
 		{settingMaxStreams, s.maxStreams},
 		{settingWindow, s.window},
 		{settingMaxBody, s.maxBody},
+		{settingChunkSums, s.chunkSums},
 	} {
 		dst = binary.LittleEndian.AppendUint16(dst, pair.id)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(pair.value))
@@ -74,6 +77,8 @@ func parseSettings(payload []byte) (settings, error) {
 			s.window, err = settingWithin("window", value, minWindow, maxWindow)
 		case settingMaxBody:
 			s.maxBody, err = settingWithin("body size", value, 0, math.MaxInt64)
+		case settingChunkSums:
+			s.chunkSums, err = settingWithin("need of chunk checksums", value, 0, 1)
 		}
 		if err != nil {
 			return s, err

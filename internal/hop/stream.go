@@ -44,14 +44,16 @@ type outgoing struct {
 // incoming is the message that comes in on a stream.
 type incoming struct {
 	started   bool  // its head is there
-	receiving bool  // the reader is filling buf without holding the lock
-	streamed  bool  // buf is a ring that the caller reads from
+	receiving bool  // the reader is filling mem or ring without holding the lock; mem is then in its hands
 	want, got int64 // bytes of body announced, arrived
 	credit    int64 // bytes that the peer may still send
 	reserved  int64 // bytes of the budget
-	buf       []byte
-	taken     int64 // streamed: bytes that the caller has read
-	granted   int64 // streamed: bytes of these that the peer has been told of
+	mem       body
+
+	streamed bool   // the caller reads from ring, into which the body goes instead of mem
+	ring     []byte // the byte that is number n of the body is at n modulo its length
+	taken    int64  // bytes that the caller has read
+	granted  int64  // of these, bytes that the peer has been told of
 }
 
 // maxCredit is more than any body has; sums of grants stay far from overflowing.

@@ -59,6 +59,9 @@ func (c *serverConn) run(t *task) (fault string) {
 			c.server.report(fmt.Errorf("handler panicked on %q: %v\n%s", t.req.Path, p, debug.Stack()))
 		}
 	}()
+	if t.st.in.mem.buf != nil {
+		t.req.Body = t.st.in.mem.join(c.server.cfg.Budget.budget)
+	}
 	c.server.handler(&t.ctx, &t.req, &t.resp)
 	if why := t.resp.headLimit(); why != "" {
 		return why

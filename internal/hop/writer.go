@@ -20,8 +20,6 @@ const (
 	// inlineRounds is how often a caller writes before the flusher carries on for it: its own frames are in the first, and
 	// the second spares the flusher's wake-up when a few frames were queued meanwhile.
 	inlineRounds = 2
-	// maxPatience bounds how many writes in a row skip the yield after yields that gained nothing.
-	maxPatience = 31
 )
 
 // writer is the outgoing half of a link, guarded by its mutex; batch and yields belong to whoever has set writing.
@@ -37,12 +35,10 @@ type writer struct {
 	taken uint64 // bytes ever taken out of the queue for writing
 	sent  uint64 // of these, bytes that the kernel has
 
-	yields   bool   // the writer is to yield first
-	seen     uint64 // queued when it was decided to
-	patience int    // writes that skip the yield
-	backoff  int    // how many did after the last yield that gained nothing
+	crowd  int  // streams open lately: those of now, or of a few writes ago
+	yields bool // the writer is to yield first
 
-	queued, frames, writes uint64
+	frames, writes uint64
 }
 
 // claim makes the caller the writer if there is something to write and nobody does. With the lock held; who gets true calls
@@ -53,9 +49,8 @@ func (c *link) claim() bool {
 		return false
 	}
 	w.writing = true
-	w.yields = c.streams.used > 1 && w.patience == 0
-	w.patience = max(w.patience-1, 0)
-	w.seen = w.queued
+	w.crowd = max(c.streams.used, w.crowd-1)
+	w.yields = w.crowd > 1
 	if c.sock == nil {
 		c.wakeFlusher()
 		return false
@@ -73,28 +68,14 @@ func (c *link) poke() {
 // wakeFlusher hands the writer's role over. Only the writer does, so there is room in the channel.
 func (c *link) wakeFlusher() { c.wake <- struct{}{} }
 
-// yield lets other exchanges that could run queue their frames first, so that one write carries them all. Where nothing else
-// is runnable it costs a look at the run queues and perhaps another thread's wake-up, so it is left out when only one
-// exchange is open, and tried less and less often while it gains nothing.
+// yield lets other exchanges that could run queue their frames first, so that one write carries them all. It also brings
+// exchanges into step: those whose requests went out together come back together, and find each other at the next yield. Where
+// nothing else can run it costs a look at the run queues, and with idle processors the wake-up of one; so a caller that has
+// been alone lately writes at once. docs/hop.md has the figures.
 func (c *link) yield() {
 	if c.w.yields {
 		runtime.Gosched()
 	}
-}
-
-// yielded judges the last yield. With the lock held.
-func (c *link) yielded() {
-	w := &c.w
-	if !w.yields {
-		return
-	}
-	w.yields = false
-	if w.queued != w.seen {
-		w.backoff = 0
-	} else {
-		w.backoff = min(2*w.backoff+1, maxPatience)
-	}
-	w.patience = w.backoff
 }
 
 // write is the writer's work when a caller does it. It never blocks, and hands over to the flusher what it does not get done.
@@ -102,7 +83,6 @@ func (c *link) write() {
 	c.yield()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.yielded()
 	for range inlineRounds {
 		if !c.writeBatch() {
 			return
@@ -124,7 +104,7 @@ func (c *link) writeBatch() bool {
 	}
 	w.busy = true
 	c.mu.Unlock()
-	b.seal()
+	b.seal(c.peer.chunkSums != 0)
 	n, err := c.sock.tryWrite(b.bufs)
 	w.rest = b.appendFrom(w.rest[:0], n)
 	c.mu.Lock()
@@ -174,7 +154,6 @@ func (c *link) flusher() {
 		}
 		c.yield()
 		c.mu.Lock()
-		c.yielded()
 		for c.flush() {
 		}
 		c.mu.Unlock()
@@ -193,7 +172,7 @@ func (c *link) flush() bool {
 			return false
 		}
 		c.mu.Unlock()
-		w.batch.seal()
+		w.batch.seal(c.peer.chunkSums != 0)
 		w.rest = w.batch.appendFrom(w.rest[:0], 0)
 		c.mu.Lock()
 		c.letGo(&w.batch)
