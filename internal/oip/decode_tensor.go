@@ -80,8 +80,7 @@ func (d *decoder) tensorMember(t *Tensor, w *wire, key []byte, label func() stri
 
 // prefixed says which tensor an error is about. The code stays.
 func prefixed(label string, err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return &Error{Code: e.Code, Msg: label + ": " + e.Msg}
 	}
 	return err

@@ -123,11 +123,11 @@ func (w *valueWriter) appendRow(dst []byte, n int64) ([]byte, error) {
 	size := w.tensor.Datatype.Size()
 	const typical = 8 // bytes of a number and its comma, more or less; append sees to the rest
 	dst = slices.Grow(dst, int(n)*typical)
-	ok := true
 	for i := range n {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
+		var ok bool
 		if dst, ok = w.write(dst, w.rest); !ok {
 			return dst, w.unwritable(i)
 		}
@@ -137,8 +137,8 @@ func (w *valueWriter) appendRow(dst []byte, n int64) ([]byte, error) {
 	return dst, nil
 }
 
-// appendFP32s is appendRow for FP32, what nearly all large answers are made of: going through an elementWriter would cost
-// it a quarter more.
+// appendFP32s is appendRow for FP32, what nearly all large answers are made of: a loop of its own, without a call through
+// an elementWriter for each element.
 func (w *valueWriter) appendFP32s(dst []byte, n int64) ([]byte, error) {
 	const size, exponent = 4, 0x7f800000
 	data := w.rest[:n*size]
@@ -152,9 +152,9 @@ func (w *valueWriter) appendFP32s(dst []byte, n int64) ([]byte, error) {
 			dst = slices.Grow(dst, longestFP32+1)
 		}
 		out := dst[len(dst) : len(dst)+longestFP32+1]
-		n := putFP32(out, b)
-		out[n] = ','
-		dst = dst[:len(dst)+n+1]
+		length := putFP32(out, b)
+		out[length] = ','
+		dst = dst[:len(dst)+length+1]
 	}
 	w.rest = w.rest[len(data):]
 	w.index += n

@@ -4,12 +4,12 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"slices"
 	"strconv"
 )
 
 // Floats are written as the shortest decimal that reads back as the same float, in the form encoding/json gives them:
-// plain from 1e-6 up to 1e21, with an exponent outside. FP32 has a printer of its own, because the shortest search of
+// plain from 1e-6 up to 1e21, with an exponent outside. Only the zero below zero is -0.0 here: Python takes -0 for an
+// integer, which has none. FP32 has a printer of its own, because the shortest search of
 // strconv is most of what answering a large JSON request costs; FP64 is strconv's.
 
 // Where the decimal point may stand, counted from the first digit, in a number without an exponent: 0.000001 has it at
@@ -19,22 +19,19 @@ const (
 	plainTo   = 21
 )
 
+const minusZero = "-0.0"
+
 // longestFP32 is more than any float32 takes: a sign, 21 digits or 10 characters around 9 digits, and what the stores of
 // eight bytes below may write beyond.
 const longestFP32 = 32
 
-// appendFP32 appends the finite float32 with the given bits.
-func appendFP32(dst []byte, b uint32) []byte {
-	if cap(dst)-len(dst) < longestFP32 {
-		dst = slices.Grow(dst, longestFP32)
-	}
-	return dst[:len(dst)+putFP32(dst[len(dst):len(dst)+longestFP32], b)]
-}
-
 // appendFP64 appends a finite float64.
 func appendFP64(dst []byte, f float64) []byte {
 	magnitude := math.Abs(f)
-	if magnitude == 0 || magnitude >= 1e-6 && magnitude < 1e21 {
+	switch {
+	case f == 0 && math.Signbit(f):
+		return append(dst, minusZero...)
+	case f == 0 || magnitude >= 1e-6 && magnitude < 1e21:
 		return strconv.AppendFloat(dst, f, 'f', -1, 64)
 	}
 	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
@@ -110,13 +107,14 @@ func floorLog2Pow10(e int) int              { return e * 1741647 >> 19 }
 // needed: how many there are differs from number to number, so that loops and copies of just so many would be mispredicted
 // most of the time. What is stored beyond the end is overwritten by what comes next.
 func putFP32(out []byte, b uint32) (length int) {
-	if b>>31 != 0 {
+	switch {
+	case b == 0:
+		return copy(out, "0")
+	case b == 1<<31:
+		return copy(out, minusZero)
+	case b>>31 != 0:
 		out[0] = '-'
 		return 1 + putFP32(out[1:], b&^(1<<31))
-	}
-	if b == 0 {
-		out[0] = '0'
-		return 1
 	}
 	const most = 9
 	digits, exponent := shortest32(b)

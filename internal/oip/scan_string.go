@@ -61,8 +61,7 @@ func (s *scanner) rawString() (raw []byte, escaped bool, err error) {
 			return nil, false, s.fail("control character 0x%02x in a string must be escaped", c)
 		default:
 			ascii = false
-			for i++; i < len(s.buf) && s.buf[i] >= utf8.RuneSelf; i++ {
-			}
+			i += nonASCII(s.buf[i:])
 		}
 	}
 }
@@ -179,6 +178,16 @@ func hexDigit(c byte) (value byte, ok bool) {
 	default:
 		return 0, false
 	}
+}
+
+// nonASCII returns how many bytes at the front of b are not ASCII.
+func nonASCII(b []byte) int {
+	for i, c := range b {
+		if c < utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // Eight bytes at a time: one bit or one byte repeated.
