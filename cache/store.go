@@ -90,7 +90,12 @@ func (s *Store) Lookup(k Key) (*Answer, bool) {
 //
 // It does not wait: the answer is queued and shows up when the queue has been worked off. It is dropped, and counted as
 // such, if it is too large, if too much is queued, or if it is worth less than what would have to make room for it.
-func (s *Store) Store(k Key, a *Answer, ttl time.Duration) {
+func (s *Store) Store(k Key, a *Answer, ttl time.Duration) { s.keep(k, a, ttl, false) }
+
+// Replace is Store for an answer that is newer than the one that may be stored already: it takes its place.
+func (s *Store) Replace(k Key, a *Answer, ttl time.Duration) { s.keep(k, a, ttl, true) }
+
+func (s *Store) keep(k Key, a *Answer, ttl time.Duration, replace bool) {
 	if s == nil || ttl <= 0 {
 		return
 	}
@@ -100,7 +105,7 @@ func (s *Store) Store(k Key, a *Answer, ttl time.Duration) {
 	}
 	s.closing.RLock()
 	defer s.closing.RUnlock()
-	if s.inner == nil || s.find(&k) != nil {
+	if s.inner == nil || (!replace && s.find(&k) != nil) {
 		return
 	}
 	e := newEntry(k, a)

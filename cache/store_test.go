@@ -74,6 +74,26 @@ func TestFirstAnswerStays(t *testing.T) {
 	}
 }
 
+func TestReplaceTakesItsPlace(t *testing.T) {
+	s := newStore(t, conf.MiB)
+	s.Store(keyOf("q"), answerOf("first"), time.Hour)
+	s.settle()
+	s.Replace(keyOf("q"), answerOf("a longer second"), time.Hour)
+	s.settle()
+	if a, ok := s.Lookup(keyOf("q")); !ok || string(a.Body) != "a longer second" {
+		t.Errorf("found %v, %t, want the second answer", a, ok)
+	}
+	s.Replace(keyOf("new"), answerOf("x"), time.Hour)
+	s.settle()
+	if _, ok := s.Lookup(keyOf("new")); !ok {
+		t.Error("Replace did not store an answer that was not there")
+	}
+	want := costOf(len("a longer second"), len(answerOf("").ContentType)) + costOf(1, len(answerOf("").ContentType))
+	if used := s.used.Load(); s.Stats().Entries != 2 || used < want || used > want+64 {
+		t.Errorf("%d entries of %d bytes are accounted for, want 2 of about %d", s.Stats().Entries, used, want)
+	}
+}
+
 func TestNothingWithoutATimeToLive(t *testing.T) {
 	s := newStore(t, conf.MiB)
 	s.Store(keyOf("q"), answerOf("x"), 0)
