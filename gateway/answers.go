@@ -206,7 +206,12 @@ func (x *exchange) remember() {
 			length -= end - start
 		}
 	}
-	x.gateway.cache.Store(x.key, &cache.Answer{Body: body, ContentType: string(h.ContentType()), HeaderLength: length}, x.route.ttl)
+	answer := cache.Answer{Body: body, ContentType: string(h.ContentType()), HeaderLength: length}
+	if x.use == cacheRefresh {
+		x.gateway.cache.Replace(x.key, &answer, x.route.ttl)
+	} else {
+		x.gateway.cache.Store(x.key, &answer, x.route.ttl)
+	}
 }
 
 // mayKeep refuses answers that say so themselves, and those that carry more than the cache would give back.

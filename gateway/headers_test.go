@@ -196,7 +196,7 @@ func TestConnectionsInDoubtAreNotReused(t *testing.T) {
 					t.Errorf("got %q", got.body)
 				}
 			}
-			if got := e.metric("ganglion_node_stale_connections_total"); got != 0 {
+			if got := e.metric("ganglion_upstream_stale_connections_total"); got != 0 {
 				t.Errorf("%v of the connections were used again", got)
 			}
 		})

@@ -71,7 +71,7 @@ func TestMetricsCanBeScraped(t *testing.T) {
 		`ganglion_request_duration_seconds_count{route="*",variant="stable"} 1`,
 		`ganglion_attempts_total{node="` + n.Address() + `",outcome="success",pool="main"} 1`,
 		`ganglion_attempts_total{node="` + n.Address() + `",outcome="failure",pool="main"} 0`, // there before it happens
-		`ganglion_node_up{node="` + n.Address() + `",pool="main"} 1`,
+		`ganglion_upstream_up{node="` + n.Address() + `",pool="main"} 1`,
 		`ganglion_build_info{go=`,
 	} {
 		if !strings.Contains(w.Body.String(), want) {
@@ -112,7 +112,7 @@ func TestClientsCannotMakeSeries(t *testing.T) {
 func TestSeriesEndWithTheirNode(t *testing.T) {
 	a, b := testnode.Start(t), testnode.Start(t)
 	e := start(t, twoNodes+anyRoute, a, b)
-	if got := e.metric("ganglion_node_up", "node", b.Address()); got != 1 {
+	if got := e.metric("ganglion_upstream_up", "node", b.Address()); got != 1 {
 		t.Fatalf("node_up is %v", got)
 	}
 	full := e.gateway.table.Load()

@@ -66,7 +66,7 @@ func TestACircuitOpens(t *testing.T) {
 	if got := bad.Requests(); got != 3 {
 		t.Errorf("the bad node was asked %d times, want 3", got)
 	}
-	if got := e.metric("ganglion_node_circuit", "node", bad.Address()); got != 2 {
+	if got := e.metric("ganglion_upstream_circuit", "node", bad.Address()); got != 2 {
 		t.Errorf("its circuit is %v in the metrics, want 2 (open)", got)
 	}
 }

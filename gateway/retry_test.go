@@ -219,7 +219,7 @@ func TestConnectionsToANodeAreBounded(t *testing.T) {
 	for range 2 {
 		(<-held).want(t, 200)
 	}
-	if st := e.metric("ganglion_node_connects_total"); st != 2 {
+	if st := e.metric("ganglion_upstream_connects_total"); st != 2 {
 		t.Errorf("%v connections were made, want 2", st)
 	}
 }

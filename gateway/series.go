@@ -8,7 +8,8 @@ import (
 	"ganglion/balancer"
 )
 
-// The series that are not histograms. docs and alerts rely on these names.
+// The series that are not histograms. Dashboards and alerts rely on these names. What is said about a node here is what
+// the gateway sees of it, ganglion_upstream_*; ganglion_node_* are the node's own words.
 var (
 	buildInfo = series("build_info", "Always 1; the labels say what runs.", "version", "go")
 	panics    = series("panics_total", "Panics that cost one exchange each: every one is a bug.")
@@ -26,13 +27,13 @@ var (
 	retries       = series("retries_total", "Attempts after the first.", "pool")
 	retriesDenied = series("retries_denied_total", "Retries that the pool's budget did not allow.", "pool")
 
-	nodeUp       = series("node_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
-	nodeCircuit  = series("node_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
-	nodeInFlight = series("node_requests_in_flight", "Attempts under way on the node.", "pool", "node")
+	nodeUp       = series("upstream_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
+	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
+	nodeInFlight = series("upstream_attempts_in_flight", "Attempts under way on the node.", "pool", "node")
 	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
-	connections  = series("node_connections", "Connections to the node.", "pool", "node", "state")
-	dials        = series("node_connects_total", "Connections made to the node.", "pool", "node")
-	stale        = series("node_stale_connections_total", "Requests that met a closed keep-alive connection and were repeated on a fresh one.", "pool", "node")
+	connections  = series("upstream_connections", "Connections to the node.", "pool", "node", "state")
+	dials        = series("upstream_connects_total", "Connections made to the node.", "pool", "node")
+	stale        = series("upstream_stale_connections_total", "Requests that met a closed keep-alive connection and were repeated on a fresh one.", "pool", "node")
 
 	cacheBytes     = series("cache_bytes", "Memory that cached answers take.")
 	cacheMaxBytes  = series("cache_max_bytes", "Memory that cached answers may take.")

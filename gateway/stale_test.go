@@ -35,7 +35,7 @@ func TestStaleKeepAliveConnections(t *testing.T) {
 	if got := failed.Load(); got != 0 {
 		t.Errorf("%d of %d requests failed", got, clients*each)
 	}
-	if got := e.metric("ganglion_node_stale_connections_total"); got == 0 {
+	if got := e.metric("ganglion_upstream_stale_connections_total"); got == 0 {
 		t.Error("no stale connection was met: the test shows nothing")
 	}
 	if got := e.metric("ganglion_retries_total") + e.metric("ganglion_attempts_total", "outcome", "failure"); got != 0 {
@@ -75,13 +75,13 @@ func TestOneStaleConnectionTellsOfTheOthers(t *testing.T) {
 		release()
 		n.Heal()
 		group.Wait()
-		eventually(t, "the connections idle", func() bool { return e.metric("ganglion_node_connections", "state", "idle") == kept })
+		eventually(t, "the connections idle", func() bool { return e.metric("ganglion_upstream_connections", "state", "idle") == kept })
 	}
 	together()
 	n.Restart() // closes every connection; probes do not notice
 	e.infer().want(t, 200)
 	together()
-	if got := e.metric("ganglion_node_stale_connections_total"); got != 1 {
+	if got := e.metric("ganglion_upstream_stale_connections_total"); got != 1 {
 		t.Errorf("%v requests met a stale connection, want 1", got)
 	}
 }
@@ -96,7 +96,7 @@ func TestAGoodbyeIsNoAnswer(t *testing.T) {
 		w.WriteHeader(http.StatusRequestTimeout)
 	})
 	e.infer().want(t, 200)
-	if got := e.metric("ganglion_node_stale_connections_total"); got != 1 {
+	if got := e.metric("ganglion_upstream_stale_connections_total"); got != 1 {
 		t.Errorf("%v stale connections are counted, want 1", got)
 	}
 	// On a fresh connection it is an answer like any other.
@@ -146,9 +146,9 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	n := testnode.Start(t)
 	e := start(t, "[upstream]\nidle_timeout = \"20ms\"\n"+oneNode+anyRoute, n)
 	e.infer().want(t, 200)
-	eventually(t, "the connection closed", func() bool { return e.metric("ganglion_node_connections", "state", "idle") == 0 })
+	eventually(t, "the connection closed", func() bool { return e.metric("ganglion_upstream_connections", "state", "idle") == 0 })
 	e.infer().want(t, 200)
-	if got := e.metric("ganglion_node_stale_connections_total"); got != 0 {
+	if got := e.metric("ganglion_upstream_stale_connections_total"); got != 0 {
 		t.Errorf("%v stale connections: our own idle time is the shorter one", got)
 	}
 }

@@ -149,7 +149,7 @@ shadow = { version = "9", timeout = "50ms" }
 		}
 	}
 	eventually(t, "every copy failed", func() bool { return e.metric("ganglion_shadow_failed_total") == 30 })
-	if got := e.metric("ganglion_node_circuit"); got != 0 {
+	if got := e.metric("ganglion_upstream_circuit"); got != 0 {
 		t.Errorf("the circuit of the route's own node is %v, want 0 (closed)", got)
 	}
 	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 0 {
