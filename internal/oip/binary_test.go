@@ -2,7 +2,6 @@ package oip
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -219,13 +218,4 @@ func TestAnswersWithoutBinaryDataHaveNoHeader(t *testing.T) {
 	if err := back.Decode(out, headerLen, DefaultLimits()); err != nil || !back.Outputs[0].Binary {
 		t.Errorf("reads back as %+v: %v", back.Outputs, err)
 	}
-}
-
-func ExampleAppendInferRequest() {
-	r := InferRequest{Inputs: []Tensor{{Name: "x", Datatype: FP16, Shape: []int64{1, 2}, Data: []byte("half")}}, BinaryInputs: true}
-	body, headerLen, err := AppendInferRequest(nil, &r)
-	fmt.Printf("%s\n%d %v\n", body, headerLen, err)
-	// Output:
-	// {"inputs":[{"name":"x","shape":[1,2],"datatype":"FP16","parameters":{"binary_data_size":4}}]}half
-	// 93 <nil>
 }

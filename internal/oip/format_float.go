@@ -9,8 +9,8 @@ import (
 
 // Floats are written as the shortest decimal that reads back as the same float, in the form encoding/json gives them:
 // plain from 1e-6 up to 1e21, with an exponent outside. Only the zero below zero is -0.0 here: Python takes -0 for an
-// integer, which has none. FP32 has a printer of its own, because the shortest search of
-// strconv is most of what answering a large JSON request costs; FP64 is strconv's.
+// integer, which has none. FP32 has a printer of its own, because strconv's search for the shortest decimal is most of
+// what answering a large JSON request costs; FP64 is strconv's.
 
 // Where the decimal point may stand, counted from the first digit, in a number without an exponent: 0.000001 has it at
 // -5, 999999999999999999999 at 21.
@@ -47,7 +47,7 @@ func appendFP64(dst []byte, f float64) []byte {
 //
 // The idea is Raffaello Giulietti's Schubfach ("The Schubfach way to render doubles", 2020): scale the float by a power of
 // ten from a table to where the interval that rounds to it is at least 1 and less than 10 long. If it then holds a multiple
-// of ten, that is the answer; else the nearest integer is. It is done here in fixed point with 32 bits behind the point,
+// of ten, that is the answer; else the nearest integer in it is. It is done here in fixed point with 32 bits behind the point,
 // which is wrong by less than slack. Whether that ever matters is not argued but tried: TestFP32Text with -exhaustive goes
 // through every float32.
 func shortest32(b uint32) (digits uint32, exponent int) {
@@ -78,6 +78,11 @@ func shortest32(b uint32) (digits uint32, exponent int) {
 	}
 	tens := uint32((value+above)>>32) / 10 * 10
 	digits = roundFixed(value)
+	if powerOfTwo { // the interval reaches twice as far up as down
+		if digits = uint32((value + 1<<31 + slack) >> 32); uint64(digits)<<32 < value-below {
+			digits++ // the nearest integer belongs to the neighbour below already
+		}
+	}
 	if uint64(tens)<<32 >= value-below {
 		digits = tens
 	}
