@@ -1,13 +1,18 @@
 package gateway
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"ganglion/internal/oip"
 	"ganglion/internal/testnode"
 )
 
@@ -260,4 +265,36 @@ func TestMetadataIsNotCached(t *testing.T) {
 	if n.Requests() != 3 {
 		t.Errorf("the node was asked %d times, want 3", n.Requests())
 	}
+}
+
+// Whatever object a node sends: without its id and with another one spliced in, it is the same object under that id.
+func FuzzSplicedID(f *testing.F) {
+	f.Add([]byte(`{"id":"a","x":1}`), "b")
+	f.Add([]byte(` { } `), "")
+	f.Add([]byte(`{"x":{"id":"inner"},"id":"a"}`), "\"\\")
+	f.Fuzz(func(t *testing.T, object []byte, id string) {
+		var want map[string]any
+		if json.Unmarshal(object, &want) != nil || want == nil || !utf8.ValidString(id) {
+			return
+		}
+		_, start, end, ok := oip.CutID(object)
+		if !ok {
+			return
+		}
+		kept := append(append([]byte(nil), object[:start]...), object[end:]...)
+		raw, err := json.Marshal(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := appendID(nil, kept, raw)
+		whole := append(head, kept[bytes.IndexByte(kept, '{')+1:]...)
+		var got map[string]any
+		if err := json.Unmarshal(whole, &got); err != nil {
+			t.Fatalf("%q became %q: %v", object, whole, err)
+		}
+		want["id"] = id
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q became %q", object, whole)
+		}
+	})
 }

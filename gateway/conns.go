@@ -52,8 +52,8 @@ func newConns(address string, cfg UpstreamConfig) *conns {
 // longAgo is a deadline that has passed: setting it makes whoever reads or writes the connection return at once.
 var longAgo = time.Unix(1, 0)
 
-// acquire returns a connection for one exchange: an idle one, or else a new one. The caller gives it back by release or
-// discard, exactly once.
+// acquire returns a connection for one exchange: an idle one, or else a new one. The caller gives it back
+// by giveBack, exactly once.
 func (p *conns) acquire(now, deadline time.Time) (*conn, error) {
 	if !p.takeSlot() {
 		return nil, errBusy
@@ -112,29 +112,28 @@ func (p *conns) dial(now, deadline time.Time) (*conn, error) {
 	return &conn{Conn: raw, in: bufio.NewReaderSize(raw, connReader)}, nil
 }
 
-// release keeps the connection for the next exchange.
-func (p *conns) release(c *conn, now time.Time) {
-	c.used = true
-	c.idleSince = now
-	p.mu.Lock()
-	keep := !p.shut
-	if keep {
-		p.idle = append(p.idle, c)
-	}
-	p.mu.Unlock()
-	if !keep {
+// giveBack ends the use of a connection: it is kept for the next exchange if it may carry one, and closed otherwise. A
+// nil c stands for a connection that could not be made.
+func (p *conns) giveBack(c *conn, now time.Time) {
+	if c != nil && !(c.usable && p.keep(c, now)) {
 		c.Close()
 	}
 	p.surrender()
 }
 
-// discard closes a connection that cannot be used again.
-func (p *conns) discard(c *conn) {
-	c.Close()
-	p.surrender()
+// keep makes a connection idle, unless no more are kept.
+func (p *conns) keep(c *conn, now time.Time) bool {
+	c.used = true
+	c.idleSince = now
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.shut {
+		p.idle = append(p.idle, c)
+	}
+	return !p.shut
 }
 
-// surrender gives back the slot of a connection that there is not, or no longer.
+// surrender frees a slot.
 func (p *conns) surrender() { <-p.slots }
 
 // closeIdle closes what has been idle since before the given moment.

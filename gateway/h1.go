@@ -34,23 +34,19 @@ func (t *h1) roundTrip(out *outbound, resp *fasthttp.Response) error {
 		out.end = time.Now()
 		return err
 	}
+	defer func() { // also when a panic passes through
+		out.end = time.Now()
+		t.conns.giveBack(c, out.end)
+	}()
 	err = c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
-	if err != nil && c.used && hungUp(err) {
-		t.stale.Add(1)
-		if c, err = t.refresh(c, out.deadline); err == nil {
-			err = c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
-		}
+	if err == nil || !c.used || !hungUp(err) {
+		return err
 	}
-	out.end = time.Now()
-	switch {
-	case c == nil:
-		t.conns.surrender()
-	case err != nil || !c.usable:
-		t.conns.discard(c)
-	default:
-		t.conns.release(c, out.end)
+	t.stale.Add(1)
+	if c, err = t.refresh(c, out.deadline); err != nil {
+		return err
 	}
-	return err
+	return c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
 }
 
 // refresh puts a fresh connection in the place of a stale one; nil when that fails.

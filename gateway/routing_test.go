@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ganglion/internal/oip"
 	"ganglion/internal/testnode"
 )
 
@@ -147,4 +148,21 @@ func TestNodeErrorsOfTheClientsMakingPassThrough(t *testing.T) {
 			t.Errorf("the log says %v", line)
 		}
 	}
+}
+
+// What was routed is what the node reads, however the client wrote it.
+func FuzzTarget(f *testing.F) {
+	for _, path := range []string{"/v2/models/m/infer", "/v2/models/%6d/versions/3", "/v1/models/m:predict", "/v2/models/m/versions/007/ready", "/v2"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		call, ok := oip.ParsePath(path)
+		if !ok || call.Model == "" || call.Kind == oip.CallRepositoryLoad || call.Kind == oip.CallRepositoryUnload {
+			return
+		}
+		target := string(appendTarget(nil, call, "", nil))
+		if again, ok := oip.ParsePath(target); !ok || again != call {
+			t.Errorf("%q is %+v, but reaches the node as %q, which is %+v", path, call, target, again)
+		}
+	})
 }

@@ -119,16 +119,17 @@ func TestAConnectionThatWasIdleTooLongIsNotTaken(t *testing.T) {
 		return c
 	}
 	first := take(now)
-	p.release(first, now)
+	first.usable = true
+	p.giveBack(first, now)
 	if c := take(now.Add(900 * time.Millisecond)); c != first {
 		t.Error("a connection idle for 900ms of 1s was not taken")
 	}
-	p.release(first, now)
+	p.giveBack(first, now)
 	c := take(now.Add(1100 * time.Millisecond))
 	if c == first {
 		t.Error("a connection idle for 1.1s of 1s was taken")
 	}
-	p.discard(c)
+	p.giveBack(c, now)
 }
 
 // A fresh connection that ends without an answer is the node's failure, and not repeated on the same node.
