@@ -13,7 +13,7 @@ func (s *Scheduler) assemble(b *batch) ([]oip.Tensor, error) {
 	first := b.items[0].request
 	clear(in.inputs)
 	in.inputs = in.inputs[:0]
-	if len(b.items) == 1 && s.masksMissing(first) == 0 {
+	if len(b.items) == 1 && len(s.cfg.Ragged) == 0 {
 		return first.Inputs, nil
 	}
 	longest := b.longest()
@@ -101,16 +101,6 @@ func (s *Scheduler) mask(in *instance, b *batch, m Mask, group int, longest int6
 		it := &b.items[i]
 		data = appendMask(data, m.Datatype, one, int64(it.rows), it.lengths[group], longest)
 	}
-}
-
-// masksMissing counts the masks that a request leaves to the scheduler.
-func (s *Scheduler) masksMissing(r *Request) (n int) {
-	for i := range s.cfg.Ragged {
-		if name := s.cfg.Ragged[i].Mask.Name; name != "" && !has(r.Inputs, name) {
-			n++
-		}
-	}
-	return n
 }
 
 func has(tensors []oip.Tensor, name string) bool {

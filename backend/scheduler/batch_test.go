@@ -189,3 +189,19 @@ func TestResultsLiveUntilReleased(t *testing.T) {
 		}
 	}
 }
+
+func TestLeaderIsLastToExpireOrAtHand(t *testing.T) {
+	b := &batch{}
+	for _, deadline := range []time.Duration{3, 7, 7, 5} {
+		b.items = append(b.items, item{request: &Request{admitted: admitted{deadline: deadline}}})
+	}
+	if b.elect(nil) != b.items[1].request {
+		t.Error("the leader is not the first of those with the latest deadline")
+	}
+	if self := b.items[2].request; b.elect(self) != self {
+		t.Error("a goroutine is woken to lead where one is running that could")
+	}
+	if b.elect(b.items[3].request) != b.items[1].request {
+		t.Error("the leader is at hand, but not the last to expire")
+	}
+}

@@ -106,38 +106,42 @@ func TestSplitBatchKeepsItsPlace(t *testing.T) {
 
 func TestPanicFailsItsBatchOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var given []byte
-		runner := &fake{}
-		runner.do = func(_ context.Context, inputs []oip.Tensor) error {
-			if values(&inputs[0])[0] == 1 {
-				given = inputs[0].Data
+		var input, output []*byte // of each run of several
+		runner := runnerFunc(func(ctx context.Context, inputs []oip.Tensor, want []string, res *Results) error {
+			if inputs[0].Shape[0] == 1 {
+				echo(inputs, want, res)
+				return sleep(ctx, time.Second)
+			}
+			echo(inputs, want, res)
+			input, output = append(input, &inputs[0].Data[0]), append(output, &res.tensors[0].Data[0])
+			if len(input) == 2 {
 				panic("index out of range")
 			}
 			return nil
-		}
-		calls := together(t, Config{MaxBatchSize: 8}, runner, one(1), one(2))
-		for _, c := range calls {
-			var panicked *PanicError
-			if err := c.wait(); !errors.As(err, &panicked) || panicked.Value != "index out of range" || len(panicked.Stack) == 0 {
-				t.Errorf("Infer gave %v, want a PanicError", err)
+		})
+		s := newScheduler(t, Config{MaxBatchSize: 8}, runner)
+		for round := range 3 {
+			busy := send(t.Context(), s, one(0))
+			synctest.Wait()
+			pair := []*call{send(t.Context(), s, one(1)), send(t.Context(), s, one(2))}
+			busy.wait()
+			for _, c := range pair {
+				var panicked *PanicError
+				switch err := c.wait(); {
+				case round != 1:
+					c.wantEcho(t)
+				case !errors.As(err, &panicked) || panicked.Value != "index out of range" || len(panicked.Stack) == 0:
+					t.Errorf("Infer gave %v, want a PanicError", err)
+				}
+				c.r.Release()
 			}
+			busy.r.Release()
 		}
-		wantRuns(t, runner, 1, 2)
-		clear(given) // as if something outside of Go still wrote to it
+		if input[0] != input[1] || output[0] != output[1] {
+			t.Error("memory is not used again from run to run")
+		}
+		if input[1] == input[2] || output[1] == output[2] {
+			t.Error("memory is used again that something outside of Go may still be writing to")
+		}
 	})
-	// The instance goes on.
-	s := newScheduler(t, Config{}, &fake{do: func(_ context.Context, inputs []oip.Tensor) error {
-		if values(&inputs[0])[0] == 1 {
-			panic("index out of range")
-		}
-		return nil
-	}})
-	if err := s.Infer(t.Context(), one(1)); err == nil {
-		t.Error("the panic is no error")
-	}
-	r := one(2)
-	if err := s.Infer(t.Context(), r); err != nil {
-		t.Errorf("after a panic: %v", err)
-	}
-	wantEcho(t, r)
 }

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,40 +172,89 @@ func TestInputsAreNotReadAfterInferHasReturned(t *testing.T) {
 	})
 }
 
-// TestLeaderLeavesBeforeItBegins cancels a leader between its being chosen and its first step.
+// TestLeaderLeavesBeforeItBegins cancels a leader between its being chosen and its first step. It does not stay for the run.
 func TestLeaderLeavesBeforeItBegins(t *testing.T) {
-	s := newScheduler(t, Config{MaxBatchSize: 8}, &fake{})
 	for _, others := range []int{0, 1} {
-		s.mu.Lock()
-		in := s.idle[0]
-		s.idle = nil // as if it ran something
-		s.mu.Unlock()
-		ctx, cancel := context.WithCancel(t.Context())
-		leader := send(ctx, s, one(1))
-		for s.Stats().QueuedRequests < 1 {
-			time.Sleep(time.Millisecond)
-		}
-		var other *call
-		if others > 0 {
-			other = send(t.Context(), s, one(2))
-			for s.Stats().QueuedRequests < 2 {
-				time.Sleep(time.Millisecond)
+		synctest.Test(t, func(t *testing.T) {
+			s := newScheduler(t, Config{MaxBatchSize: 8}, lasting(time.Second))
+			s.mu.Lock()
+			in := s.idle[0]
+			s.idle = nil // as if it ran something
+			s.mu.Unlock()
+			ctx, cancel := context.WithCancel(t.Context())
+			leader := send(ctx, s, one(1))
+			synctest.Wait()
+			var other *call
+			if others > 0 {
+				other = send(t.Context(), s, one(2))
+				synctest.Wait()
 			}
-		}
-		s.mu.Lock()
-		cancel()
-		s.idle = append(s.idle, in)
-		b := s.form(s.queue.order.first(), s.now())
-		b.leader = b.items[0].request
-		s.quit(b.leader, context.Canceled, s.now())
-		b.leader.tell(shallLead)
-		s.load.queued(&s.queue)
-		s.mu.Unlock()
-		if err := leader.wait(); !errors.Is(err, context.Canceled) {
-			t.Errorf("with %d others, the leader got %v, want context.Canceled", others, err)
-		}
-		if other != nil {
-			other.wantEcho(t)
-		}
+			s.mu.Lock()
+			s.idle = append(s.idle, in)
+			b := s.form(s.queue.order.first(), s.now())
+			b.leader = leader.r
+			s.quit(b.leader, context.Canceled, s.now())
+			b.leader.tell(shallLead)
+			s.load.queued(&s.queue)
+			s.mu.Unlock()
+			cancel()
+			if err := leader.wait(); !errors.Is(err, context.Canceled) || leader.took != 0 {
+				t.Errorf("with %d others, the leader got %v after %v, want context.Canceled at once", others, err, leader.took)
+			}
+			if other != nil {
+				other.wantEcho(t)
+			}
+		})
 	}
+}
+
+// countingContext counts who waits for its end.
+type countingContext struct {
+	context.Context
+	done     chan struct{}
+	watchers atomic.Int32
+}
+
+func (c *countingContext) Done() <-chan struct{} { return c.done }
+
+// AfterFunc is what the context package looks for.
+func (c *countingContext) AfterFunc(func()) func() bool {
+	c.watchers.Add(1)
+	return func() bool { c.watchers.Add(-1); return true }
+}
+
+func TestContextIsNotWatchedAfterItsRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := &countingContext{Context: context.Background(), done: make(chan struct{})}
+		s := newScheduler(t, Config{}, lasting(time.Second))
+		c := send(ctx, s, one(1))
+		time.Sleep(watchAfter - 1)
+		if got := ctx.watchers.Load(); got != 0 {
+			t.Errorf("%d watch the context of a short run, want none", got)
+		}
+		time.Sleep(watchAfter)
+		if got := ctx.watchers.Load(); got != 1 {
+			t.Errorf("%d watch the context of a long run, want 1", got)
+		}
+		c.wantEcho(t)
+		if got := ctx.watchers.Load(); got != 0 {
+			t.Errorf("%d watch the context after the run", got)
+		}
+	})
+}
+
+// TestAlarmForOthersDoesNotEndTheWatch has the alarm ring before it is time to watch a run's leader.
+func TestAlarmForOthersDoesNotEndTheWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScheduler(t, Config{}, lasting(time.Minute))
+		ctx, cancel := context.WithCancel(t.Context())
+		running := send(ctx, s, one(1))
+		synctest.Wait()
+		wantTimeout(t, send(context.Background(), s, due(2, watchAfter/2)), watchAfter/2)
+		time.Sleep(time.Second)
+		cancel()
+		if err := running.wait(); !errors.Is(err, context.Canceled) || running.took != time.Second+watchAfter/2 {
+			t.Errorf("Infer gave %v after %v, want context.Canceled at once", err, running.took)
+		}
+	})
 }

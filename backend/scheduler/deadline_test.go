@@ -33,10 +33,12 @@ func TestQueuedRequestExpiresWhileInstanceIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runner := lasting(90 * time.Second)
 		s := newScheduler(t, Config{MaxBatchSize: 8}, runner)
-		busy := send(t.Context(), s, one(1))
+		ctx := context.Background() // that cannot end: nothing but the deadlines sets the alarm
+		busy := send(ctx, s, one(1))
 		synctest.Wait()
-		late := send(t.Context(), s, due(2, 10*time.Second))
-		early := send(t.Context(), s, due(3, 3*time.Second)) // after a later deadline: the alarm has to be brought forward
+		late := send(ctx, s, due(2, 10*time.Second))
+		synctest.Wait()
+		early := send(ctx, s, due(3, 3*time.Second)) // the alarm has to be brought forward
 		synctest.Wait()
 		if got := s.Stats().QueuedRequests; got != 2 {
 			t.Errorf("%d requests are queued, want 2", got)

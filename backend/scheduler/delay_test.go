@@ -2,7 +2,9 @@ package scheduler
 
 import (
 	"context"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,24 +114,32 @@ func TestBatchDoesNotWaitWhenEverybodyIsHere(t *testing.T) {
 }
 
 func TestDelayThatWouldOutlastADeadlineIsNotBegun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		runner := &fake{}
-		s := crowded(t, Config{MaxBatchSize: 8, MaxQueueDelay: time.Second}, 8, runner)
-		first := send(t.Context(), s, one(1))
-		synctest.Wait()
-		unhurried := send(t.Context(), s, due(2, time.Minute))
-		synctest.Wait()
-		wantRuns(t, runner)
-		time.Sleep(100 * time.Millisecond)
-		hurried := send(t.Context(), s, due(3, 500*time.Millisecond))
-		for _, c := range []*call{first, unhurried, hurried} {
-			c.wantEcho(t)
-		}
-		if hurried.took != 0 {
-			t.Errorf("a request that could not wait for the delay took %v", hurried.took)
-		}
-		wantRuns(t, runner, 3)
-	})
+	for _, by := range []string{"request", "context"} {
+		synctest.Test(t, func(t *testing.T) {
+			runner := &fake{}
+			s := crowded(t, Config{MaxBatchSize: 8, MaxQueueDelay: time.Second}, 8, runner)
+			first := send(t.Context(), s, one(1))
+			synctest.Wait()
+			unhurried := send(t.Context(), s, due(2, time.Minute))
+			synctest.Wait()
+			wantRuns(t, runner)
+			time.Sleep(100 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			hurried := one(3)
+			if by == "request" {
+				ctx, hurried = t.Context(), due(3, 500*time.Millisecond)
+			}
+			last := send(ctx, s, hurried)
+			for _, c := range []*call{first, unhurried, last} {
+				c.wantEcho(t)
+			}
+			if last.took != 0 {
+				t.Errorf("a request that could not wait for the delay, by its %s, took %v", by, last.took)
+			}
+			wantRuns(t, runner, 3)
+		})
+	}
 }
 
 func TestPreferredSize(t *testing.T) {
@@ -216,4 +226,31 @@ func TestCloseEndsTheDelay(t *testing.T) {
 			t.Errorf("it took %v to close", c.took)
 		}
 	})
+}
+
+// TestSendersAreLetInBeforeAShortRun has senders on one processor, each of which could go on for long without the others.
+func TestSendersAreLetInBeforeAShortRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const senders, each = 8, 100
+	runner := &fake{}
+	s := crowded(t, Config{MaxBatchSize: senders}, senders, runner)
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			r := one(int64(i))
+			for range each {
+				if err := s.Infer(t.Context(), r); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if runs := len(runner.runs()); runs > senders*each/2 { // nearly all, without
+		t.Errorf("%d runs for %d requests, want batches of nearly %d", runs, senders*each, senders)
+	}
+	b := &batch{limit: senders, weight: 1, items: []item{{request: &Request{admitted: admitted{crowd: &crowd{here: 1, peak: 2}}}}}}
+	if s.longRun = gatherBelow; s.shouldGather(b) {
+		t.Error("others are waited for before a long run")
+	}
 }

@@ -133,15 +133,17 @@ func TestOtherSignaturesDoNotBlock(t *testing.T) {
 		return r
 	}
 	// Five signatures come in turns. Each round would be five runs if a request only shared a run with its neighbours.
-	var requests []*Request
-	for round := range int64(3) {
-		for kind, make := range []func(int64) *Request{one, wide, named, asked, typed} {
-			requests = append(requests, make(10*int64(kind)+round))
+	for _, cfg := range []Config{{MaxBatchSize: 8}, {MaxBatchSize: 3, MaxQueueDelay: time.Minute}} {
+		var requests []*Request
+		for round := range int64(3) {
+			for kind, make := range []func(int64) *Request{one, wide, named, asked, typed} {
+				requests = append(requests, make(10*int64(kind)+round))
+			}
 		}
-	}
-	got := served(t, Config{MaxBatchSize: 8}, requests)
-	if want := []int64{0, 10, 20, 30, 40}; !slices.Equal(got, want) {
-		t.Errorf("the runs began with %v, want %v: one for each signature, oldest first", got, want)
+		got := served(t, cfg, requests)
+		if want := []int64{0, 10, 20, 30, 40}; !slices.Equal(got, want) {
+			t.Errorf("the runs began with %v, want %v: one for each signature, oldest first", got, want)
+		}
 	}
 }
 
@@ -157,26 +159,32 @@ func TestFirstComeFirstServed(t *testing.T) {
 }
 
 func TestEqualHashesAreTwoSignatures(t *testing.T) {
-	s := newScheduler(t, Config{MaxBatchSize: 8}, &fake{})
-	narrow, wide := one(1), &Request{Inputs: []oip.Tensor{ints("x", 2, 1, 1)}}
-	for _, r := range []*Request{narrow, wide} {
-		if err := s.admit(t.Context(), r); err != nil {
-			t.Fatal(err)
+	asked := func(name string) *Request { return &Request{Inputs: one(1).Inputs, Want: []string{name}} }
+	for what, pair := range map[string][2]*Request{
+		"shapes":  {{Inputs: []oip.Tensor{ints("z", 1, 1)}}, {Inputs: []oip.Tensor{ints("z", 2, 1, 1)}}},
+		"outputs": {asked("x"), asked("y")},
+		"lengths": {row(1, 2, 3), row(1, 2, 3, 4, 5)},
+	} {
+		s := newScheduler(t, Config{MaxBatchSize: 8, Ragged: []Ragged{tokens}}, &fake{})
+		for _, r := range pair {
+			if err := s.admit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			r.hash = 5
+			s.queue.push(r)
 		}
-		r.hash = 5
-		s.queue.push(r)
-	}
-	if narrow.lane == wide.lane {
-		t.Error("requests of different shapes share a lane because their hashes are equal")
-	}
-	for _, r := range []*Request{wide, narrow} {
-		if s.queue.find(r) != r.lane {
-			t.Error("a lane is not found behind another of the same hash")
+		if pair[0].lane == pair[1].lane {
+			t.Errorf("requests of different %s share a lane because their hashes are equal", what)
 		}
-		s.queue.remove(r)
-	}
-	if s.queue.requests != 0 || s.queue.bytes != 0 || !s.queue.order.empty() || s.queue.buckets[5] != nil {
-		t.Errorf("the queue is not empty: %+v", s.queue)
+		for _, r := range []*Request{pair[1], pair[0]} {
+			if s.queue.find(r) != r.lane {
+				t.Error("a lane is not found behind another of the same hash")
+			}
+			s.queue.remove(r)
+		}
+		if s.queue.requests != 0 || s.queue.bytes != 0 || !s.queue.order.empty() || s.queue.buckets[5] != nil {
+			t.Errorf("the queue is not empty: %+v", s.queue)
+		}
 	}
 }
 
