@@ -29,7 +29,8 @@ func (u cacheUse) String() string {
 // answerFromCache answers the exchange from memory if it can, and reports whether it did. If it could not, it leaves
 // in x.use and x.key what remember needs.
 func (x *exchange) answerFromCache() bool {
-	if x.route.ttl <= 0 || x.gateway.cache == nil || !answersModel(x.call.Kind) {
+	store := x.gateway.cache.Load()
+	if x.route.ttl <= 0 || store == nil || !answersModel(x.call.Kind) {
 		return false
 	}
 	id, cacheable := x.question()
@@ -48,7 +49,7 @@ func (x *exchange) answerFromCache() bool {
 			return false
 		}
 	}
-	answer, ok := x.gateway.cache.Lookup(x.key)
+	answer, ok := store.Lookup(x.key)
 	if !ok {
 		x.route.cacheTally.misses.Add(1)
 		return false
@@ -90,7 +91,8 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 	x.scratch = append(append(x.scratch, x.variant.versionFor(x.call)...), '/')
 	x.scratch = append(x.scratch, x.call.Model...)
 	x.key = cache.NewKey(
-		x.variant.identity, x.scratch, x.query, h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
+		x.variant.identity, x.scratch, x.query,
+		h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
 		h.Peek(fasthttp.HeaderAuthorization), h.Peek(fasthttp.HeaderCookie), h.Peek("X-Api-Key"),
 		json, tensors,
 	)
@@ -207,10 +209,10 @@ func (x *exchange) remember() {
 		}
 	}
 	answer := cache.Answer{Body: body, ContentType: string(h.ContentType()), HeaderLength: length}
-	if x.use == cacheRefresh {
-		x.gateway.cache.Replace(x.key, &answer, x.route.ttl)
+	if store := x.gateway.cache.Load(); x.use == cacheRefresh {
+		store.Replace(x.key, &answer, x.route.ttl)
 	} else {
-		x.gateway.cache.Store(x.key, &answer, x.route.ttl)
+		store.Store(x.key, &answer, x.route.ttl)
 	}
 }
 

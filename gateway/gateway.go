@@ -36,8 +36,8 @@ type Gateway struct {
 
 	server    *httpserver.Server
 	table     atomic.Pointer[table]
-	cache     *cache.Store // opened by Run; nil = off
-	accessLog *accessLog   // nil = off
+	cache     atomic.Pointer[cache.Store] // opened by Run; nil = off
+	accessLog *accessLog                  // nil = off
 	exchanges exchanges
 
 	serving  atomic.Bool
@@ -81,7 +81,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 		ln.Close()
 		return fmt.Errorf("cannot open the cache: %w", err)
 	}
-	g.cache = store
+	g.cache.Store(store)
 	defer store.Close()
 
 	var parts lifecycle.Group

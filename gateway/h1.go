@@ -81,7 +81,13 @@ func (c *conn) exchange(out *outbound, host []byte, resp *fasthttp.Response, max
 	c.SetDeadline(out.deadline)
 	if out.ctx != nil {
 		stop := context.AfterFunc(out.ctx, func() { c.SetDeadline(longAgo) })
-		defer stop()
+		defer func() {
+			// If the end of ctx came in the same moment as the answer, the deadline may yet be set: under the next
+			// exchange, if there were one.
+			if !stop() {
+				c.usable = false
+			}
+		}()
 	}
 	sent := c.send(out, host)
 	if sent != nil {

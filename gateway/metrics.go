@@ -130,8 +130,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, up := range t.pools {
 		s.collectPool(up)
 	}
-	if g.cache != nil {
-		s.collectCache(g.cache.Stats())
+	if store := g.cache.Load(); store != nil {
+		s.collectCache(store.Stats())
 	}
 	if g.accessLog != nil {
 		s.counter(logLines, g.accessLog.lines.Load())

@@ -76,7 +76,9 @@ func (x *exchange) appendHeader(dst []byte) []byte {
 	}
 	dst = appendLine(dst, headerRequestID, x.id)
 	dst = appendLine(dst, headerForwardedFor, x.client)
-	dst = appendLine(dst, "X-Forwarded-Host", h.Host())
+	if host := h.Host(); len(host) > 0 {
+		dst = appendLine(dst, "X-Forwarded-Host", host)
+	}
 	if x.ctx.IsTLS() {
 		dst = append(dst, "X-Forwarded-Proto: https\r\n"...)
 	} else {

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"ganglion/internal/testnode"
 )
@@ -152,4 +155,25 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	if got := e.metric("ganglion_upstream_stale_connections_total"); got != 0 {
 		t.Errorf("%v stale connections: our own idle time is the shorter one", got)
 	}
+}
+
+// An exchange whose context ends in the moment of its answer may leave a deadline behind: nobody else may meet it.
+func TestACancelledConnectionIsNotReused(t *testing.T) {
+	n := testnode.Start(t)
+	tr := newH1(n.Address(), UpstreamConfig{MaxConnections: 1, ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxAnswer: 1 << 20})
+	defer tr.shut()
+	cancelled, cancel := context.WithCancel(t.Context())
+	n.Handle(func(w http.ResponseWriter, _ *http.Request) { cancel(); w.Write([]byte("{}")) })
+	for range 100 {
+		now := time.Now()
+		out := outbound{method: []byte("GET"), target: []byte("/v2/models/m"), start: now, deadline: now.Add(time.Minute), ctx: cancelled}
+		var resp fasthttp.Response
+		_ = tr.roundTrip(&out, &resp) // answered or broken off, both are right
+		out.ctx, out.start = nil, time.Now()
+		if err := tr.roundTrip(&out, &resp); err != nil {
+			t.Fatalf("the next exchange met the end of the last one: %v", err)
+		}
+		cancelled, cancel = context.WithCancel(t.Context())
+	}
+	cancel()
 }
