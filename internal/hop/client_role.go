@@ -147,8 +147,13 @@ func (c *client) arrived(st *stream) {
 	c.complete(st, nil)
 }
 
-// orphan: the exchange has gone back to its caller and may be in use elsewhere.
-func (c *client) orphan(*stream) {}
+// orphan: the exchange has gone back to its caller and may be in use elsewhere, so it is not touched. Its last chunk is the server's
+// last word.
+func (c *client) orphan(_ *stream, h frameHeader) {
+	if h.ends() {
+		c.retire(h.id)
+	}
+}
 
 // canceled takes in the server's word that there will be no answer, or that a cancel has reached it.
 func (c *client) canceled(h frameHeader, payload []byte) error {

@@ -88,13 +88,16 @@ func (h frameHeader) put(dst []byte) {
 	binary.LittleEndian.PutUint16(dst[6:], 0)
 	binary.LittleEndian.PutUint64(dst[8:], h.id)
 	binary.LittleEndian.PutUint32(dst[16:], h.sum)
-	binary.LittleEndian.PutUint32(dst[20:], crc32.Update(0, castagnoli, dst[:20]))
+	binary.LittleEndian.PutUint32(dst[20:], headerSum(dst))
 }
+
+// headerSum is the checksum that stands at the end of a header.
+func headerSum(header []byte) uint32 { return crc32.Update(0, castagnoli, header[:20]) }
 
 // parseHeader decodes the first 24 bytes of b.
 func parseHeader(b []byte) (frameHeader, error) {
 	_ = b[headerSize-1]
-	if got, want := crc32.Update(0, castagnoli, b[:20]), binary.LittleEndian.Uint32(b[20:]); got != want {
+	if got, want := headerSum(b), binary.LittleEndian.Uint32(b[20:]); got != want {
 		return frameHeader{}, violation("frame header with checksum %08x, computed %08x", want, got)
 	}
 	if binary.LittleEndian.Uint16(b[6:]) != 0 {

@@ -69,8 +69,8 @@ type role interface {
 	receiver(h frameHeader) (*stream, error)
 	// arrived hears that a body is complete.
 	arrived(st *stream)
-	// orphan hears that the reader has let go of a stream that was abandoned while it read for it.
-	orphan(st *stream)
+	// orphan hears that the reader has let go of a stream that was abandoned while it read a chunk for it.
+	orphan(st *stream, h frameHeader)
 	// abandon ends a stream that is late or stalled.
 	abandon(st *stream, reason Reason, text string)
 	// lost ends a stream whose connection has ended.
@@ -227,20 +227,7 @@ var errLeave = errors.New("connection is drained")
 func (c *link) end(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.severed {
-		err = c.cause
-	}
-	idle := c.streams.used == 0 && c.w.ready.empty()
-	switch {
-	case errors.Is(err, errLeave) && !idle:
-		err = fmt.Errorf("%w: %d exchanges were open after %v of draining", ErrClosed, c.streams.used, c.cfg.DrainTimeout)
-	case errors.Is(err, errLeave), errors.Is(err, io.EOF) && idle && (c.draining || c.away):
-		err = nil
-	case c.farewell != nil && err != nil:
-		err = c.farewell
-	case errors.Is(err, io.EOF):
-		err = ErrPeerGone
-	}
+	err = c.why(err)
 	broke, isBroke := errors.AsType[*ProtocolError](err)
 	if isBroke {
 		c.goaway(ReasonProtocol, broke.Detail)
@@ -256,6 +243,28 @@ func (c *link) end(err error) error {
 		c.quiet.Wait()
 	}
 	return err
+}
+
+// why makes of what the reader came home with what the caller should read: nil when all was done. With the lock held.
+func (c *link) why(err error) error {
+	if c.severed {
+		err = c.cause
+	}
+	idle := c.streams.used == 0 && c.w.ready.empty()
+	_, isNetwork := errors.AsType[*net.OpError](err)
+	gone := isNetwork || errors.Is(err, io.EOF)
+	switch {
+	case errors.Is(err, errLeave) && idle, gone && idle && (c.draining || c.away) && c.farewell == nil:
+		return nil
+	case errors.Is(err, errLeave):
+		return fmt.Errorf("%w: %d exchanges were open after %v of draining", ErrClosed, c.streams.used, c.cfg.DrainTimeout)
+	case gone && c.farewell != nil:
+		return c.farewell
+	case errors.Is(err, io.EOF):
+		return ErrPeerGone
+	default:
+		return err
+	}
 }
 
 // loseAll ends every stream. With the lock held.

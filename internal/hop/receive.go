@@ -157,7 +157,7 @@ func (c *link) abandoned(h frameHeader, st *stream) bool {
 	if e != nil && e.st == st {
 		return false
 	}
-	c.role.orphan(st)
+	c.role.orphan(st, h)
 	return true
 }
 

@@ -186,7 +186,7 @@ func (c *serverConn) arrived(st *stream) {
 }
 
 // orphan recycles a task that ended while the reader filled its body.
-func (c *serverConn) orphan(st *stream) { c.server.recycle(st.task) }
+func (c *serverConn) orphan(st *stream, _ frameHeader) { c.server.recycle(st.task) }
 
 // cancel ends a stream at the client's wish, and confirms that it has ended.
 func (c *serverConn) cancel(h frameHeader, payload []byte) error {

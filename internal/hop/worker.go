@@ -74,6 +74,7 @@ func (c *serverConn) reply(t *task, fault string) {
 	l, st := &c.link, &t.st
 	l.mu.Lock()
 	t.phase = phaseReplying
+	late := t.ctx.Err() == context.DeadlineExceeded //nolint:errorlint // never wrapped
 	t.ctx.end(context.Canceled)
 	switch {
 	case l.ended || l.severed:
@@ -81,6 +82,8 @@ func (c *serverConn) reply(t *task, fault string) {
 		st.finish(nil)
 	case t.canceled:
 		c.drop(st, 0, ReasonCanceled, "")
+	case fault != "" && t.resp.Status == 0 && late:
+		c.drop(st, 0, ReasonDeadline, "")
 	case fault != "":
 		c.drop(st, 0, ReasonFailed, fault)
 	case int64(len(t.resp.Body)) > l.peer.maxBody:
