@@ -16,7 +16,10 @@ type Config struct {
 	// run one by one, and what their first dimension means is not asked.
 	MaxBatchSize int
 
-	// MaxQueueDelay is how long an idle instance may be held back for a batch that could still grow. 0 never holds one.
+	// MaxQueueDelay is how long an idle instance may be held back for a batch that could still grow; it is held only while
+	// requests are missing that have been seen lately. 0 never holds one. That is right where more clients wait at a time than
+	// two batches take. With fewer, the first to come back runs alone while the others gather, and it stays so: then a delay
+	// of about a client's way back and forth gives full batches.
 	MaxQueueDelay time.Duration
 
 	// PreferredSizes are numbers of rows that are dispatched as soon as they are reached, and to which a larger batch is

@@ -54,9 +54,8 @@ func (s *Scheduler) ring() {
 		return // set again, or stopped, at the moment it rang
 	}
 	s.alarmAt = never
-	s.expire(&s.queuedDeadlines, now)
 	s.expire(&s.takenDeadlines, now)
-	s.dispatch(now, nil)
+	s.dispatch(now, nil) // and what is queued
 	s.watch(now)
 	s.settle()
 }

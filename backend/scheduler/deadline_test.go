@@ -58,6 +58,24 @@ func TestQueuedRequestExpiresWhileInstanceIsBusy(t *testing.T) {
 	})
 }
 
+// TestDeadlineAtTheEndOfARun has the alarm and the end of a run race for a request whose time is over.
+func TestDeadlineAtTheEndOfARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runner := lasting(time.Second)
+		s := newScheduler(t, Config{MaxBatchSize: 2}, runner)
+		for range 50 {
+			busy := send(t.Context(), s, one(1))
+			synctest.Wait()
+			queued := send(t.Context(), s, due(2, time.Second))
+			busy.wantEcho(t)
+			wantTimeout(t, queued, time.Second)
+		}
+		if got := runner.runs(); len(got) != 50 {
+			t.Errorf("%d runs, want 50: %d of requests that had expired", len(got), len(got)-50)
+		}
+	})
+}
+
 func TestDeadlineInThePastIsNotRun(t *testing.T) {
 	runner := &fake{}
 	s := newScheduler(t, Config{}, runner)

@@ -31,6 +31,7 @@ func (c *crowd) complete() bool { return c.here >= c.peak }
 // dispatch gives idle instances to lanes until there is none of either. It wakes the leaders of the batches it forms, except
 // when self, the request whose goroutine this is, can lead one: that batch is returned.
 func (s *Scheduler) dispatch(now time.Duration, self *Request) (own *batch) {
+	s.expire(&s.queuedDeadlines, now) // the alarm may be about to ring
 	for len(s.idle) > 0 {
 		l := s.ripest(now)
 		if l == nil {

@@ -48,6 +48,7 @@ func (s *Scheduler) begin(b *batch, r *Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	s.expire(&s.takenDeadlines, now) // the alarm may be about to ring
 	b.drop(func(left *Request) {
 		left.Timing.Queue = now - left.arrived
 		s.answer(left, left.leaving)

@@ -67,7 +67,7 @@ func TestHeapIsInOrder(t *testing.T) {
 	var h heap[*Request]
 	random := rand.New(rand.NewPCG(1, 2))
 	var in []*Request
-	for range 5000 {
+	for range 2000 {
 		switch i := random.IntN(max(len(in), 1)); {
 		case len(in) == 0 || random.IntN(5) < 3:
 			r := &Request{admitted: admitted{deadline: time.Duration(random.IntN(100))}, queued: queued{due: -1}}

@@ -64,49 +64,63 @@ func Buckets(longest int64, waste float64) []int64 {
 }
 
 // checkRagged returns what is wrong with the declarations.
-func checkRagged(groups []Ragged, maxBatchSize int) (problems []error) {
-	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+func checkRagged(groups []Ragged, maxBatchSize int) []error {
+	c := raggedCheck{seen: map[string]bool{}}
 	if len(groups) > maxRagged {
-		refuse("%d ragged dimensions: at most %d are supported", len(groups), maxRagged)
+		c.refuse("%d ragged dimensions: at most %d are supported", len(groups), maxRagged)
 	}
 	if len(groups) > 0 && maxBatchSize == 0 {
-		refuse("ragged dimensions are of no use to a model that does not batch (max batch size 0)")
-	}
-	inputs, outputs := map[string]bool{}, map[string]bool{}
-	once := func(seen map[string]bool, kind, name string, axis int) {
-		if name == "" || seen[name] {
-			refuse("ragged %s %q: must have a name, and may have one ragged dimension only", kind, name)
-		}
-		if axis < 1 || axis >= oip.MaxRank {
-			refuse("ragged %s %q: axis %d must be between 1 and %d (0 is the batch)", kind, name, axis, oip.MaxRank-1)
-		}
-		seen[name] = true
+		c.refuse("ragged dimensions are of no use to a model that does not batch (max batch size 0)")
 	}
 	for i := range groups {
-		group := &groups[i]
-		if len(group.Inputs) == 0 || len(group.Buckets) == 0 {
-			refuse("ragged dimension %d: needs at least one input and one bucket", i)
-		}
-		if !slices.IsSorted(group.Buckets) || len(group.Buckets) > 0 && group.Buckets[0] < 1 {
-			refuse("ragged dimension %d: buckets %d must be positive and ascend", i, group.Buckets)
-		}
-		for _, input := range group.Inputs {
-			once(inputs, "input", input.Name, input.Axis)
-			if size := input.Datatype.Size(); input.Datatype != oip.Bytes && input.Value != nil && len(input.Value) != size {
-				refuse("ragged input %q: a pad value of %d bytes is no element of %s", input.Name, len(input.Value), input.Datatype)
-			}
-		}
-		if group.Mask.Name != "" {
-			once(inputs, "mask", group.Mask.Name, maskAxis)
-			if maskElement(group.Mask.Datatype) == nil {
-				refuse("mask %q: %s has no 1 and 0", group.Mask.Name, group.Mask.Datatype)
-			}
-		}
-		for _, output := range group.Outputs {
-			once(outputs, "output", output.Name, output.Axis)
+		c.group(i, &groups[i])
+	}
+	return c.problems
+}
+
+// raggedCheck collects what is wrong.
+type raggedCheck struct {
+	problems []error
+	seen     map[string]bool // "input x", "output y"
+}
+
+func (c *raggedCheck) refuse(format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf(format, args...))
+}
+
+func (c *raggedCheck) group(i int, group *Ragged) {
+	if len(group.Inputs) == 0 || len(group.Buckets) == 0 {
+		c.refuse("ragged dimension %d: needs at least one input and one bucket", i)
+	}
+	if !slices.IsSorted(group.Buckets) || len(group.Buckets) > 0 && group.Buckets[0] < 1 {
+		c.refuse("ragged dimension %d: buckets %d must be positive and ascend", i, group.Buckets)
+	}
+	for _, input := range group.Inputs {
+		c.tensor("input", input.Name, input.Axis)
+		if size := input.Datatype.Size(); input.Datatype != oip.Bytes && input.Value != nil && len(input.Value) != size {
+			c.refuse("ragged input %q: a pad value of %d bytes is no element of %s", input.Name, len(input.Value), input.Datatype)
 		}
 	}
-	return problems
+	if group.Mask.Name != "" {
+		c.tensor("input", group.Mask.Name, maskAxis)
+		if maskElement(group.Mask.Datatype) == nil {
+			c.refuse("mask %q: %s has no 1 and 0", group.Mask.Name, group.Mask.Datatype)
+		}
+	}
+	for _, output := range group.Outputs {
+		c.tensor("output", output.Name, output.Axis)
+	}
+}
+
+func (c *raggedCheck) tensor(kind, name string, axis int) {
+	key := kind + " " + name
+	if name == "" || c.seen[key] {
+		c.refuse("ragged %s %q: must have a name, and may have one ragged dimension only", kind, name)
+	}
+	c.seen[key] = true
+	if axis < 1 || axis >= oip.MaxRank {
+		c.refuse("ragged %s %q: axis %d must be between 1 and %d (0 is the batch)", kind, name, axis, oip.MaxRank-1)
+	}
 }
 
 // maskAxis is where a mask has the length.
@@ -123,9 +137,10 @@ func maskElement(d oip.Datatype) []byte {
 		return []byte{0x00, 0x3c}
 	case oip.BF16:
 		return []byte{0x80, 0x3f}
-	case oip.Bytes, oip.Invalid:
-		return nil
 	default:
+		if d.Size() == 0 {
+			return nil
+		}
 		one := make([]byte, d.Size())
 		one[0] = 1
 		return one
