@@ -222,7 +222,8 @@ func (c *client) abandon(st *stream, reason Reason, text string) {
 func (c *client) abort(st *stream, reason Reason, err *Error) {
 	l := &c.link
 	l.w.ready.remove(st)
-	err.Begun = err.Begun || c.begun(st)
+	// A request whose last frame is queued goes out, and the cancel after it.
+	err.Begun = st.out.complete
 	if st.id == 0 {
 		c.open--
 	} else {
@@ -234,19 +235,15 @@ func (c *client) abort(st *stream, reason Reason, err *Error) {
 	l.settle()
 }
 
-// lost ends an exchange whose connection has ended.
+// lost ends an exchange whose connection has ended. The server may have begun if it may have the whole request.
 func (c *client) lost(st *stream, cause error) {
-	c.open--
-	c.complete(st, &Error{Code: CodeBroken, Begun: c.begun(st), Cause: cause})
-}
-
-// begun says whether the server may have the whole request, without which it does not begin.
-func (c *client) begun(st *stream) bool {
 	w := &c.link.w
-	if w.busy {
-		return st.out.endAt <= w.taken // some of it may be on its way
+	gone := w.sent
+	if w.busy || !c.link.severed {
+		gone = w.taken // some of it may be on its way, or still go
 	}
-	return st.out.endAt <= w.sent
+	c.open--
+	c.complete(st, &Error{Code: CodeBroken, Begun: st.out.endAt <= gone, Cause: cause})
 }
 
 // retire frees an id that the server has ended.

@@ -230,13 +230,13 @@ func (c *link) end(err error) error {
 	err = c.why(err)
 	broke, isBroke := errors.AsType[*ProtocolError](err)
 	if isBroke {
+		c.w.out = c.w.out[:0] // whole frames, which the peer is not owed and must not begin
 		c.goaway(ReasonProtocol, broke.Detail)
+	} else if err != nil {
+		c.sever(err)
 	}
 	c.loseAll(err)
 	c.ended = true
-	if !isBroke && err != nil {
-		c.sever(err)
-	}
 	c.limitWrite()
 	c.poke()
 	for c.w.writing && !c.severed {

@@ -164,7 +164,7 @@ func (c *link) flusher() {
 // releases for the system call.
 func (c *link) flush() bool {
 	w := &c.w
-	if len(w.rest) == 0 {
+	if len(w.rest) == 0 || c.severed {
 		if c.sock != nil {
 			return c.writeBatch()
 		}
