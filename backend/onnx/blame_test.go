@@ -71,3 +71,22 @@ func TestOperatorFailure(t *testing.T) {
 		t.Errorf("the client is told of a path: %s", refusal.Msg)
 	}
 }
+
+// TestPlain: the runtime's messages without where in its source they come from.
+func TestPlain(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		if got := plain(text); got != want {
+			t.Errorf("plain(%q)\n got %q\nwant %q", text, got, want)
+		}
+	}
+	f("Depth is negative.", "Depth is negative.")
+	f("/src/core/padbase.h:122 static void ns::Pad(Ctx&, size_t) [with Ctx = ns::Ctx] data.size() == 2 * rank was false. Pads are wrong (2).", "Pads are wrong (2).")
+	f("Load model from m/1/model.onnx failed:/src/core/model.cc:256 ns::Model::Model(ns::Proto&&, const std::vector<int>&) Unsupported model IR version: 999 (a.b)",
+		"Load model from m/1/model.onnx failed:Unsupported model IR version: 999 (a.b)")
+	f("safeint.h:17 static void Handler<ns::Exception>::OnOverflow() Integer overflow", "Integer overflow")
+	f("element_wise_ops.cc:703 Compute Integer division by zero", "Compute Integer division by zero")
+	f("init.cc:51 ns::Init(const ns::P&) [E] : 1 : FAIL : utils.cc:22 Get External: w (in /opt/models/w.bin) is short", "[E] : 1 : FAIL : Get External: w (in /opt/models/w.bin) is short")
+	f("a.h:1 ns::broken(", "ns::broken(")
+	f("", "")
+}

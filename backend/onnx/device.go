@@ -96,6 +96,16 @@ func probeModel() ([]byte, error) {
 	return m.Bytes()
 }
 
+// constantModel is a model that takes nothing and computes nothing.
+func constantModel() ([]byte, error) {
+	var m onnxfile.Model
+	m.Name = "constant"
+	m.Initializer(onnxfile.NewData("zero", []float32{0}, 1))
+	m.Output("y", onnxfile.Float, onnxfile.Fixed(1))
+	m.Node("Identity", "zero", "y")
+	return m.Bytes()
+}
+
 // appendCUDA adds the CUDA provider to options.
 func appendCUDA(options *ort.SessionOptions, number int) error {
 	cuda, err := ort.NewCUDAProviderOptions()
@@ -116,7 +126,7 @@ func destroy(made interface{ Destroy() error }) {
 	}
 }
 
-// tidy makes one line of an error of the binding and cuts the prefixes that tell only about its insides.
+// tidy makes one line of an error of the binding and cuts what tells only about its insides and the runtime's.
 func tidy(err error) error {
 	if err == nil {
 		return nil
@@ -125,5 +135,5 @@ func tidy(err error) error {
 	for _, prefix := range []string{"Error creating C session from file: ", "Error creating C session: ", "Platform-specific initialization failed: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	return errors.New(text)
+	return errors.New(plain(text))
 }

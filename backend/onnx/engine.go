@@ -27,6 +27,8 @@ type Engine struct {
 	info    backend.EngineInfo
 	memory  int64 // the bound of the arena that all sessions share; 0 means that each has its own, without one
 	models  atomic.Int64
+
+	shrinker *shrinker // of the shared arena; nil where there is none
 }
 
 var _ backend.Engine = (*Engine)(nil)
@@ -72,6 +74,11 @@ func (e *Engine) start(cfg Config, want device, version string) (err error) {
 		return err
 	}
 	e.device = took
+	if e.memory > 0 {
+		if e.shrinker, err = newShrinker(e); err != nil {
+			return fmt.Errorf("cannot bound the memory of runs: %w", err)
+		}
+	}
 	e.info = backend.EngineInfo{
 		Name:     "onnxruntime",
 		Version:  version,
@@ -149,12 +156,12 @@ func (e *Engine) Close() error {
 	if n := e.models.Load(); n > 0 {
 		return fmt.Errorf("BUG: onnx runtime closed while %d models are open", n)
 	}
+	err := e.shrinker.close()
 	if e.slots != nil {
 		e.slots.close()
 	}
-	var err error
 	if ort.IsInitialized() {
-		err = ort.DestroyEnvironment()
+		err = errors.Join(err, ort.DestroyEnvironment())
 	}
 	e.library.close()
 	return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/internal/oip"
@@ -57,6 +58,22 @@ func TestOutputsTogether(t *testing.T) {
 	}
 }
 
+// TestDeepOutput: an output of more dimensions than the protocol has is the doing of the input that asked for it, and does
+// not count against the node.
+func TestDeepOutput(t *testing.T) {
+	e := start(t, Config{})
+	def := &onnxfile.Model{Name: "reshape"}
+	def.Input("x", onnxfile.Float, onnxfile.Dynamic("n"))
+	def.Input("size", onnxfile.Int64, onnxfile.Dynamic("rank"))
+	def.Outputs = append(def.Outputs, onnxfile.Value{Name: "y", Type: onnxfile.Type{Kind: onnxfile.Tensor, Elem: onnxfile.Float, Unranked: true}})
+	def.Node("Reshape", "x size", "y")
+	m := load(t, e, onnxtest.Write(t, def), testLimit)
+	x := zeros("x", 1)
+	infer(t, m, x, size(1, 1, 1, 1, 1, 1, 1, 1))
+	_, err := m.Run(t.Context(), []oip.Tensor{x, size(1, 1, 1, 1, 1, 1, 1, 1, 1)}, nil)
+	wantClientError(t, err, `output "y" would have 9 dimensions: at most 8 can be served`)
+}
+
 // TestMemoryBound: a tensor larger than the machine is a refused request, and the node goes on. What one run alone can
 // never have is a bad request; what others have at the moment is not.
 func TestMemoryBound(t *testing.T) {
@@ -79,5 +96,25 @@ func TestMemoryBound(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	infer(t, m, size(10, 10))
+}
+
+// TestMemoryComesBack: what one large run took is the system's again soon after, with no further run to ask for it.
+func TestMemoryComesBack(t *testing.T) {
+	if resident(t) == 0 {
+		t.Skip("this system does not tell how much memory a process has")
+	}
+	e := start(t, Config{Memory: 1 << 30})
+	e.shrinker.wait = 100 * time.Millisecond
+	m := load(t, e, onnxtest.Write(t, onnxtest.Fill(2)), testLimit)
+	infer(t, m, size(10, 10))
+	before := resident(t)
+	_, err := m.Run(t.Context(), []oip.Tensor{size(1000, 100_000)}, nil) // 400 MB, found to be too large when it is there
+	wantClientError(t, err, "over the limit")
+	for deadline := time.Now().Add(10 * time.Second); resident(t)-before > 100<<20; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("10 s after a run that took 400 MB the process still has %d MiB more than before", (resident(t)-before)>>20)
+		}
+	}
 	infer(t, m, size(10, 10))
 }

@@ -40,18 +40,30 @@ type model struct {
 
 // Open loads a model file.
 func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, error) {
-	options, err := e.sessionOptions(e.device)
+	// The binding does not free its C copy of path: a few bytes for each model ever loaded. Loading from memory would leak
+	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
+	m, err := e.open(e.device, opt.MaxOutput, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		return ort.NewDynamicAdvancedSession(path, nil, nil, options)
+	})
+	if err != nil {
+		return nil, err // and not m, which as an interface would not be nil
+	}
+	e.models.Add(1)
+	return m, nil
+}
+
+// open makes the model of a session that create makes for d.
+func (e *Engine) open(d device, maxOutput int64, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*model, error) {
+	options, err := e.sessionOptions(d)
 	if err != nil {
 		return nil, err
 	}
 	defer destroy(options)
-	// The binding does not free its C copy of path: a few bytes for each model ever loaded. Loading from memory would leak
-	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
-	session, err := ort.NewDynamicAdvancedSession(path, nil, nil, options)
+	session, err := create(options)
 	if err != nil {
 		return nil, tidy(err)
 	}
-	m := &model{engine: e, session: session, maxOutput: opt.MaxOutput}
+	m := &model{engine: e, session: session, maxOutput: maxOutput}
 	if err := m.describe(); err != nil {
 		return nil, errors.Join(err, session.Destroy())
 	}
@@ -61,7 +73,6 @@ func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, err
 	for _, spec := range m.outputs {
 		m.outputNames = append(m.outputNames, C.CString(spec.Name))
 	}
-	e.models.Add(1)
 	return m, nil
 }
 
@@ -116,12 +127,21 @@ func (m *model) Run(ctx context.Context, inputs []oip.Tensor, outputs []string) 
 		return nil, err
 	}
 	defer m.engine.slots.release(slot)
+	defer m.engine.shrinker.ran()
 	r.slot = slot
 	return r.make(ctx)
 }
 
 // Close waits for runs in flight and frees the session.
 func (m *model) Close() error {
+	err := m.free()
+	if !errors.Is(err, errClosed) {
+		m.engine.models.Add(-1)
+	}
+	return err
+}
+
+func (m *model) free() error {
 	m.running.Lock()
 	defer m.running.Unlock()
 	if m.closed {
@@ -134,7 +154,6 @@ func (m *model) Close() error {
 	for _, name := range m.outputNames {
 		C.free(unsafe.Pointer(name))
 	}
-	m.engine.models.Add(-1)
 	if err := m.session.Destroy(); err != nil {
 		return fmt.Errorf("cannot free the session: %w", err)
 	}

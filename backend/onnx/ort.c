@@ -231,6 +231,10 @@ void gn_free_call(const gn_ort *ort, gn_call *call) {
 	free(call);
 }
 
+OrtStatus *gn_shrink_after_run(const gn_ort *ort, gn_call *call) {
+	return ort->AddRunConfigEntry(call->options, "memory.enable_memory_arena_shrinkage", "cpu:0");
+}
+
 static void release(const gn_ort *ort, OrtValue **values, size_t n) {
 	for (size_t i = 0; i < n; i++) {
 		if (values[i] != NULL) ort->ReleaseValue(values[i]);

@@ -63,6 +63,7 @@ typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 	X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo *))                                      \
 	X(GetStringTensorElementLength, 127, OrtStatus *, (const OrtValue *, size_t, size_t *))                        \
 	X(GetStringTensorElement, 128, OrtStatus *, (const OrtValue *, size_t, size_t, void *))                        \
+	X(AddRunConfigEntry, 165, OrtStatus *, (OrtRunOptions *, const char *, const char *))                          \
 	X(GetResizedStringTensorElementBuffer, 252, OrtStatus *, (OrtValue *, size_t, size_t, char **))                \
 	X(TensorTypeAndShape_HasShape, 390, bool, (const OrtTensorTypeAndShapeInfo *))
 
@@ -135,6 +136,9 @@ typedef struct {
 OrtStatus *gn_new_call(const gn_ort *ort, gn_call **out);
 void gn_grow(gn_call *call, size_t ins, size_t outs); // forgets what the arrays held
 void gn_free_call(const gn_ort *ort, gn_call *call);
+
+// gn_shrink_after_run makes every run with call end with the arena of host memory freeing what no run uses.
+OrtStatus *gn_shrink_after_run(const gn_ort *ort, gn_call *call);
 
 // gn_run runs the session once on the first ins inputs and outs outputs of call. After a success gn_release frees what
 // the runtime allocated for the outputs; a failure leaves nothing to release.

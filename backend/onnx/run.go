@@ -11,7 +11,6 @@ import "C"
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"unsafe"
 
@@ -222,7 +221,7 @@ func (r *run) collect() error {
 
 func (r *run) copyOut(result *oip.Tensor, t *C.gn_tensor) error {
 	if t.rank > C.GN_MAX_RANK {
-		return fmt.Errorf("output %q has %d dimensions: at most %d can be served", result.Name, t.rank, C.GN_MAX_RANK)
+		return oip.Errorf(oip.InvalidArgument, "output %q would have %d dimensions: at most %d can be served", result.Name, t.rank, C.GN_MAX_RANK)
 	}
 	result.Shape = make([]int64, t.rank)
 	for i := range result.Shape {

@@ -26,15 +26,25 @@ type slots struct {
 func newSlots(l library, n int) (*slots, error) {
 	s := &slots{library: l, free: make(chan *slot, n)}
 	for range n {
-		var call *C.gn_call
-		if err := l.take(C.gn_new_call(l.ort, &call)); err != nil {
+		slot, err := newSlot(l)
+		if err != nil {
 			s.close()
-			return nil, fmt.Errorf("cannot make run options: %w", err)
+			return nil, err
 		}
-		s.free <- &slot{call: call}
+		s.free <- slot
 	}
 	return s, nil
 }
+
+func newSlot(l library) (*slot, error) {
+	var call *C.gn_call
+	if err := l.take(C.gn_new_call(l.ort, &call)); err != nil {
+		return nil, fmt.Errorf("cannot make run options: %w", err)
+	}
+	return &slot{call: call}, nil
+}
+
+func (s *slot) free(l library) { C.gn_free_call(l.ort, s.call) }
 
 // acquire waits for a free slot, first come first served, or for ctx to end.
 func (s *slots) acquire(ctx context.Context) (*slot, error) {
@@ -57,6 +67,6 @@ func (s *slots) release(used *slot) {
 // close frees the slots; all of them are free.
 func (s *slots) close() {
 	for range len(s.free) {
-		C.gn_free_call(s.library.ort, (<-s.free).call)
+		(<-s.free).free(s.library)
 	}
 }

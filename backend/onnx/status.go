@@ -6,6 +6,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"ganglion/internal/oip"
@@ -58,7 +59,7 @@ func (m *model) runError(err error) error {
 	default:
 		return fmt.Errorf("onnx runtime: %w", err)
 	}
-	return clientError{oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(failure)), err}
+	return clientError{oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(plain(failure))), err}
 }
 
 // maybeMispredicted reports whether err may come from an output that did not fit the memory given for it. The CPU's words
@@ -89,8 +90,45 @@ type clientError struct {
 func (e clientError) Error() string   { return fmt.Sprintf("%v (%v)", e.refusal, e.cause) }
 func (e clientError) Unwrap() []error { return []error{e.refusal, e.cause} }
 
-// withoutPaths shortens every path in text to its last element: where a model lies, or where the runtime was built, is
-// not a client's business.
+// position is a place in the runtime's source, at the front of many of its messages.
+var position = regexp.MustCompile(`[\w./+-]*\.(?:cc|cpp|cu|h|hpp):\d+ `)
+
+// plain cuts from a message of the runtime what means nothing to its reader: places in the runtime's source, and the
+// signatures and conditions that follow them.
+func plain(text string) string {
+	for {
+		at := position.FindStringIndex(text)
+		if at == nil {
+			return text
+		}
+		text = text[:at[0]] + withoutSignature(text[at[1]:])
+	}
+}
+
+// withoutSignature cuts a function, "static void ns::f(int)", and a condition, "x > 0 was false. ", off the front of text.
+func withoutSignature(text string) string {
+	if _, reason, found := strings.Cut(text, " was false. "); found {
+		return reason
+	}
+	name, _, found := strings.Cut(text, "(")
+	if !found || !strings.Contains(name, "::") {
+		return text
+	}
+	depth := 0
+	for i, c := range text {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return strings.TrimSpace(text[i+1:])
+			}
+		}
+	}
+	return text
+}
+
+// withoutPaths shortens every path in text to its last element: where a model lies is not a client's business.
 func withoutPaths(text string) string {
 	words := strings.Split(text, " ")
 	for i, word := range words {
