@@ -51,7 +51,11 @@ func (s *Scheduler) countRows(r *Request) error {
 		}
 	}
 	rows := r.Inputs[0].Shape[0]
-	if rows > int64(s.cfg.MaxBatchSize) {
+	switch {
+	case rows <= int64(s.cfg.MaxBatchSize):
+	case s.cfg.RunLarger:
+		r.alone = true
+	default:
 		return oip.Errorf(oip.InvalidArgument, "request has %d rows, model %q takes at most %d at a time (max_batch_size): send it in parts",
 			rows, s.cfg.Model, s.cfg.MaxBatchSize)
 	}

@@ -16,6 +16,10 @@ type Config struct {
 	// run one by one, and what their first dimension means is not asked.
 	MaxBatchSize int
 
+	// RunLarger lets a request of more rows than MaxBatchSize run by itself instead of refusing it: for when that size is what
+	// somebody found to be enough, and nothing that the model could not exceed.
+	RunLarger bool
+
 	// MaxQueueDelay is how long an idle instance may be held back for a batch that could still grow; it is held only while
 	// requests are missing that have been seen lately. 0 never holds one. That is right where more clients wait at a time than
 	// two batches take. With fewer, the first to come back runs alone while the others gather, and it stays so: then a delay

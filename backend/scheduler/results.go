@@ -31,6 +31,27 @@ func (r *Results) Add(name string, datatype oip.Datatype, shape []int64, size in
 	return data
 }
 
+// NewResults returns results for a run that is made without a scheduler; they are never given back. Memory may be nil, for
+// Go's heap.
+func NewResults(memory Memory) *Results {
+	if memory == nil {
+		memory = heapMemory{}
+	}
+	return &Results{memory: memory}
+}
+
+// Resize gives output i, which Add has appended, another shape and size bytes of memory: what an output takes may be known
+// only when the run is over. The memory that Add returned is not to be used any more.
+func (r *Results) Resize(i int, shape []int64, size int) []byte {
+	room := r.rooms[i]
+	t := &r.tensors[i]
+	t.Shape, t.Data = append(room.dims[:0], shape...), room.data.take(r.memory, size)
+	return t.Data
+}
+
+// Tensors are the outputs so far, to be read only.
+func (r *Results) Tensors() []oip.Tensor { return r.tensors }
+
 // Put appends an output that has memory of its own, which the Runner hands over: it neither reads nor writes shape and data
 // again.
 func (r *Results) Put(t oip.Tensor) {
