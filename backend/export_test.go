@@ -8,14 +8,20 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// BoundTensors sets how many bytes the tensors of all requests in flight may take.
+func BoundTensors(limit int64) func(*Server) { return func(s *Server) { s.tensors.limit = limit } }
+
 // HandlerForTest loads models and returns the node's handler without a server in front of it.
-func HandlerForTest(t testing.TB, engine Engine, models string) (handle fasthttp.RequestHandler, stop func()) {
+func HandlerForTest(t testing.TB, engine Engine, models string, change ...func(*Server)) (handle fasthttp.RequestHandler, stop func()) {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Models = models
 	s, err := New(cfg, engine, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(s)
 	}
 	s.loadAll(context.Background())
 	return s.handle, func() {

@@ -17,6 +17,7 @@ type exchange struct {
 	rows     []byte   // padded text
 	wanted   []string // names of the outputs asked for
 	body     []byte   // of the answer
+	held     int64    // bytes taken of the node's tensor memory
 }
 
 // keepBytes is what an exchange may hold on to of each buffer between requests: above nearly every request, and small
@@ -44,10 +45,19 @@ func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
 
 // exchange reads the request, runs the model and writes the answer.
 func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
+	defer func() {
+		s.tensors.give(x.held)
+		x.held = 0
+	}()
 	if err := s.read(ctx, call, in, x); err != nil {
 		return err
 	}
-	if err := x.padText(in, s.limits.DecodedBytes); err != nil {
+	for i := range x.request.Inputs {
+		if err := s.hold(x, int64(len(x.request.Inputs[i].Data))); err != nil {
+			return err
+		}
+	}
+	if err := s.padText(x, in); err != nil {
 		return err
 	}
 	if err := oip.CheckRequest(in.name, in.inputs, in.outputs, &x.request); err != nil {

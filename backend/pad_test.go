@@ -15,6 +15,14 @@ func textTensor(values ...string) oip.Tensor {
 	return t
 }
 
+// pad is what padText does to one input.
+func pad(dst []byte, t *oip.Tensor, limit int64) (rows []byte, width int64, err error) {
+	if width, err = rowWidth(t, limit); err != nil {
+		return dst, 0, err
+	}
+	return appendRows(dst, t, width), width, nil
+}
+
 func TestAppendRows(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -32,7 +40,7 @@ func TestAppendRows(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			in := textTensor(test.texts...)
-			rows, width, err := appendRows(dirty[:0], &in, 1<<20)
+			rows, width, err := pad(dirty[:0], &in, 1<<20)
 			if err != nil || width != test.width || string(rows) != test.want {
 				t.Errorf("got %q of width %d, %v; want %q of width %d", rows, width, err, test.want, test.width)
 			}
@@ -44,16 +52,16 @@ func TestAppendRows(t *testing.T) {
 func TestPaddingLimits(t *testing.T) {
 	long := string(make([]byte, 1000))
 	fits := textTensor(append(make([]string, 999), long)...)
-	if _, _, err := appendRows(nil, &fits, 1_000_000); err != nil {
+	if _, _, err := pad(nil, &fits, 1_000_000); err != nil {
 		t.Errorf("at the limit: %v", err)
 	}
 	over := textTensor(append(make([]string, 1000), long)...)
-	if _, _, err := appendRows(nil, &over, 1_000_000); err == nil {
+	if _, _, err := pad(nil, &over, 1_000_000); err == nil {
 		t.Error("over the limit: no error")
 	}
 	lopsided := textTensor(append(make([]string, 100_000), string(make([]byte, 100_000)))...)
 	allocated := testing.AllocsPerRun(10, func() {
-		if _, _, err := appendRows(nil, &lopsided, 1<<40); err == nil {
+		if _, _, err := pad(nil, &lopsided, 1<<40); err == nil {
 			t.Error("out of proportion: no error")
 		}
 	})
@@ -72,7 +80,8 @@ func FuzzAppendRows(f *testing.F) {
 		for s := range oip.BytesElements(data) {
 			texts = append(texts, s)
 		}
-		rows, width, err := appendRows(nil, &in, limit)
+		in.Shape = []int64{int64(len(texts))}
+		rows, width, err := pad(nil, &in, limit)
 		if err != nil {
 			return
 		}

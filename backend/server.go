@@ -33,6 +33,7 @@ type Server struct {
 	http       *httpserver.Server
 	metrics    *metrics
 	limits     oip.Limits
+	tensors    tensorMemory
 	exchanges  sync.Pool
 
 	state   atomic.Int32 // a phase
@@ -66,6 +67,7 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	// tensors of eight bytes an element may be four times as large as the body they came in.
 	s.limits.DecodedBytes = max(s.limits.DecodedBytes, 4*int64(cfg.HTTP.MaxBody))
 	s.limits.Elements = max(s.limits.Elements, int64(cfg.HTTP.MaxBody))
+	s.tensors.limit = 2 * s.limits.DecodedBytes // the largest text and the rows it is padded to
 	s.exchanges.New = func() any { return new(exchange) }
 	s.catalog.Store(newCatalog(folders))
 	s.runs, s.stopRuns = context.WithCancel(context.Background())

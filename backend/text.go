@@ -13,7 +13,7 @@ const (
 )
 
 // padText turns text for those inputs that take it into rows of UINT8, in memory that the exchange keeps.
-func (x *exchange) padText(in *instance, limit int64) error {
+func (s *Server) padText(x *exchange, in *instance) error {
 	x.rows = x.rows[:0]
 	for i := range x.request.Inputs {
 		t := &x.request.Inputs[i]
@@ -23,13 +23,16 @@ func (x *exchange) padText(in *instance, limit int64) error {
 		if len(t.Shape) == 0 || len(t.Shape) > 2 || len(t.Shape) == 2 && t.Shape[1] != 1 {
 			return oip.Errorf(oip.InvalidArgument, "input %q: text is BYTES of shape [n] or [n,1], got %v", t.Name, t.Shape)
 		}
-		begin := len(x.rows)
-		rows, width, err := appendRows(x.rows, t, limit)
+		width, err := rowWidth(t, s.limits.DecodedBytes)
 		if err != nil {
 			return err
 		}
-		x.rows = rows
-		*t = oip.Tensor{Name: t.Name, Datatype: oip.Uint8, Shape: []int64{t.Shape[0], width}, Data: rows[begin:]}
+		if err := s.hold(x, t.Shape[0]*width); err != nil {
+			return err
+		}
+		begin := len(x.rows)
+		x.rows = appendRows(x.rows, t, width)
+		*t = oip.Tensor{Name: t.Name, Datatype: oip.Uint8, Shape: []int64{t.Shape[0], width}, Data: x.rows[begin:]}
 	}
 	return nil
 }
@@ -44,25 +47,30 @@ func (in *instance) takesText(name string) bool {
 	return false
 }
 
-// appendRows appends the strings of t, each padded with zeros to the longest, and returns their common width: at least 1,
-// since few models take rows of no length. Nothing is allocated before the size of all rows is known to be within limit.
-func appendRows(dst []byte, t *oip.Tensor, limit int64) (rows []byte, width int64, err error) {
-	count, width := int64(0), int64(1)
+// rowWidth is the length of the longest string of t, which all its strings are to be padded to: at least 1, since few
+// models take rows of no length. It refuses rows of more than limit bytes together, or out of all proportion to t.
+func rowWidth(t *oip.Tensor, limit int64) (int64, error) {
+	width := int64(1)
 	for s := range oip.BytesElements(t.Data) {
-		count, width = count+1, max(width, int64(len(s)))
+		width = max(width, int64(len(s)))
 	}
 	limit = min(limit, max(padFreely, padFactor*int64(len(t.Data))))
-	if count > limit/width {
-		return dst, 0, oip.Errorf(oip.InvalidArgument,
+	if count := t.Shape[0]; count > limit/width {
+		return 0, oip.Errorf(oip.InvalidArgument,
 			"input %q: %d strings padded to the longest, %d bytes, make more than the limit of %d bytes: send strings of like length together",
 			t.Name, count, width, limit)
 	}
+	return width, nil
+}
+
+// appendRows appends the strings of t, each padded with zeros to width.
+func appendRows(dst []byte, t *oip.Tensor, width int64) []byte {
 	begin := len(dst)
-	dst = append(dst, make([]byte, count*width)...) // the compiler zeroes in place, without a second slice
+	dst = append(dst, make([]byte, t.Shape[0]*width)...) // the compiler zeroes in place, without a second slice
 	row := dst[begin:]
 	for s := range oip.BytesElements(t.Data) {
 		copy(row, s)
 		row = row[width:]
 	}
-	return dst, width, nil
+	return dst
 }
