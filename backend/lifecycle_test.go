@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ganglion/backend"
+	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
@@ -48,13 +49,20 @@ func (m *fakeModel) Inputs() []backend.Spec  { return fakeSpec("x") }
 func (m *fakeModel) Outputs() []backend.Spec { return fakeSpec("y") }
 func (m *fakeModel) Close() error            { m.engine.closed.Add(1); return nil }
 
-func (m *fakeModel) Run(ctx context.Context, inputs []oip.Tensor, _ []string) ([]oip.Tensor, error) {
+func (m *fakeModel) Runner() scheduler.Runner { return m }
+
+func (m *fakeModel) Run(ctx context.Context, inputs []oip.Tensor, _ []string, results *scheduler.Results) error {
+	outputs := inputs
 	if m.engine.run != nil {
-		return m.engine.run(ctx, inputs)
+		var err error
+		if outputs, err = m.engine.run(ctx, inputs); err != nil {
+			return err
+		}
 	}
-	y := inputs[0]
-	y.Name = "y"
-	return []oip.Tensor{y}, nil
+	for _, y := range outputs {
+		copy(results.Add("y", y.Datatype, y.Shape, len(y.Data)), y.Data)
+	}
+	return nil
 }
 
 const fakeRequest = `{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[%]}]}`
@@ -89,6 +97,29 @@ func TestReadyAfterLoading(t *testing.T) {
 	close(goOn)
 	n.waitReady()
 	n.get("/v2/models/language_id/ready").want(t, 503, "this one is broken")
+}
+
+// TestEndlessWarmUp: a model whose first run does not end is stopped, and keeps neither the node nor the models after it
+// from being ready.
+func TestEndlessWarmUp(t *testing.T) {
+	dir := t.TempDir()
+	copyModel(t, "iris", dir)
+	copyModel(t, "language_id", dir)
+	var runs atomic.Int64
+	engine := &fakeEngine{run: func(ctx context.Context, inputs []oip.Tensor) ([]oip.Tensor, error) {
+		if runs.Add(1) == 1 {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return inputs, nil
+	}}
+	n := startNodeOn(t, engine, dir, func(c *backend.Config) { c.Timeout = 50 * time.Millisecond })
+	n.waitReady()
+	n.get("/v2/models/iris/ready").want(t, 200, "")
+	n.get("/v2/models/language_id/ready").want(t, 200, "")
+	if !strings.Contains(n.log.String(), "the warm-up run failed") {
+		t.Error("the log does not say that the warm-up run was stopped")
+	}
 }
 
 // TestDrain: from the first signal on the node is not ready, finishes what it has begun, closes its models and ends.
@@ -196,7 +227,7 @@ func TestPanic(t *testing.T) {
 	n := startNodeOn(t, engine, dir)
 	n.waitReady()
 	for range 3 {
-		n.post("/v2/models/iris/infer", fakeRequestOf("1")).want(t, 500, "internal error")
+		n.post("/v2/models/iris/infer", fakeRequestOf("1")).want(t, 500, "the model failed: the node's log has the reason")
 		n.post("/v2/models/iris/infer", fakeRequestOf("0")).want(t, 200, "")
 	}
 	n.get("/metrics").want(t, 200, "ganglion_node_requests_in_flight 0")

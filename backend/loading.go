@@ -55,7 +55,7 @@ func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
 		return false
 	}
 	open := time.Now()
-	warmed, err := in.warmUp(ctx, int64(s.cfg.HTTP.MaxBody))
+	warmed, err := s.warmUp(ctx, in)
 	if err != nil {
 		log.Info("the warm-up run failed: its shapes may not suit the model", "reason", err)
 	}
@@ -63,6 +63,16 @@ func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
 	s.metrics.ready.WithLabelValues(name, number).Set(1)
 	log.Info("loaded a model", "ms", open.Sub(began).Milliseconds(), "warm_up_ms", time.Since(open).Milliseconds(), "warmed_up", warmed && err == nil)
 	return true
+}
+
+// longestWarmUp is time for the first run of a large model on a busy machine, and little enough to not keep the models
+// after it from being loaded when a run on zeros does not end.
+const longestWarmUp = 10 * time.Second
+
+func (s *Server) warmUp(ctx context.Context, in *instance) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(s.cfg.Timeout, longestWarmUp))
+	defer cancel()
+	return in.warmUp(ctx, int64(s.cfg.HTTP.MaxBody))
 }
 
 // load opens a version and holds it against its configuration.
