@@ -65,6 +65,8 @@ func (b *budget) put(s []byte) {
 	if i < 0 || i >= classes || cap(s) != 1<<(i+smallestClass) {
 		return
 	}
-	s = s[:0]
-	b.class[i].Put(&s)
+	b.pool(i, s[:0])
 }
+
+// pool is apart from put because what it takes the address of is allocated, whether or not it is used.
+func (b *budget) pool(class int, s []byte) { b.class[class].Put(&s) }

@@ -16,12 +16,12 @@ import (
 type fault int
 
 const (
-	faultNone fault = iota
-	faultCut        // both directions end
-	faultHalf       // one direction ends
-	faultStall      // one direction stops, nothing is closed
-	faultFlip       // one bit is wrong
-	faultDrop       // a few bytes are missing
+	faultNone  fault = iota
+	faultCut         // both directions end
+	faultHalf        // one direction ends
+	faultStall       // one direction stops, nothing is closed
+	faultFlip        // one bit is wrong
+	faultDrop        // a few bytes are missing
 	faults
 )
 

@@ -134,11 +134,11 @@ type decodedHead struct {
 // they are. An error is a frame that cannot be understood; what HTTP forbids is for Request.forbidden to say.
 func readRequestHead(p []byte, r *Request) (decodedHead, error) {
 	var d decodedHead
-	if len(p) < requestFixed || len(p) < int(binary.LittleEndian.Uint16(p)) {
-		return d, violation("request frame of %d bytes is shorter than its head", len(p))
+	var err error
+	if d.size, err = headSize("request", p, requestFixed); err != nil {
+		return d, err
 	}
-	d.size = int(binary.LittleEndian.Uint16(p))
-	c := cutter{rest: p[:max(d.size, requestFixed)]}
+	c := cutter{rest: p[:d.size]}
 	h := c.cut(requestFixed)
 	r.Method = Method(h[2])
 	r.InferenceHeaderLength = int(int32(binary.LittleEndian.Uint32(h[4:])))
@@ -150,7 +150,6 @@ func readRequestHead(p []byte, r *Request) (decodedHead, error) {
 	r.RequestID = c.cut(int(h[50]))
 	r.TraceState = c.cut(int(binary.LittleEndian.Uint16(h[54:])))
 	r.Headers = c.headers(r.Headers[:0], int(h[3]))
-	var err error
 	d.body, err = headEnd("request", &c, d.size, binary.LittleEndian.Uint64(h[8:]), r.InferenceHeaderLength)
 	return d, err
 }
@@ -158,11 +157,11 @@ func readRequestHead(p []byte, r *Request) (decodedHead, error) {
 // readResponseHead is readRequestHead for responses; r.Body stays as it is.
 func readResponseHead(p []byte, r *Response) (decodedHead, error) {
 	var d decodedHead
-	if len(p) < responseFixed || len(p) < int(binary.LittleEndian.Uint16(p)) {
-		return d, violation("response frame of %d bytes is shorter than its head", len(p))
+	var err error
+	if d.size, err = headSize("response", p, responseFixed); err != nil {
+		return d, err
 	}
-	d.size = int(binary.LittleEndian.Uint16(p))
-	c := cutter{rest: p[:max(d.size, responseFixed)]}
+	c := cutter{rest: p[:d.size]}
 	h := c.cut(responseFixed)
 	r.Status = int(binary.LittleEndian.Uint16(h[2:]))
 	r.InferenceHeaderLength = int(int32(binary.LittleEndian.Uint32(h[4:])))
@@ -170,15 +169,26 @@ func readResponseHead(p []byte, r *Response) (decodedHead, error) {
 	r.Model = readLoad(h[20+loadSize:], h[18]&loadModelKnown != 0)
 	r.ContentType = c.cut(int(h[17]))
 	r.Headers = c.headers(r.Headers[:0], int(h[16]))
-	var err error
 	d.body, err = headEnd("response", &c, d.size, binary.LittleEndian.Uint64(h[8:]), r.InferenceHeaderLength)
 	return d, err
+}
+
+// headSize is what a head says is its length, if it can be.
+func headSize(what string, p []byte, fixed int) (int, error) {
+	if len(p) < fixed {
+		return 0, violation("%s frame of %d bytes is shorter than its head", what, len(p))
+	}
+	size := int(binary.LittleEndian.Uint16(p))
+	if size < fixed || size > min(len(p), maxHead) {
+		return 0, violation("%s frame of %d bytes is shorter than its head, or that than its %d fixed bytes: %d", what, len(p), fixed, size)
+	}
+	return size, nil
 }
 
 // headEnd checks that the strings fill the head exactly and that its numbers agree.
 func headEnd(what string, c *cutter, size int, body uint64, headerLength int) (int64, error) {
 	switch {
-	case c.short || len(c.rest) != 0 || size > maxHead:
+	case c.short || len(c.rest) != 0:
 		return 0, violation("%s head of %d bytes does not hold what it announces", what, size)
 	case body > math.MaxInt64:
 		return 0, violation("%s announces a body of %d bytes", what, body)

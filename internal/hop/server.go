@@ -41,17 +41,7 @@ func NewServer(h Handler, cfg Config, report func(error)) (*Server, error) {
 func (s *Server) Serve(ctx context.Context, nc net.Conn) error {
 	c := &serverConn{server: s}
 	c.link.init(nc, s.cfg, c)
-	err := c.link.meet()
-	if err == nil {
-		err = c.link.greet()
-	}
-	if err != nil {
-		nc.Close()
-		return fmt.Errorf("cannot open a hop from %v: %w", nc.RemoteAddr(), err)
-	}
-	err = c.link.run(ctx)
-	c.crew.dismiss(&c.link.mu)
-	return err
+	return c.serve(ctx)
 }
 
 // serverConn is one connection of a server.
@@ -62,6 +52,21 @@ type serverConn struct {
 	last     uint64 // the highest stream that was begun
 	accepted uint64 // the highest that is worked on, once this end has said goaway
 	reported bool   // that the client went over its limits
+}
+
+func (c *serverConn) serve(ctx context.Context) error {
+	l := &c.link
+	err := l.meet()
+	if err == nil {
+		err = l.greet()
+	}
+	if err != nil {
+		l.nc.Close()
+		return fmt.Errorf("cannot open a hop from %v: %w", l.nc.RemoteAddr(), err)
+	}
+	err = l.run(ctx)
+	c.crew.dismiss(&l.mu)
+	return err
 }
 
 func (c *serverConn) headKind() kind { return kindResponse }
