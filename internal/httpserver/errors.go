@@ -3,6 +3,7 @@ package httpserver
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -42,18 +43,21 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, status int, reason string) {
 	s.refused(ctx, status, reason)
 }
 
-// malformed is fasthttp's ErrorHandler: it could not read the headers.
+// malformed is fasthttp's ErrorHandler: it could not read the headers, or the up to 8 KiB of the body that it reads before
+// it calls the handler. Which of the two it was, it does not tell.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	var tooLarge *fasthttp.ErrSmallBuffer
 	switch {
 	case errors.As(err, &tooLarge):
 		s.refuse(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("request line and headers are larger than %s (max_header)", s.cfg.MaxHeader))
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.refuse(ctx, fasthttp.StatusRequestTimeout, fmt.Sprintf("request headers did not arrive within %s (read_timeout)", s.cfg.ReadTimeout))
+		s.refuse(ctx, fasthttp.StatusRequestTimeout, fmt.Sprintf("request headers or the first bytes of the body did not arrive within %s (read_timeout)", s.cfg.ReadTimeout))
 	case errors.Is(err, fasthttp.ErrUnsupportedTransferEncoding):
 		s.refuseFlaw(ctx, badCoding)
 	case errors.Is(err, fasthttp.ErrDuplicateContentLength):
 		s.refuse(ctx, fasthttp.StatusBadRequest, "more than one Content-Length header")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		s.refuse(ctx, fasthttp.StatusBadRequest, "request ended before it was complete")
 	default:
 		s.refuse(ctx, fasthttp.StatusBadRequest, "malformed request: "+causeOf(err))
 	}

@@ -30,9 +30,9 @@ func trickle(t *testing.T, w io.Writer, s string) {
 func TestSlowClientsAreClosed(t *testing.T) {
 	r := start(t, slowConfig(), echo)
 	for name, tt := range map[string]struct{ at, drip, text string }{
-		"header":       {"GET / HT", "TP/1.1\r\nHost: x\r\nA: bbbbbbbbb", "request headers did not arrive within 300ms"},
+		"header":       {"GET / HT", "TP/1.1\r\nHost: x\r\nA: bbbbbbbbb", "did not arrive within 300ms"},
 		"body":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 10000), "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "request body came too slowly: 100"},
-		"first bytes":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n", "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "did not arrive"},
+		"first bytes":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n", "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "first bytes of the body did not arrive within 300ms"},
 		"chunked body": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n1\r\na\r\n1\r\na\r\n1\r\na\r\n", "request body came too slowly"},
 	} {
 		t.Run(name, func(t *testing.T) {
