@@ -25,7 +25,7 @@ const serveUsage = `usage: backend serve [flags]
   --max-body SIZE    largest request body (default "64MiB")
   --max-output SIZE  largest outputs of one inference, together (default "64MiB")
   --memory SIZE      host memory that all inferences under way may use together; 0 sets no
-                     bound (default: three quarters of what this machine or container has)
+                     bound (default: a quarter of what this machine or container has)
   --timeout TIME     longest inference, its wait for a free CPU included (default "1m")
   --log-level LEVEL  debug, info, warn or error (default "info")
 
@@ -51,7 +51,7 @@ type options struct {
 func parseFlags(args []string, stdout io.Writer) (options, error) {
 	o := options{
 		node:   backend.DefaultConfig(),
-		memory: sizeFlag{most: 1 << 50, value: threeQuarters(machineMemory())},
+		memory: sizeFlag{most: 1 << 50, value: quarter(machineMemory())},
 	}
 	o.node.Version = version
 	maxBody := sizeFlag{least: conf.KiB, most: 2 * conf.GiB, value: o.node.HTTP.MaxBody}
@@ -125,6 +125,7 @@ func (f *durationFlag) Set(s string) error {
 	return nil
 }
 
-// threeQuarters of the machine's memory are for inferences: weights, request bodies and the program itself live in the
-// rest. It is a bound, not a reservation.
-func threeQuarters(memory conf.Size) conf.Size { return memory / conf.MiB / 4 * 3 * conf.MiB }
+// quarter of the machine's memory is for inferences: weights, requests, answers and the program itself live in the rest,
+// and a second node on the same machine must fit too, since nodes know nothing of each other. It is a bound, not a
+// reservation.
+func quarter(memory conf.Size) conf.Size { return memory / 4 / conf.MiB * conf.MiB }
