@@ -21,8 +21,10 @@ import (
 // time of the client's process is the client's alone.
 const benchNode = "HOP_BENCH_NODE"
 
-var smallAnswer = []byte(`{"model_name":"m","model_version":"1","id":"1","outputs":[{"name":"probs","datatype":"FP32","shape":[1,10],"data":[0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.55]}]}`)
-var smallRequest = []byte(`{"id":"1","inputs":[{"name":"x","shape":[1,8],"datatype":"FP32","data":[0.125,0.25,0.375,0.5,0.625,0.75,0.875,1.0]}],"outputs":[{"name":"probs"}]}`)
+var (
+	smallAnswer  = []byte(`{"model_name":"m","model_version":"1","id":"1","outputs":[{"name":"probs","datatype":"FP32","shape":[1,10],"data":[0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09,0.55]}]}`)
+	smallRequest = []byte(`{"id":"1","inputs":[{"name":"x","shape":[1,8],"datatype":"FP32","data":[0.125,0.25,0.375,0.5,0.625,0.75,0.875,1.0]}],"outputs":[{"name":"probs"}]}`)
+)
 
 // serveBench is the node: "hop" serves hops, "copy" sends every byte to nowhere and answers one byte for each 600 KB.
 func serveBench(mode string) {

@@ -214,7 +214,7 @@ func TestRapidResetRunsNoMoreHandlersThanStreams(t *testing.T) {
 	for id := range uint64(2000) {
 		p.write(join(requestFrame(id+1, "x"), appendCancel(nil, id+1, 0, ReasonCanceled, "")))
 	}
-	for answered := 0; answered < 2000; answered++ {
+	for range 2000 {
 		if h, _ := p.read(); h.kind != kindCancel {
 			t.Fatalf("got %v, want every stream to be ended by a cancel", h.kind)
 		}

@@ -92,7 +92,7 @@ func (c *client) response(h frameHeader, payload []byte) error {
 		c.arrived(st)
 		return nil
 	}
-	c.expect(h, st, body)
+	c.expect(st, body)
 	return nil
 }
 
@@ -115,7 +115,7 @@ func (c *client) spoil(h frameHeader, st *stream, reason Reason, err *Error) {
 }
 
 // expect makes ready for the chunks of a large answer.
-func (c *client) expect(h frameHeader, st *stream, body []byte) {
+func (c *client) expect(st *stream, body []byte) {
 	l, in := &c.link, &st.in
 	window := int64(l.cfg.Window)
 	memory := in.want

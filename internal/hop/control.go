@@ -8,6 +8,7 @@ import (
 // Reason is the number that cancel and goaway frames give for themselves.
 type Reason uint32
 
+// The reasons. docs/hop.md says who gives which.
 const (
 	ReasonNone     Reason = 0 // an orderly goaway: restart, drain
 	ReasonCanceled Reason = 1 // nobody waits for the answer

@@ -156,7 +156,7 @@ func TestServerIgnoresWhatItDidNotAccept(t *testing.T) {
 	end := make(chan error, 1)
 	go func() { end <- server.Serve(ctx, serverSide) }()
 	p := newPeer(t, client)
-	p.write(appendSettings(nil, usual()))
+	p.write(settingsFrame(usual()))
 	p.want(kindSettings, 0)
 	p.write(requestFrame(1, "x"))
 	eventually(t, "the first handler", func() bool { return handled.Load() == 1 })

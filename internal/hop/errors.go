@@ -8,6 +8,7 @@ import (
 // Code says how an exchange failed.
 type Code uint8
 
+// The codes. What a caller does about each is its own affair; Error.Begun says what it may.
 const (
 	CodeCanceled Code = 1 + iota // Exchange.Cancel was called
 	CodeDeadline                 // the request's deadline has passed, here or at the node

@@ -66,7 +66,7 @@ func sameHead(a, b []byte, low, high, end int) bool {
 
 // FuzzControl: no payload of a control frame makes a decoder panic.
 func FuzzControl(f *testing.F) {
-	f.Add(appendSettings(nil, usual())[headerSize:])
+	f.Add(settingsFrame(usual())[headerSize:])
 	f.Add(appendCancel(nil, 1, 0, ReasonFailed, "why")[headerSize:])
 	f.Add(appendGoaway(nil, 1, ReasonFailed, "why")[headerSize:])
 	f.Add(make([]byte, headerSize))
@@ -110,18 +110,18 @@ func script(steps []byte) []byte {
 	for len(steps) > 0 {
 		op := append(take(4), 0, 0, 0, 0)
 		id := uint64(op[2] % 16)
-		switch k := op[0] % 16; {
-		case k == 0:
+		switch k := op[0] % 16; k {
+		case 0:
 			return append(out, steps...)
-		case k == 10:
+		case 10:
 			out = append(out, requestFrame(id, string(take(int(op[3]))))...)
-		case k == 11:
+		case 11:
 			out = append(out, requestHeadFrame(id, int(op[3])<<(op[1]%16))...)
-		case k == 12:
+		case 12:
 			out = append(out, responseFrame(id, string(take(int(op[3]))))...)
-		case k == 13:
+		case 13:
 			out = append(out, responseHeadFrame(id, int(op[3])<<(op[1]%16))...)
-		case k == 14:
+		case 14:
 			out = append(out, frame(kindChunk, op[1]&flagEnd, id, make([]byte, int(op[3])<<(op[1]%9)))...)
 		default:
 			out = append(out, frame(kind(k), op[1], id*uint64(op[1]&1), take(int(op[3])))...)
@@ -160,7 +160,7 @@ func FuzzServer(f *testing.F) {
 		client, serverSide := net.Pipe()
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(context.Background(), serverSide) }()
-		play(client, append(appendSettings(nil, usual()), script(steps)...))
+		play(client, append(settingsFrame(usual()), script(steps)...))
 		within(t, "the end of Serve", served)
 		if left := cfg.Budget.Left(); left != 8<<20 {
 			t.Errorf("%d bytes of the budget are left, want all of it", left)
@@ -187,11 +187,11 @@ func FuzzClient(f *testing.F) {
 		settled, played := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(played)
-			go server.Write(appendSettings(nil, usual()))
+			go server.Write(settingsFrame(usual()))
 			<-settled
 			play(server, script(steps))
 		}()
-		go io.ReadFull(server, make([]byte, len(appendSettings(nil, cfg.settings()))))
+		go io.ReadFull(server, make([]byte, len(settingsFrame(cfg.settings()))))
 		c, err := Open(clientSide, cfg)
 		if err != nil {
 			t.Fatal(err)

@@ -162,7 +162,7 @@ func TestHandlerContext(t *testing.T) {
 			t.Error("a fresh context has a deadline, an error or a value")
 		}
 		derived, cancel := context.WithTimeout(ctx, time.Hour)
-		defer context.AfterFunc(ctx, cancel)
+		context.AfterFunc(ctx, cancel)
 		kept <- derived
 		resp.Status = 200
 	})

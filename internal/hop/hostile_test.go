@@ -48,7 +48,7 @@ func TestClientThatBreaksTheRules(t *testing.T) {
 			f[6] = 1
 			return resum(f)
 		}(), "reserved"},
-		{"second settings", appendSettings(nil, usual()), "settings"},
+		{"second settings", settingsFrame(usual()), "settings"},
 		{"stream zero", requestFrame(0, "x"), "stream 0"},
 		{"stream twice", join(requestFrame(1, "x"), requestFrame(1, "x")), "after stream 1"},
 		{"streams falling", join(requestFrame(9, "x"), requestFrame(8, "x")), "after stream 9"},

@@ -109,7 +109,7 @@ func (c *link) instant(t time.Time) time.Duration {
 // greet writes this end's settings; meet reads the other's. Both keep to the handshake's timeout.
 func (c *link) greet() error {
 	c.nc.SetDeadline(time.Now().Add(c.cfg.HandshakeTimeout))
-	_, err := c.nc.Write(appendSettings(nil, c.cfg.settings()))
+	_, err := c.nc.Write(settingsFrame(c.cfg.settings()))
 	return err
 }
 

@@ -48,6 +48,7 @@ func (r *Response) Reset() {
 // Method is an HTTP method as the hop numbers them.
 type Method uint8
 
+// The methods that the hop carries, by their numbers on the wire.
 const (
 	MethodGet     Method = 1
 	MethodHead    Method = 2

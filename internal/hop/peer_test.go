@@ -115,7 +115,7 @@ func clientPeerReporting(t testing.TB, cfg Config, h Handler, report func(error)
 		stop()
 		await(t, end)
 	})
-	p.write(appendSettings(nil, DefaultConfig().settings()))
+	p.write(settingsFrame(DefaultConfig().settings()))
 	p.want(kindSettings, 0)
 	return p, end
 }
@@ -128,7 +128,7 @@ func serverPeer(t testing.TB, cfg Config, theirs settings) (*Conn, *peer, chan e
 	opened := make(chan struct{})
 	go func() {
 		defer close(opened)
-		p.nc.Write(appendSettings(nil, theirs))
+		p.nc.Write(settingsFrame(theirs))
 	}()
 	c, err := Open(clientSide, cfg)
 	<-opened

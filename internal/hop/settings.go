@@ -33,10 +33,9 @@ func defaultSettings() settings {
 	return settings{maxChunk: 64 << 10, maxStreams: 128, window: minWindow, maxBody: math.MaxInt64, chunkSums: 1}
 }
 
-// appendSettings queues the first frame of a connection.
-func appendSettings(dst []byte, s settings) []byte {
-	start := len(dst)
-	dst = openFrame(dst)
+// settingsFrame is the first frame of a connection.
+func settingsFrame(s settings) []byte {
+	dst := openFrame(nil)
 	for _, pair := range [...]struct {
 		id    uint16
 		value int64
@@ -50,7 +49,7 @@ func appendSettings(dst []byte, s settings) []byte {
 		dst = binary.LittleEndian.AppendUint16(dst, pair.id)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(pair.value))
 	}
-	sealFrame(dst, start, kindSettings, 0, 0)
+	sealFrame(dst, 0, kindSettings, 0, 0)
 	return dst
 }
 

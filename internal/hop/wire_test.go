@@ -26,7 +26,7 @@ func TestFramesOfTheSpecification(t *testing.T) {
 		name string
 		got  []byte
 	}{
-		{"settings", appendSettings(nil, settings{maxChunk: 65536, maxStreams: 1024, window: 1 << 20, maxBody: 64 << 20, chunkSums: 1})},
+		{"settings", settingsFrame(settings{maxChunk: 65536, maxStreams: 1024, window: 1 << 20, maxBody: 64 << 20, chunkSums: 1})},
 		{"request", headFrame(kindRequest, 1, flagEnd, appendRequestHead(nil, &request, time.Second), request.Body)},
 		{"response", headFrame(kindResponse, 1, flagEnd, appendResponseHead(nil, &response), response.Body)},
 		{"chunk", frame(kindChunk, flagEnd, 3, []byte("abc"))},
