@@ -25,7 +25,7 @@ type fakeEngine struct {
 }
 
 func (e *fakeEngine) Info() backend.EngineInfo {
-	return backend.EngineInfo{Name: "fake", Platform: "fake_model", Device: "none", Runs: 1}
+	return backend.EngineInfo{Name: "fake", Platform: "fake_model", Device: "none", Runs: 2}
 }
 func (e *fakeEngine) Close() error { return nil }
 
@@ -104,7 +104,7 @@ func TestReadyAfterLoading(t *testing.T) {
 func TestEndlessWarmUp(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "iris", dir)
-	copyModel(t, "language_id", dir)
+	copyModel(t, "fashion_mnist_cnn", dir)
 	var runs atomic.Int64
 	engine := &fakeEngine{run: func(ctx context.Context, inputs []oip.Tensor) ([]oip.Tensor, error) {
 		if runs.Add(1) == 1 {
@@ -116,7 +116,7 @@ func TestEndlessWarmUp(t *testing.T) {
 	n := startNodeOn(t, engine, dir, func(c *backend.Config) { c.Timeout = 50 * time.Millisecond })
 	n.waitReady()
 	n.get("/v2/models/iris/ready").want(t, 200, "")
-	n.get("/v2/models/language_id/ready").want(t, 200, "")
+	n.get("/v2/models/fashion_mnist_cnn/ready").want(t, 200, "")
 	if !strings.Contains(n.log.String(), "the warm-up run failed") {
 		t.Error("the log does not say that the warm-up run was stopped")
 	}
