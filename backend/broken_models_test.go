@@ -2,9 +2,11 @@ package backend_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,6 +166,24 @@ func (n *node) readIndex(t *testing.T) map[string]indexed {
 		index[m.Name] = m
 	}
 	return index
+}
+
+// TestLongReasons: hundreds of versions with hundreds of problems each are told of in one line.
+func TestLongReasons(t *testing.T) {
+	dir := t.TempDir()
+	var config strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&config, "key%d = %q\n", i, dir)
+	}
+	write(t, filepath.Join(dir, "m", "config.toml"), config.String())
+	for version := range 200 {
+		onnxtest.WriteAt(t, onnxtest.Sum(), filepath.Join(dir, "m", strconv.Itoa(1+version), "model.onnx"))
+	}
+	a := startNode(t, dir).get("/v2/models/m")
+	a.want(t, 503, `version 200: m/config.toml:1: key0: unknown key; accepted here: inputs (and 199 more: the node's log has all); nor is any of its 199 other versions`)
+	if strings.Contains(a.body, dir) || len(a.body) > 1000 {
+		t.Errorf("%d bytes: %s", len(a.body), a.body)
+	}
 }
 
 // TestLinksInside: links that stay in the repository are how some deployments publish files.

@@ -1,9 +1,9 @@
 package backend
 
 import (
+	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"ganglion/internal/oip"
 )
@@ -90,11 +90,12 @@ func (e *entry) why() string {
 	if e.problem != "" {
 		return e.problem
 	}
-	reasons := make([]string, len(e.versions))
-	for i, v := range e.versions {
-		reasons[i] = "version " + v.number + ": " + v.reason
+	highest := e.versions[0]
+	why := "version " + highest.number + ": " + highest.reason
+	if others := len(e.versions) - 1; others > 0 {
+		why += fmt.Sprintf("; nor is any of its %d other versions", others)
 	}
-	return strings.Join(reasons, "; ")
+	return why
 }
 
 // readyVersions are the numbers of the versions that are ready, ascending.

@@ -77,8 +77,8 @@ func (s *Server) index(ctx *fasthttp.RequestCtx) {
 		Ready bool `json:"ready"`
 	}
 	if body := ctx.PostBody(); len(body) > 0 {
-		if err := json.Unmarshal(body, &question); err != nil {
-			s.refuse(ctx, oip.Errorf(oip.InvalidArgument, `the body is not {} or {"ready":true}: %v`, err))
+		if json.Unmarshal(body, &question) != nil {
+			s.refuse(ctx, oip.Errorf(oip.InvalidArgument, `the body is neither empty nor {} nor {"ready":true}`))
 			return
 		}
 	}

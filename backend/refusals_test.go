@@ -46,7 +46,7 @@ func TestRefusals(t *testing.T) {
 		{"text of three dimensions", "POST", language, `{"inputs":[{"name":"bytes","shape":[1,1,1],"datatype":"BYTES","data":["a"]}]}`, 400, `text is BYTES of shape [n] or [n,1], got [1 1 1]`},
 		{"text in columns", "POST", language, `{"inputs":[{"name":"bytes","shape":[1,2],"datatype":"BYTES","data":["a","b"]}]}`, 400, `got [1 2]`},
 		{"v1 without instances", "POST", "/v1/models/iris:predict", `{}`, 400, "instances"},
-		{"index of something else", "POST", "/v2/repository/index", `{"ready":1}`, 400, "ready"},
+		{"index of something else", "POST", "/v2/repository/index", `{"ready":1}`, 400, `the body is neither empty nor {} nor {\"ready\":true}"`},
 		{"not built", "GET", "/v2/models/iris/config", "", 501, "this version of the node does not have"},
 	}
 	for _, test := range tests {

@@ -162,9 +162,21 @@ func (r *repository) resolve(relative string) (string, error) {
 	return path, nil
 }
 
-// reason is err as text for clients: without the folder that the repository lies in.
+// longestReason is room for what is wrong with a file and where, in bytes. A reason is part of every refusal, and the
+// runtime's own words for some models fill pages.
+const longestReason = 500
+
+// reason is err as text for clients: the first of its lines, without the folder that the repository lies in.
 func (r *repository) reason(err error) string {
-	return strings.ReplaceAll(err.Error(), r.root+string(filepath.Separator), "")
+	text := strings.ReplaceAll(err.Error(), r.root+string(filepath.Separator), "")
+	first, rest, found := strings.Cut(text, "\n")
+	if len(first) > longestReason {
+		first = strings.ToValidUTF8(first[:longestReason], "") + "…"
+	}
+	if found {
+		first += fmt.Sprintf(" (and %d more: the node's log has all)", 1+strings.Count(rest, "\n"))
+	}
+	return first
 }
 
 // bare takes the operation and the path off a file error, where the message names the path already.
