@@ -1,11 +1,11 @@
 package backend
 
 import (
-	"context"
 	"errors"
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/backend/scheduler"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
@@ -23,14 +23,13 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) (status int) {
 	switch {
 	case errors.As(err, &refusal):
 		s.log.Debug("refused a request", "path", string(ctx.Path()), "status", refusal.Code.HTTPStatus(), "reason", err)
-	case errors.Is(err, context.DeadlineExceeded):
-		refusal = oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
-		s.log.Warn("stopped an inference", "path", string(ctx.Path()), "timeout", s.cfg.Timeout)
-	case errors.Is(err, context.Canceled):
-		refusal = oip.Errorf(oip.Unavailable, "the node is shutting down")
 	default:
 		refusal = oip.Errorf(oip.Internal, "the model failed: the node's log has the reason")
-		s.log.Error("an inference failed", "path", string(ctx.Path()), "reason", err)
+		log := s.log.With("path", string(ctx.Path()))
+		if p, ok := errors.AsType[*scheduler.PanicError](err); ok {
+			log = log.With("stack", string(p.Stack))
+		}
+		log.Error("an inference failed", "reason", err)
 	}
 	status = refusal.Code.HTTPStatus()
 	httpserver.WriteError(ctx, status, refusal.Msg)

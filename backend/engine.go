@@ -1,8 +1,7 @@
 package backend
 
 import (
-	"context"
-
+	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
@@ -24,6 +23,9 @@ type ModelOptions struct {
 	// MaxOutput is how many bytes the outputs of one run may take together. A run that would give more is refused, where
 	// the shapes tell beforehand without running it.
 	MaxOutput int64
+
+	// Threads is how many CPU threads share the work of one run; 0 is 1.
+	Threads int
 }
 
 // EngineInfo says what an engine is and what it runs on.
@@ -36,20 +38,19 @@ type EngineInfo struct {
 	Runs     int    // how many runs it makes at the same time; more wait
 }
 
-// Model is a loaded model version. Run is safe for concurrent use.
+// Model is a loaded model version.
 type Model interface {
 	// Inputs and Outputs describe the model, in its own order. They never change and are only to be read.
 	Inputs() []Spec
 	Outputs() []Spec
 
-	// Run makes one inference. inputs are all the model's inputs, in any order, with names, datatypes and ranks that fit
-	// and Data as Validate wants it; Data is only read, and not after Run has returned. outputs names what to return; none
-	// means all, in the model's order. The result is the caller's.
+	// Runner returns one more instance of the model; instances run side by side. Its inputs are all the model's, in any
+	// order, with names, datatypes and ranks that fit; Run may be called until Close.
 	//
-	// A *oip.Error means that the request is at fault or that it was too large, and may be shown to the client. The
-	// context's error means that it ended first: a run under way is stopped. Any other error is the engine's or the
-	// model's; its text is for the log.
-	Run(ctx context.Context, inputs []oip.Tensor, outputs []string) ([]oip.Tensor, error)
+	// Of its errors, a *oip.Error means that the request is at fault or that it was too large, and may be shown to the
+	// client. The context's error means that it ended first. Any other error is the engine's or the model's; its text is for
+	// the log.
+	Runner() scheduler.Runner
 
 	// Close waits for runs in flight and frees the model. Later runs fail.
 	Close() error

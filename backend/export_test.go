@@ -25,7 +25,6 @@ func HandlerForTest(t testing.TB, engine Engine, models string, change ...func(*
 	}
 	s.loadAll(context.Background())
 	return s.handle, func() {
-		s.stopRuns()
 		if err := s.closeAll(); err != nil {
 			t.Error(err)
 		}

@@ -1,23 +1,24 @@
 package backend
 
 import (
-	"context"
 	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
 // exchange is the memory of one inference request and its answer, reused for later ones.
 type exchange struct {
-	request  oip.InferRequest
-	response oip.InferResponse
-	rows     []byte   // padded text
-	wanted   []string // names of the outputs asked for
-	body     []byte   // of the answer
-	held     int64    // bytes taken of the node's tensor memory
+	request   oip.InferRequest
+	scheduled scheduler.Request // the same for the scheduler
+	response  oip.InferResponse
+	rows      []byte   // padded text
+	wanted    []string // names of the outputs asked for
+	body      []byte   // of the answer
+	held      int64    // bytes taken of the node's tensor memory
 }
 
 // keepBytes is what an exchange may hold on to of each buffer between requests: above nearly every request, and small
@@ -63,6 +64,7 @@ func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance,
 	if err := oip.CheckRequest(in.name, in.inputs, in.outputs, &x.request); err != nil {
 		return err
 	}
+	defer x.scheduled.Release()
 	if err := s.run(in, x); err != nil {
 		return err
 	}
@@ -85,26 +87,6 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *
 		return x.request.DecodeRaw(ctx.PostBody(), in.inputs, s.limits)
 	}
 	return x.request.Decode(ctx.PostBody(), length, s.limits)
-}
-
-// run makes the inference and puts its results into the response.
-func (s *Server) run(in *instance, x *exchange) error {
-	ctx, cancel := context.WithTimeout(s.runs, s.cfg.Timeout)
-	defer cancel()
-	x.wanted = x.wanted[:0]
-	for i := range x.request.Outputs {
-		x.wanted = append(x.wanted, x.request.Outputs[i].Name)
-	}
-	results, err := in.model.Run(ctx, x.request.Inputs, x.wanted)
-	if err != nil {
-		return err
-	}
-	x.response.ModelName, x.response.ModelVersion, x.response.ID = in.name, in.version, x.request.ID
-	x.response.Outputs = x.response.Outputs[:0]
-	for _, t := range results {
-		x.response.Outputs = append(x.response.Outputs, oip.OutputTensor{Tensor: t, Binary: x.request.WantsBinary(t.Name)})
-	}
-	return nil
 }
 
 // write encodes the response. The buffer is exchanged for the one that fasthttp has, which saves a copy.
@@ -131,6 +113,7 @@ func (x *exchange) write(ctx *fasthttp.RequestCtx, call oip.Call) (err error) {
 // reset lets go of the request's body and of buffers too large to keep.
 func (x *exchange) reset() {
 	x.request.Reset(keepBytes)
+	x.scheduled.Inputs = nil
 	x.response.Reset(keepBytes)
 	if cap(x.rows) > keepBytes {
 		x.rows = nil

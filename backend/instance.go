@@ -1,9 +1,9 @@
 package backend
 
 import (
-	"context"
 	"slices"
 
+	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
@@ -11,6 +11,7 @@ import (
 type instance struct {
 	name, version string
 	model         Model
+	scheduler     *scheduler.Scheduler // all inferences go through it
 
 	inputs, outputs []oip.TensorMetadata
 	text            []bool               // parallel to inputs: takes strings too
@@ -37,31 +38,4 @@ func newInstance(name, number string, model Model, config modelConfig) (*instanc
 		}
 	}
 	return in, nil
-}
-
-// warmUp makes one run on zeros, so that the first request does not pay for what the engine sets up lazily. Variable
-// dimensions are taken to be 1, which need not suit the model: a failure says nothing. It reports whether a run was made.
-func (in *instance) warmUp(ctx context.Context, limit int64) (bool, error) {
-	var inputs []oip.Tensor
-	for _, meta := range in.inputs {
-		t := oip.Tensor{Name: meta.Name, Datatype: meta.Datatype, Shape: make([]int64, len(meta.Shape))}
-		for i, size := range meta.Shape {
-			t.Shape[i] = size
-			if size < 0 {
-				t.Shape[i] = 1
-			}
-		}
-		size := int64(t.Datatype.Size())
-		if t.Datatype == oip.Bytes {
-			size = 4 // an empty string is its length alone
-		}
-		count, err := oip.ElementCount(t.Shape)
-		if err != nil || count > limit/size {
-			return false, nil // larger than a request could be
-		}
-		t.Data = make([]byte, count*size)
-		inputs = append(inputs, t)
-	}
-	_, err := in.model.Run(ctx, inputs, nil)
-	return true, err
 }

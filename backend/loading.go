@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"ganglion/backend/scheduler"
+	"ganglion/internal/oip"
 )
 
 // runModels loads every version of the repository in order, and closes them all when ctx ends.
@@ -16,7 +20,6 @@ func (s *Server) runModels(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	// The server in front has drained. What still runs has nobody to answer to.
-	s.stopRuns()
 	return s.closeAll()
 }
 
@@ -47,6 +50,10 @@ func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
 	s.publish(name, version{number: number, state: loading, reason: "it is being loaded"})
 	began := time.Now()
 	in, err := s.load(name, number)
+	open := time.Now()
+	if err == nil {
+		err = s.prepare(ctx, in, log)
+	}
 	if err != nil {
 		s.publish(name, version{number: number, state: unavailable, reason: s.repository.reason(err)})
 		s.metrics.loadFailures.Inc()
@@ -54,25 +61,40 @@ func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
 		log.Error("cannot load a model", "reason", err)
 		return false
 	}
-	open := time.Now()
-	warmed, err := s.warmUp(ctx, in)
-	if err != nil {
-		log.Info("the warm-up run failed: its shapes may not suit the model", "reason", err)
-	}
 	s.publish(name, version{number: number, state: ready, instance: in})
 	s.metrics.ready.WithLabelValues(name, number).Set(1)
-	log.Info("loaded a model", "ms", open.Sub(began).Milliseconds(), "warm_up_ms", time.Since(open).Milliseconds(), "warmed_up", warmed && err == nil)
+	log.Info("loaded a model", "ms", open.Sub(began).Milliseconds(), "warm_up_ms", time.Since(open).Milliseconds())
 	return true
+}
+
+// prepare warms a version up and gives it its scheduler. When it fails the model is closed.
+func (s *Server) prepare(ctx context.Context, in *instance, log *slog.Logger) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.model.Close())
+		}
+	}()
+	var runners []scheduler.Runner
+	for range s.engine.Info().Runs {
+		runners = append(runners, in.model.Runner())
+	}
+	if _, err := s.warmUp(ctx, in, runners[0], 1); err != nil {
+		log.Info("the warm-up run failed: its shapes may not suit the model", "reason", err)
+	}
+	in.scheduler, err = scheduler.New(scheduler.Config{Model: in.name}, runners...)
+	return err
 }
 
 // longestWarmUp is time for the first run of a large model on a busy machine, and little enough to not keep the models
 // after it from being loaded when a run on zeros does not end.
 const longestWarmUp = 10 * time.Second
 
-func (s *Server) warmUp(ctx context.Context, in *instance) (bool, error) {
+// warmUp runs so many rows of zeros, once.
+func (s *Server) warmUp(ctx context.Context, in *instance, runner scheduler.Runner, rows int64) ([]oip.Tensor, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(s.cfg.Timeout, longestWarmUp))
 	defer cancel()
-	return in.warmUp(ctx, int64(s.cfg.HTTP.MaxBody))
+	t := trial{inputs: in.inputs, runner: runner, limit: int64(s.cfg.HTTP.MaxBody)}
+	return t.run(ctx, rows)
 }
 
 // load opens a version and holds it against its configuration.
@@ -109,7 +131,7 @@ func (s *Server) closeAll() error {
 			if v.instance == nil {
 				continue
 			}
-			if err := v.instance.model.Close(); err != nil {
+			if err := v.instance.close(); err != nil {
 				errs = append(errs, fmt.Errorf("cannot close model %q version %s: %w", name, v.number, err))
 			}
 		}

@@ -38,10 +38,6 @@ type Server struct {
 
 	state   atomic.Int32 // a phase
 	catalog atomic.Pointer[catalog]
-
-	// runs is the context of all runs. It outlives the drain, and ends when nobody is left to answer.
-	runs     context.Context
-	stopRuns context.CancelFunc
 }
 
 // New reads which models the repository has; it loads none. The engine stays the caller's, to be closed after Run.
@@ -70,7 +66,6 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	s.tensors.limit = 2 * s.limits.DecodedBytes // the largest text and the rows it is padded to
 	s.exchanges.New = func() any { return new(exchange) }
 	s.catalog.Store(newCatalog(folders))
-	s.runs, s.stopRuns = context.WithCancel(context.Background())
 	s.http = httpserver.New("node", cfg.HTTP, s.handle, log)
 	return s, nil
 }
@@ -78,7 +73,6 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 // Run answers on ln and loads the models, until ctx ends. Then it stops being ready, lets what is in flight finish, closes
 // the models and returns. It owns ln. Call it once.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	defer s.stopRuns()
 	stop := context.AfterFunc(ctx, func() { s.state.Store(int32(draining)) })
 	defer stop()
 	var parts lifecycle.Group

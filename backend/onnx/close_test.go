@@ -14,10 +14,11 @@ import (
 // TestCloseWaits: closing a model while it is busy breaks no run, and later runs fail.
 func TestCloseWaits(t *testing.T) {
 	e := start(t, Config{})
-	m, err := e.Open(onnxtest.Write(t, onnxtest.Sum()), backend.ModelOptions{MaxOutput: testLimit})
+	opened, err := e.Open(onnxtest.Write(t, onnxtest.Sum()), backend.ModelOptions{MaxOutput: testLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := opened.(*model)
 	in := []oip.Tensor{zeros("a", 4, 4), zeros("b", 4, 4)}
 	var wg sync.WaitGroup
 	busy := make(chan struct{}, 4)

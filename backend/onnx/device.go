@@ -70,7 +70,7 @@ func (e *Engine) chooseDevice(want device) (took device, reason string, err erro
 
 // try loads a small model onto the device, since the CUDA provider finds out only then whether the device is there.
 func (e *Engine) try(d device) error {
-	options, err := e.sessionOptions(d)
+	options, err := e.sessionOptions(d, 1)
 	if err != nil {
 		return err
 	}

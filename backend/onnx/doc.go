@@ -5,7 +5,7 @@
 // It refuses models it could not answer for: inputs or outputs that are no tensors, element types the protocol does not
 // have, inputs of unknown rank.
 //
-// Concurrency: an Engine and its models are safe for concurrent use. As many runs are made at a time as the engine has
+// Concurrency: an Engine and its models are safe for concurrent use; an instance makes one run at a time. As many runs are made at a time as the engine has
 // slots, one for each CPU by default; each holds an operating system thread. More wait, and stop waiting when their
 // context ends.
 package onnx

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"ganglion/backend"
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
@@ -72,6 +74,18 @@ func texts(name string, shape []int64, values ...string) oip.Tensor {
 		t.Data = oip.AppendBytesElement(t.Data, v)
 	}
 	return t
+}
+
+// Run makes one inference and stops it when ctx ends, as a scheduler does.
+func (m *model) Run(ctx context.Context, inputs []oip.Tensor, outputs []string) ([]oip.Tensor, error) {
+	r := m.Runner().(*runner)
+	stop := context.AfterFunc(ctx, r.Stop)
+	defer stop()
+	results := scheduler.NewResults(nil)
+	if err := r.Run(ctx, inputs, outputs, results); err != nil {
+		return nil, err
+	}
+	return results.Tensors(), nil
 }
 
 // run makes one inference that is expected to work.

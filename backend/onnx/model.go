@@ -5,7 +5,6 @@ package onnx
 import "C"
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -16,7 +15,6 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"ganglion/backend"
-	"ganglion/internal/oip"
 )
 
 // errClosed is what a run on a closed model gets.
@@ -42,7 +40,7 @@ type model struct {
 func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, error) {
 	// The binding does not free its C copy of path: a few bytes for each model ever loaded. Loading from memory would leak
 	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
-	m, err := e.open(e.device, opt.MaxOutput, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	m, err := e.open(e.device, opt, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSession(path, nil, nil, options)
 	})
 	if err != nil {
@@ -53,8 +51,8 @@ func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, err
 }
 
 // open makes the model of a session that create makes for d.
-func (e *Engine) open(d device, maxOutput int64, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*model, error) {
-	options, err := e.sessionOptions(d)
+func (e *Engine) open(d device, opt backend.ModelOptions, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*model, error) {
+	options, err := e.sessionOptions(d, opt.Threads)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +61,7 @@ func (e *Engine) open(d device, maxOutput int64, create func(*ort.SessionOptions
 	if err != nil {
 		return nil, tidy(err)
 	}
-	m := &model{engine: e, session: session, maxOutput: maxOutput}
+	m := &model{engine: e, session: session, maxOutput: opt.MaxOutput}
 	if err := m.describe(); err != nil {
 		return nil, errors.Join(err, session.Destroy())
 	}
@@ -110,27 +108,6 @@ func (m *model) Inputs() []backend.Spec { return m.inputs }
 
 // Outputs returns the model's outputs.
 func (m *model) Outputs() []backend.Spec { return m.outputs }
-
-// Run makes one inference; see backend.Model.
-func (m *model) Run(ctx context.Context, inputs []oip.Tensor, outputs []string) ([]oip.Tensor, error) {
-	m.running.RLock()
-	defer m.running.RUnlock()
-	if m.closed {
-		return nil, errClosed
-	}
-	r := run{model: m, library: m.engine.library}
-	if err := r.order(inputs, outputs); err != nil {
-		return nil, err
-	}
-	slot, err := m.engine.slots.acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer m.engine.slots.release(slot)
-	defer m.engine.shrinker.ran()
-	r.slot = slot
-	return r.make(ctx)
-}
 
 // Close waits for runs in flight and frees the session.
 func (m *model) Close() error {

@@ -64,17 +64,21 @@ func source(inputs []backend.Spec, axis string, i int) (predicted, bool) {
 	return predicted{}, false
 }
 
-// shape is the output's shape for inputs, which are in the model's order and of the ranks it declares.
-func (p *prediction) shape(inputs []*oip.Tensor) []int64 {
-	shape := make([]int64, len(p.dims))
-	for i, d := range p.dims {
-		if d.input < 0 {
-			shape[i] = d.size
-		} else {
-			shape[i] = inputs[d.input].Shape[d.dim]
+// shape appends the output's shape for inputs, which are in the model's order and of the ranks it declares.
+func (p *prediction) shape(dst []int64, inputs []*oip.Tensor) []int64 {
+	for _, d := range p.dims {
+		if d.input >= 0 {
+			d.size = inputs[d.input].Shape[d.dim]
 		}
+		dst = append(dst, d.size)
 	}
-	return shape
+	return dst
+}
+
+// fits reports whether shape is what was predicted.
+func (p *prediction) fits(inputs []*oip.Tensor, shape []int64) bool {
+	var dims [oip.MaxRank]int64
+	return slices.Equal(p.shape(dims[:0], inputs), shape)
 }
 
 // differingAxes finds two inputs that give a named axis different sizes. The runtime does not check names, and some
@@ -103,11 +107,4 @@ func differingAxes(specs []backend.Spec, inputs []*oip.Tensor) *oip.Error {
 		}
 	}
 	return nil
-}
-
-// checkWrong marks the prediction as wrong unless shape is what it said.
-func (p *prediction) checkWrong(inputs []*oip.Tensor, shape []int64) {
-	if !slices.Equal(p.shape(inputs), shape) {
-		p.wrong.Store(true)
-	}
 }

@@ -40,8 +40,8 @@ func TestPredict(t *testing.T) {
 			if (p == nil) != (test.want == nil) {
 				t.Fatalf("predicted %v, want shape %v", p, test.want)
 			}
-			if p != nil && !slices.Equal(p.shape(given), test.want) {
-				t.Errorf("got shape %v, want %v", p.shape(given), test.want)
+			if p != nil && !slices.Equal(p.shape(nil, given), test.want) {
+				t.Errorf("got shape %v, want %v", p.shape(nil, given), test.want)
 			}
 		})
 	}

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	ort "github.com/yalue/onnxruntime_go"
+
+	"ganglion/backend"
+	"ganglion/backend/scheduler"
 )
 
 // shrinkAfter is how long the arena keeps what a run has left in it. Taking memory from the system again costs a run
@@ -41,7 +44,7 @@ func newShrinker(e *Engine) (*shrinker, error) {
 		slot.free(e.library)
 		return nil, err
 	}
-	probe, err := e.open(device{cuda: cpu}, 1<<10, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	probe, err := e.open(device{cuda: cpu}, backend.ModelOptions{MaxOutput: 1 << 10}, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		model, err := constantModel()
 		if err != nil {
 			return nil, err
@@ -73,13 +76,13 @@ func (s *shrinker) shrink() {
 	if s.closed {
 		return
 	}
-	r := run{model: s.probe, library: s.probe.engine.library, slot: s.slot}
+	r := run{model: s.probe, library: s.probe.engine.library, slot: s.slot, results: scheduler.NewResults(nil)}
 	defer s.slot.pin.Unpin()
 	if err := r.order(nil, nil); err != nil {
 		panic("BUG: the model for shrinking memory takes inputs: " + err.Error())
 	}
 	// It fails only for want of memory; then there is nothing to give back.
-	_, _ = r.make(context.Background())
+	_ = r.make(context.Background())
 }
 
 // close waits for shrink and frees all.

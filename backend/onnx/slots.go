@@ -54,6 +54,11 @@ func (s *slots) acquire(ctx context.Context) (*slot, error) {
 	select {
 	case free := <-s.free:
 		return free, nil
+	default: // asking a context for its channel may make one
+	}
+	select {
+	case free := <-s.free:
+		return free, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -57,7 +57,7 @@ func (m *model) runError(err error) error {
 	case status.code == codeInvalidArgument:
 	case operator && m.engine.device.cuda == cpu && m.worked.Load():
 	default:
-		return fmt.Errorf("onnx runtime: %w", err)
+		return runtimeError{err, operator && m.engine.device.cuda == cpu}
 	}
 	return clientError{oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(plain(failure))), err}
 }
@@ -89,6 +89,19 @@ type clientError struct {
 
 func (e clientError) Error() string   { return fmt.Sprintf("%v (%v)", e.refusal, e.cause) }
 func (e clientError) Unwrap() []error { return []error{e.refusal, e.cause} }
+
+// BatchSplittable lets the requests of a batch run one by one: only one of them may be at fault, or each small enough.
+func (e clientError) BatchSplittable() bool { return true }
+
+// runtimeError is a failure that nobody is known to be to blame for.
+type runtimeError struct {
+	cause    error
+	operator bool // of the model failed on a CPU, where nothing but its inputs decides about it
+}
+
+func (e runtimeError) Error() string         { return "onnx runtime: " + e.cause.Error() }
+func (e runtimeError) Unwrap() error         { return e.cause }
+func (e runtimeError) BatchSplittable() bool { return e.operator }
 
 // position is a place in the runtime's source, at the front of many of its messages.
 var position = regexp.MustCompile(`[\w./+-]*\.(?:cc|cpp|cu|h|hpp):\d+ `)

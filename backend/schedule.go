@@ -1,0 +1,68 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"ganglion/backend/scheduler"
+	"ganglion/internal/oip"
+)
+
+// run takes the request through the model's scheduler and puts the results into the response. They lie in memory shared
+// with the rest of the batch: they are read only, and released when the answer has been written.
+func (s *Server) run(in *instance, x *exchange) error {
+	x.wanted = x.wanted[:0]
+	for i := range x.request.Outputs {
+		x.wanted = append(x.wanted, x.request.Outputs[i].Name)
+	}
+	in.sortInputs(x.request.Inputs)
+	r := &x.scheduled
+	r.Inputs, r.Want = x.request.Inputs, x.wanted
+	r.Deadline = time.Now().Add(s.cfg.Timeout)
+	// fasthttp does not tell when a client hangs up. Whoever learns of it ends this context.
+	if err := in.scheduler.Infer(context.Background(), r); err != nil {
+		return s.blame(err)
+	}
+	x.response.ModelName, x.response.ModelVersion, x.response.ID = in.name, in.version, x.request.ID
+	x.response.Outputs = x.response.Outputs[:0]
+	for _, t := range r.Outputs {
+		x.response.Outputs = append(x.response.Outputs, oip.OutputTensor{Tensor: t, Binary: x.request.WantsBinary(t.Name)})
+	}
+	return nil
+}
+
+// blame says what the client reads of an error of the scheduler that has a reason outside of it.
+func (s *Server) blame(err error) error {
+	switch {
+	case errors.Is(err, scheduler.ErrTimeout):
+		return oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
+	case errors.Is(err, scheduler.ErrClosed) && phase(s.state.Load()) == draining:
+		return oip.Errorf(oip.Unavailable, "the node is shutting down")
+	default:
+		return err
+	}
+}
+
+// sortInputs puts the inputs of a request into the model's order: requests share batches when theirs is the same.
+func (in *instance) sortInputs(inputs []oip.Tensor) {
+	next := 0
+	for i := range in.inputs {
+		for j := next; j < len(inputs); j++ {
+			if inputs[j].Name == in.inputs[i].Name {
+				inputs[next], inputs[j] = inputs[j], inputs[next]
+				next++
+				break
+			}
+		}
+	}
+}
+
+// close answers what is queued, stops what runs, and frees the model. Nobody is left to read the answers.
+func (in *instance) close() error {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	// Close reports that it had to give up on requests, which is what was asked for.
+	_ = in.scheduler.Close(now)
+	return in.model.Close()
+}
