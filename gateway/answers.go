@@ -39,7 +39,7 @@ func (x *exchange) answerFromCache() bool {
 		return false
 	}
 	x.use = cacheMiss
-	if control := x.ctx.Request.Header.Peek(fasthttp.HeaderCacheControl); len(control) > 0 {
+	if control := peek(&x.ctx.Request.Header, fasthttp.HeaderCacheControl); len(control) > 0 {
 		switch {
 		case hasDirective(control, "no-store"):
 			x.use = cacheBypass
@@ -68,7 +68,8 @@ func (x *exchange) answerFromCache() bool {
 // tell one what another has asked.
 func (x *exchange) question() (id []byte, cacheable bool) {
 	h := &x.ctx.Request.Header
-	json, tensors, ok := split(x.ctx.Request.Body(), h.Peek(headerInferLength))
+	length := peek(h, headerInferLength)
+	json, tensors, ok := split(x.ctx.Request.Body(), length)
 	if !ok || bytes.Contains(json, []byte(`"sequence_id"`)) {
 		return nil, false // a sequence has state, its answers are not repeatable
 	}
@@ -79,7 +80,7 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 		}
 	}
 	framing := byte('j')
-	if len(tensors) > 0 || len(h.Peek(headerInferLength)) > 0 {
+	if len(length) > 0 {
 		framing = 'b'
 	}
 	if len(id) > 0 {
@@ -92,8 +93,8 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 	x.scratch = append(x.scratch, x.call.Model...)
 	x.key = cache.NewKey(
 		x.variant.identity, x.scratch, x.query,
-		h.ContentType(), h.ContentEncoding(), h.Peek(fasthttp.HeaderAcceptEncoding), h.Peek(fasthttp.HeaderAccept),
-		h.Peek(fasthttp.HeaderAuthorization), h.Peek(fasthttp.HeaderCookie), h.Peek("X-Api-Key"),
+		h.ContentType(), h.ContentEncoding(), peek(h, fasthttp.HeaderAcceptEncoding), peek(h, fasthttp.HeaderAccept),
+		peek(h, fasthttp.HeaderAuthorization), peek(h, fasthttp.HeaderCookie), peek(h, "X-Api-Key"),
 		json, tensors,
 	)
 	return id, true

@@ -42,15 +42,15 @@ type edge struct {
 	stop     func() error // ends the gateway and waits
 }
 
-// start runs a gateway with the given configuration until the test ends, and waits until its nodes have been probed.
+// start runs a gateway with the given configuration until the test ends, and waits until its nodes are up.
 // Each %s in the configuration is the address of the next node.
 func start(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 	t.Helper()
 	e := launch(t, config, nodes...)
-	eventually(t, "every node probed", func() bool {
+	eventually(t, "every node up", func() bool {
 		for _, p := range e.gateway.Status().Pools {
 			for _, n := range p.Nodes {
-				if n.State == "unknown" {
+				if n.State != "up" {
 					return false
 				}
 			}
@@ -74,6 +74,8 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 	if err != nil {
 		t.Fatalf("the test's configuration: %v", err)
 	}
+	// A connect on loopback takes microseconds, unless the machine has no time for the test at all.
+	cfg.Upstream.ConnectTimeout = 10 * time.Second
 	e := &edge{t: t, log: new(lines), registry: prometheus.NewRegistry()}
 	e.gateway, err = New(cfg, Options{Version: "test", Log: quiet, AccessLog: e.log, Registry: e.registry})
 	if err != nil {
@@ -97,6 +99,11 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 	t.Cleanup(func() {
 		if err := e.stop(); err != nil {
 			t.Errorf("the gateway ended with: %v", err)
+		}
+		for _, line := range e.log.all() {
+			if t.Failed() && strings.Contains(line, `"error":`) {
+				t.Log(line)
+			}
 		}
 	})
 	return e

@@ -98,7 +98,7 @@ func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.exchanges.acquire()
 	x.gateway, x.ctx, x.table = g, ctx, g.table.Load()
 	x.start = time.Now()
-	x.id = appendRequestID(x.id, ctx.Request.Header.Peek(headerRequestID))
+	x.id = appendRequestID(x.id, peek(&ctx.Request.Header, headerRequestID))
 	x.client = appendClient(x.client, ctx)
 	g.inFlight.Add(1)
 	// fasthttp closes user values when it is done with the request: after the answer has left, and before the

@@ -79,7 +79,7 @@ func TestWithoutAnyNodeTheRefusalIsQuick(t *testing.T) {
 	began := time.Now()
 	got := e.infer().want(t, 503)
 	took := time.Since(began)
-	if took > 100*time.Millisecond { // 5 ms is the goal; the race detector and a busy machine get more
+	if took > 500*time.Millisecond { // 5 ms is the goal; the race detector on a busy machine gets more
 		t.Errorf("the refusal took %s", took)
 	}
 	if after, err := strconv.Atoi(got.header.Get("Retry-After")); err != nil || after < 1 || got.message() == "" {

@@ -22,6 +22,12 @@ const (
 	headerForwardedFor = "X-Forwarded-For"
 )
 
+// peek returns the value of a header whose name is given as fasthttp writes it ("X-Api-Key"). fasthttp's own Peek brings
+// the name into that form each time, which cost 3 % of a cached answer.
+func peek(h *fasthttp.RequestHeader, canonical string) []byte {
+	return h.PeekCanonical([]byte(canonical))
+}
+
 // appendTarget appends the path of the call in its one canonical form, with the given version instead of the client's
 // when there is one, and the query as it came. What was routed is thus exactly what a node gets to read: no second
 // spelling of a path can slip past a rule here and mean something there.

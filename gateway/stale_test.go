@@ -59,7 +59,11 @@ func TestEveryKeptConnectionIsStale(t *testing.T) {
 // Once one kept connection has turned out to be stale, those that have been idle for longer are not tried.
 func TestOneStaleConnectionTellsOfTheOthers(t *testing.T) {
 	n := testnode.Start(t)
-	e := start(t, oneNode+anyRoute, n)
+	e := start(t, `
+[pools.main]
+nodes = [{ address = "%s" }]
+health = { interval = "1h", rise = 1 } # probes must not notice the restart
+`+anyRoute, n)
 	const kept = 8
 	together := func() { // as many requests at once, each on a connection of its own
 		t.Helper()
@@ -81,7 +85,7 @@ func TestOneStaleConnectionTellsOfTheOthers(t *testing.T) {
 		eventually(t, "the connections idle", func() bool { return e.metric("ganglion_upstream_connections", "state", "idle") == kept })
 	}
 	together()
-	n.Restart() // closes every connection; probes do not notice
+	n.Restart() // closes every connection
 	e.infer().want(t, 200)
 	together()
 	if got := e.metric("ganglion_upstream_stale_connections_total"); got != 1 {
