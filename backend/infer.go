@@ -61,7 +61,7 @@ func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance,
 	if err := s.padText(x, in); err != nil {
 		return err
 	}
-	if err := oip.CheckRequest(in.name, in.inputs, in.outputs, &x.request); err != nil {
+	if err := oip.CheckRequest(in.name, in.expected(&x.request), in.outputs, &x.request); err != nil {
 		return err
 	}
 	defer x.scheduled.Release()

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"fmt"
 	"slices"
 
 	"ganglion/backend/scheduler"
@@ -11,16 +12,18 @@ import (
 type instance struct {
 	name, version string
 	model         Model
+	config        modelConfig
 	scheduler     *scheduler.Scheduler // all inferences go through it
 
 	inputs, outputs []oip.TensorMetadata
+	unmasked        []oip.TensorMetadata // the inputs without the masks that the scheduler can make
 	text            []bool               // parallel to inputs: takes strings too
 	rows            []oip.TensorMetadata // inputs as v1 sees them: text is BYTES [-1]
 	metrics         instanceMetrics
 }
 
 func newInstance(name, number string, model Model, config modelConfig) (*instance, error) {
-	in := &instance{name: name, version: number, model: model}
+	in := &instance{name: name, version: number, model: model, config: config}
 	for _, spec := range model.Inputs() {
 		in.inputs = append(in.inputs, spec.TensorMetadata)
 	}
@@ -31,6 +34,7 @@ func newInstance(name, number string, model Model, config modelConfig) (*instanc
 	if in.text, err = config.textInputs(in.inputs); err != nil {
 		return nil, err
 	}
+	in.unmasked = slices.DeleteFunc(slices.Clone(in.inputs), in.isMask)
 	in.rows = slices.Clone(in.inputs)
 	for i, isText := range in.text {
 		if isText {
@@ -38,4 +42,45 @@ func newInstance(name, number string, model Model, config modelConfig) (*instanc
 		}
 	}
 	return in, nil
+}
+
+// isMask reports whether an input is one that says what is padding.
+func (in *instance) isMask(input oip.TensorMetadata) bool {
+	return slices.ContainsFunc(in.config.Ragged, func(c raggedConfig) bool { return c.Mask == input.Name })
+}
+
+// expected are the inputs that a request has to have: it may leave out the masks, but not some of them.
+func (in *instance) expected(r *oip.InferRequest) []oip.TensorMetadata {
+	if len(r.Inputs) == len(in.unmasked) {
+		return in.unmasked
+	}
+	return in.inputs
+}
+
+// schedule gives the version its scheduler.
+func (in *instance) schedule(batchSize int, runners []scheduler.Runner) error {
+	c := &in.config
+	ragged, err := in.raggedGroups()
+	if err != nil {
+		return err
+	}
+	if batchSize == 0 && (len(ragged) > 0 || len(c.PreferredBatchSizes) > 0) {
+		return fmt.Errorf("%s declares ragged dimensions or preferred batch sizes, but the model's requests are not batched", configFile)
+	}
+	in.scheduler, err = scheduler.New(scheduler.Config{
+		Model:            in.name,
+		MaxBatchSize:     batchSize,
+		RunLarger:        c.MaxBatchSize == findOut,
+		MaxQueueDelay:    c.MaxQueueDelay,
+		PreferredSizes:   c.PreferredBatchSizes,
+		MaxQueueRequests: c.MaxQueueRequests,
+		MaxQueueBytes:    int64(c.MaxQueueBytes),
+		PriorityLevels:   c.PriorityLevels,
+		DefaultPriority:  c.DefaultPriority,
+		Ragged:           ragged,
+	}, runners...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", configFile, err)
+	}
+	return nil
 }

@@ -74,15 +74,20 @@ func (s *Server) prepare(ctx context.Context, in *instance, log *slog.Logger) (e
 			err = errors.Join(err, in.model.Close())
 		}
 	}()
-	var runners []scheduler.Runner
-	for range s.engine.Info().Runs {
-		runners = append(runners, in.model.Runner())
+	count := in.config.Instances.Count
+	if count == 0 {
+		count = s.engine.Info().Runs
 	}
-	if _, err := s.warmUp(ctx, in, runners[0], 1); err != nil {
-		log.Info("the warm-up run failed: its shapes may not suit the model", "reason", err)
+	runners := make([]scheduler.Runner, count)
+	for i := range runners {
+		runners[i] = in.model.Runner()
 	}
-	in.scheduler, err = scheduler.New(scheduler.Config{Model: in.name}, runners...)
-	return err
+	size, err := s.batchSize(ctx, in, runners[0], log)
+	if err != nil {
+		return err
+	}
+	log.Debug("how requests are run", "max_batch_size", size, "instances", count, "threads", in.config.Instances.Threads)
+	return in.schedule(size, runners)
 }
 
 // longestWarmUp is time for the first run of a large model on a busy machine, and little enough to not keep the models
@@ -107,7 +112,7 @@ func (s *Server) load(name, number string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := s.engine.Open(path, ModelOptions{MaxOutput: int64(s.cfg.MaxOutput)})
+	model, err := s.engine.Open(path, ModelOptions{MaxOutput: int64(s.cfg.MaxOutput), Threads: config.Instances.Threads})
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type node struct {
 	url  string
 	log  *logBuffer
 	stop func() error // ends Run, and returns what it returned
+
+	closeEngine func() // that startNode has opened, before the end of the test
 }
 
 // logBuffer keeps log lines for tests to look at.
@@ -66,12 +68,14 @@ func startNode(t *testing.T, dir string, change ...func(*backend.Config)) *node 
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	closeEngine := sync.OnceFunc(func() {
 		if err := engine.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(closeEngine)
 	n := startNodeOn(t, engine, dir, change...)
+	n.closeEngine = closeEngine
 	n.waitReady()
 	return n
 }
