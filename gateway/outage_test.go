@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -75,7 +76,10 @@ func TestWithoutAnyNodeTheRefusalIsQuick(t *testing.T) {
 	n := testnode.Start(t)
 	e := start(t, oneNode+anyRoute, n)
 	n.Stop()
-	eventually(t, "the node down", func() bool { return e.gateway.Ready() != nil })
+	eventually(t, "the node down for that reason", func() bool {
+		st := e.gateway.Status().Pools[0].Nodes[0]
+		return st.State == "down" && strings.Contains(st.Cause, "refused") && e.gateway.Ready() != nil
+	})
 	began := time.Now()
 	got := e.infer().want(t, 503)
 	took := time.Since(began)

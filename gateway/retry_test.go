@@ -177,7 +177,7 @@ func TestTheDeadlineIsKeptOverRetries(t *testing.T) {
 	first.Handle(late)
 	second.Handle(late)
 	began := time.Now()
-	e.infer().want(t, 503) // the first node's answer; the second one's came too late
+	e.infer().want(t, 503)                                      // the first node's answer; the second one's came too late
 	if took := time.Since(began); took > 550*time.Millisecond { // 600ms if the second attempt had its full time
 		t.Errorf("took %s with a timeout of 400ms", took)
 	}
