@@ -26,7 +26,7 @@ var (
 	smallRequest = []byte(`{"id":"1","inputs":[{"name":"x","shape":[1,8],"datatype":"FP32","data":[0.125,0.25,0.375,0.5,0.625,0.75,0.875,1.0]}],"outputs":[{"name":"probs"}]}`)
 )
 
-// serveBench is the node: "hop" serves hops, "copy" sends every byte to nowhere and answers one byte for each 600 KB.
+// serveBench is the node: "hop" serves hops, with or without sums of chunks, "copy" sends every byte to nowhere and answers one byte for each 600 KB.
 func serveBench(mode string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,12 +38,14 @@ func serveBench(mode string) {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
+	cfg := DefaultConfig()
+	cfg.ChunkSums = mode != "hop without sums"
 	server, err := NewServer(func(_ context.Context, _ *Request, resp *Response) {
 		resp.Status = 200
 		resp.ContentType = jsonType
 		resp.Node = Load{Known: true, InFlight: 1}
 		resp.Body = smallAnswer
-	}, DefaultConfig(), nil)
+	}, cfg, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -175,19 +177,46 @@ func exchangeLoop(b *testing.B, c *Conn, callers, n int) {
 	wg.Wait()
 }
 
+// BenchmarkConnections is 256 callers over one or more connections to the same node: fewer share more.
+func BenchmarkConnections(b *testing.B) {
+	for _, conns := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
+			addr, nodeTime := node(b, "hop")
+			var open []*Conn
+			for range conns {
+				open = append(open, dialBench(b, addr))
+			}
+			cpu, theirs := cpuTime(), nodeTime()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for _, c := range open {
+				wg.Go(func() { exchangeLoop(b, c, 256/conns, b.N/conns+1) })
+			}
+			wg.Wait()
+			b.StopTimer()
+			reportCPU(b, cpuTime()-cpu, nodeTime()-theirs)
+		})
+	}
+}
+
 // BenchmarkBulk compares 600 KB bodies over the hop with the same bytes written to a plain connection.
 func BenchmarkBulk(b *testing.B) {
 	body := make([]byte, bulk)
 	for i := range body {
 		body[i] = byte(i * 7)
 	}
-	b.Run("hop", func(b *testing.B) {
-		addr, nodeTime := node(b, "hop")
-		c := dialBench(b, addr)
-		var x Exchange
-		post(&x, body)
-		measureBulk(b, nodeTime, func() error { return c.Do(&x) })
-	})
+	for _, sums := range []bool{true, false} {
+		b.Run(fmt.Sprintf("hop/sums=%v", sums), func(b *testing.B) {
+			addr, nodeTime := node(b, "hop")
+			if !sums {
+				addr, nodeTime = node(b, "hop without sums")
+			}
+			c := dialBench(b, addr)
+			var x Exchange
+			post(&x, body)
+			measureBulk(b, nodeTime, func() error { return c.Do(&x) })
+		})
+	}
 	b.Run("copy", func(b *testing.B) {
 		addr, nodeTime := node(b, "copy")
 		nc, err := net.Dial("tcp", addr)

@@ -3,10 +3,13 @@ package hop
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -319,4 +322,81 @@ func TestFullConnectionSaysSo(t *testing.T) {
 	if !c.Usable() {
 		t.Error("the connection is still full")
 	}
+}
+
+// With its defaults a client finds a hung node within 4 s, and no sooner than 2.
+func TestHungPeerByDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clientSide, server := net.Pipe()
+		defer server.Close()
+		go server.Write(settingsFrame(usual()))
+		go io.Copy(io.Discard, server) // reads and never answers
+		c, err := Open(clientSide, DefaultConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran := make(chan error, 1)
+		began := time.Now()
+		go func() { ran <- c.Run(t.Context()) }()
+		var x Exchange
+		err = c.Do(post(&x, nil))
+		if took := time.Since(began); codeIn(t, err) != CodeBroken || took < 2*time.Second || took > 4*time.Second {
+			t.Errorf("got %v after %v", err, took)
+		}
+		if err := <-ran; !errors.Is(err, ErrHung) {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+}
+
+// stopped is a connection of a process that is stopped for a while in the middle of a read: when it goes on the deadline has long
+// passed, and what the peer has sent meanwhile is there.
+type stopped struct {
+	net.Conn
+	stops chan time.Duration
+}
+
+func (s *stopped) Read(p []byte) (int, error) {
+	select {
+	case d := <-s.stops:
+		time.Sleep(d)
+		return 0, os.ErrDeadlineExceeded
+	default:
+		return s.Conn.Read(p)
+	}
+}
+
+// A process that was stopped does not take that for silence of its peer.
+func TestStoppedProcessDoesNotBlameItsPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clientSide, serverSide := net.Pipe()
+		patient := DefaultConfig()
+		patient.PingTimeout, patient.WriteTimeout = time.Hour, time.Hour // it is the client that is stopped
+		server, err := NewServer(echo, patient, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served, ran := make(chan error, 1), make(chan error, 1)
+		go func() { served <- server.Serve(context.Background(), serverSide) }()
+		s := &stopped{clientSide, make(chan time.Duration, 1)}
+		c, err := Open(s, DefaultConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		go func() { ran <- c.Run(ctx) }()
+		var x Exchange
+		for range 5 {
+			time.Sleep(1500 * time.Millisecond) // a ping is on its way
+			s.stops <- time.Minute
+			time.Sleep(70 * time.Second)
+			if err := c.Do(post(&x, []byte("still there"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop()
+		if err := errors.Join(<-ran, <-served); err != nil {
+			t.Error(err)
+		}
+	})
 }

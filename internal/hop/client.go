@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"time"
 )
 
 // Conn is the client's end of a connection. Its exchanges run at the same time; each caller waits for its own.
@@ -155,12 +154,4 @@ func (c *Conn) cancel(x *Exchange) {
 	if x.active.Load() == c {
 		(*client)(c).abort(&x.st, ReasonCanceled, &Error{Code: CodeCanceled})
 	}
-}
-
-// remaining is what is left until the deadline, for the wire: at least a microsecond, because none is no deadline.
-func (c *Conn) remaining(deadline time.Duration) time.Duration {
-	if deadline == never {
-		return 0
-	}
-	return max(deadline-c.link.now(), time.Microsecond)
 }

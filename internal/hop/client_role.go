@@ -3,6 +3,7 @@ package hop
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // client is Conn as its link sees it: what the server sends and what happens to streams.
@@ -18,7 +19,11 @@ func (c *client) appendHead(dst []byte, st *stream) []byte {
 	st.id = c.next
 	c.next++
 	c.link.streams.add(st.id, st)
-	return appendRequestHead(dst, &st.x.Request, (*Conn)(c).remaining(st.deadline))
+	left := time.Duration(0)
+	if st.deadline != never {
+		left = max(st.deadline-st.touched, time.Microsecond) // none would be no deadline
+	}
+	return appendRequestHead(dst, &st.x.Request, left)
 }
 
 func (c *client) frame(h frameHeader, payload []byte) error {

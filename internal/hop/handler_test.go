@@ -227,3 +227,29 @@ func TestWorkersComeAndGo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A handler may answer from memory of its own, and another may append to what it is lent: one never writes into the other's.
+func TestHandlersMemoryIsNotLentOn(t *testing.T) {
+	own := []byte("memory of the handler, with room behind it")
+	fixed := []Header{{[]byte("fixed"), []byte("1")}}
+	p := loopback(t, func(_ context.Context, req *Request, resp *Response) {
+		resp.Status = 200
+		if string(req.Body) == "own" {
+			resp.Body, resp.Headers = own[:6], fixed[:1]
+			return
+		}
+		resp.Body = append(resp.Body, "appended"...)
+		resp.Headers = append(resp.Headers, Header{[]byte("appended"), []byte("2")})
+	})
+	var x Exchange
+	for range 10 {
+		for body, want := range map[string]string{"own": "memory", "lent": "appended"} {
+			if err := p.conn.Do(post(&x, []byte(body))); err != nil || string(x.Response.Body) != want || len(x.Response.Headers) != 1 {
+				t.Fatalf("%s: got %q with %d headers and %v", body, x.Response.Body, len(x.Response.Headers), err)
+			}
+		}
+	}
+	if string(own) != "memory of the handler, with room behind it" || string(fixed[0].Name) != "fixed" {
+		t.Errorf("the handler's memory is now %q and %q", own, fixed[0].Name)
+	}
+}

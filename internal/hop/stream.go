@@ -15,7 +15,7 @@ type stream struct {
 	x        *Exchange     // client: whose it is
 	task     *task         // server: whose it is
 	deadline time.Duration // on the link's clock; never when there is none
-	touched  time.Duration // when a body last made progress
+	touched  time.Duration // when it began or was last sent of, or a body last made progress
 
 	out outgoing
 	in  incoming

@@ -1,6 +1,8 @@
 package hop
 
-// keepBody is the largest response buffer that a pooled task keeps: an answer of the size of the usual window.
+import "math/bits"
+
+// keepBody is the largest answer for which a pooled task keeps memory: one of the size of the usual window.
 const keepBody = 1 << 20
 
 // task is one stream on the server's side and the context of its handler. Guarded by the link's mutex, except that the handler has
@@ -10,7 +12,9 @@ type task struct {
 	conn     *serverConn
 	req      Request
 	resp     Response
-	buf      []byte // the request's head, and its body when that is small
+	buf      []byte   // the request's head, and its body when that is small
+	answer   []byte   // lent to the handler as resp.Body
+	headers  []Header // lent to the handler as resp.Headers
 	phase    phase
 	canceled bool // the client has, and waits for the last word
 	ctx      taskContext
@@ -34,7 +38,7 @@ func (s *Server) newTask(c *serverConn) *task {
 	t.conn, t.phase, t.canceled = c, phaseReceiving, false
 	t.ctx.reset()
 	t.req.Reset()
-	t.resp.Reset()
+	t.resp = Response{InferenceHeaderLength: NoHeaderLength, Headers: t.headers[:0], Body: t.answer[:0]}
 	return t
 }
 
@@ -45,8 +49,19 @@ func (s *Server) recycle(t *task) {
 	t.st.in = incoming{}
 	t.st.out.body = nil
 	t.conn = nil
-	if cap(t.resp.Body) > keepBody {
-		t.resp.Body = nil
-	}
+	t.learn()
 	s.tasks.Put(t)
+}
+
+// learn makes room for answers like the last one. What the handler left in resp may be its own memory, so that is never lent to
+// another handler; if it does not lie where it was lent, the next one gets as much room of the task's own.
+func (t *task) learn() {
+	if n := len(t.resp.Body); n > cap(t.answer) && n <= keepBody {
+		t.answer = make([]byte, 0, 1<<bits.Len(uint(n-1)))
+	}
+	if n := len(t.resp.Headers); n > cap(t.headers) && n <= maxHeaders {
+		t.headers = make([]Header, 0, n)
+	}
+	clear(t.headers[:cap(t.headers)]) // their strings are the handler's
+	t.resp = Response{}
 }

@@ -80,6 +80,7 @@ func TestAlarmsDoNotHarmTLS(t *testing.T) {
 	p := overTLS(t, func(ctx context.Context, req *Request, resp *Response) {
 		if len(req.Body) == 0 {
 			<-ctx.Done()
+			return
 		}
 		echo(ctx, req, resp)
 	})
