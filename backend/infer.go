@@ -12,12 +12,14 @@ import (
 
 // exchange is the memory of one inference request and its answer, reused for later ones.
 type exchange struct {
+	began     time.Time // when its request was there
 	request   oip.InferRequest
 	scheduled scheduler.Request // the same for the scheduler
 	response  oip.InferResponse
 	rows      []byte   // padded text
 	wanted    []string // names of the outputs asked for
 	body      []byte   // of the answer
+	refused   bool     // by the scheduler, which counts its refusals itself
 	held      int64    // bytes taken of the node's tensor memory
 }
 
@@ -33,7 +35,9 @@ func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
 	in, err := s.catalog.Load().find(call.Model, call.Version)
 	if err == nil {
 		x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
+		x.began, x.refused = began, false
 		err = s.exchange(ctx, call, in, x)
+		in.metrics.ended(err == nil, x.refused, began)
 		x.reset()
 		s.exchanges.Put(x)
 	}
@@ -102,6 +106,9 @@ func (x *exchange) write(ctx *fasthttp.RequestCtx, call oip.Call) (err error) {
 	}
 	ctx.SetStatusCode(fasthttp.StatusOK)
 	ctx.SetContentType("application/json")
+	if string(ctx.Request.Header.Peek(timingName)) == "1" {
+		ctx.Response.Header.Set("Server-Timing", timingText(&x.scheduled.Timing))
+	}
 	if length != oip.NoHeaderLength {
 		ctx.SetContentType("application/octet-stream")
 		ctx.Response.Header.Set(oip.HeaderLengthName, strconv.Itoa(length))

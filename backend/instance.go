@@ -19,7 +19,7 @@ type instance struct {
 	unmasked        []oip.TensorMetadata // the inputs without the masks that the scheduler can make
 	text            []bool               // parallel to inputs: takes strings too
 	rows            []oip.TensorMetadata // inputs as v1 sees them: text is BYTES [-1]
-	metrics         instanceMetrics
+	metrics         *versionMetrics
 }
 
 func newInstance(name, number string, model Model, config modelConfig) (*instance, error) {
@@ -78,9 +78,11 @@ func (in *instance) schedule(batchSize int, runners []scheduler.Runner) error {
 		PriorityLevels:   c.PriorityLevels,
 		DefaultPriority:  c.DefaultPriority,
 		Ragged:           ragged,
+		Observer:         in.metrics,
 	}, runners...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", configFile, err)
 	}
+	in.metrics.load = in.scheduler.Stats
 	return nil
 }

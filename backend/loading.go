@@ -61,6 +61,7 @@ func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
 		log.Error("cannot load a model", "reason", err)
 		return false
 	}
+	s.metrics.stages.add(in.metrics)
 	s.publish(name, version{number: number, state: ready, instance: in})
 	s.metrics.ready.WithLabelValues(name, number).Set(1)
 	log.Info("loaded a model", "ms", open.Sub(began).Milliseconds(), "warm_up_ms", time.Since(open).Milliseconds())

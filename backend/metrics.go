@@ -12,6 +12,12 @@ import (
 	"ganglion/internal/httpserver"
 )
 
+// durationBuckets are those of all durations: a tiny model answers in 30 microseconds, a large one on a busy CPU in seconds,
+// so they are factors of about 3 apart.
+func durationBuckets() []float64 {
+	return []float64{30e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3, 300e-3, 1, 3, 10, 30}
+}
+
 // metrics are the node's, on a registry of its own: two nodes in one process, as in tests, do not share any.
 type metrics struct {
 	registry     *prometheus.Registry
@@ -20,12 +26,7 @@ type metrics struct {
 	inFlight     prometheus.Gauge
 	ready        *prometheus.GaugeVec // model, version
 	loadFailures prometheus.Counter
-}
-
-// instanceMetrics are the series of one model version, looked up once.
-type instanceMetrics struct {
-	succeeded prometheus.Counter
-	duration  prometheus.Observer
+	stages       *stageMetrics
 }
 
 func newMetrics(cfg Config, info EngineInfo) *metrics {
@@ -36,10 +37,9 @@ func newMetrics(cfg Config, info EngineInfo) *metrics {
 			Help: "Inference requests answered, by the HTTP status of the answer; model and version are empty where the node has none of that name.",
 		}, []string{"model", "version", "status"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ganglion_node_request_duration_seconds",
-			Help: "Time from a whole request to its whole answer, for inferences that found a model.",
-			// A tiny model answers in 30 microseconds, a large one on a busy CPU in seconds: factors of about 3.
-			Buckets: []float64{30e-6, 100e-6, 300e-6, 1e-3, 3e-3, 10e-3, 30e-3, 100e-3, 300e-3, 1, 3, 10, 30},
+			Name:    "ganglion_node_request_duration_seconds",
+			Help:    "Time from a whole request to its whole answer, for inferences that found a model.",
+			Buckets: durationBuckets(),
 		}, []string{"model", "version"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ganglion_node_requests_in_flight",
@@ -62,17 +62,10 @@ func newMetrics(cfg Config, info EngineInfo) *metrics {
 		},
 	})
 	about.Set(1)
-	m.registry.MustRegister(m.requests, m.durations, m.inFlight, m.ready, m.loadFailures, about,
+	m.stages = newStageMetrics()
+	m.registry.MustRegister(m.stages, m.requests, m.durations, m.inFlight, m.ready, m.loadFailures, about,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
-}
-
-// of starts the series of a model version at 0.
-func (m *metrics) of(model, version string) instanceMetrics {
-	return instanceMetrics{
-		succeeded: m.requests.WithLabelValues(model, version, "200"),
-		duration:  m.durations.WithLabelValues(model, version),
-	}
 }
 
 // answered counts an inference. in is nil where the request found no model: a client's words make no series.
@@ -82,7 +75,7 @@ func (m *metrics) answered(in *instance, status int, began time.Time) {
 		m.requests.WithLabelValues("", "", strconv.Itoa(status)).Inc()
 		return
 	case status == fasthttp.StatusOK:
-		in.metrics.succeeded.Inc()
+		in.metrics.ok.Inc()
 	default:
 		m.requests.WithLabelValues(in.name, in.version, strconv.Itoa(status)).Inc()
 	}

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"ganglion/backend/scheduler"
@@ -19,10 +20,11 @@ func (s *Server) run(in *instance, x *exchange) error {
 	in.sortInputs(x.request.Inputs)
 	r := &x.scheduled
 	r.Inputs, r.Want = x.request.Inputs, x.wanted
-	r.Deadline = time.Now().Add(s.cfg.Timeout)
+	hurried := s.heed(x)
 	// fasthttp does not tell when a client hangs up. Whoever learns of it ends this context.
 	if err := in.scheduler.Infer(context.Background(), r); err != nil {
-		return s.blame(err)
+		x.refused = true
+		return s.blame(err, hurried)
 	}
 	x.response.ModelName, x.response.ModelVersion, x.response.ID = in.name, in.version, x.request.ID
 	x.response.Outputs = x.response.Outputs[:0]
@@ -32,9 +34,28 @@ func (s *Server) run(in *instance, x *exchange) error {
 	return nil
 }
 
+// heed takes from the request's parameters what it wants of its place in the queue. hurried is set when the request gives
+// itself less time than the node would. (internal/oip has refused parameters that are no whole numbers from 0.)
+func (s *Server) heed(x *exchange) (hurried bool) {
+	r := &x.scheduled
+	r.Deadline, r.Priority = x.began.Add(s.cfg.Timeout), 0
+	if v, ok := x.request.Parameters.Lookup("timeout"); ok {
+		if us, _ := v.Uint(); us > 0 && us < uint64(s.cfg.Timeout.Microseconds()) {
+			r.Deadline, hurried = x.began.Add(time.Duration(us)*time.Microsecond), true
+		}
+	}
+	if v, ok := x.request.Parameters.Lookup("priority"); ok {
+		level, _ := v.Uint()
+		r.Priority = int(min(level, math.MaxInt32)) // far above any level: the scheduler refuses it
+	}
+	return hurried
+}
+
 // blame says what the client reads of an error of the scheduler that has a reason outside of it.
-func (s *Server) blame(err error) error {
+func (s *Server) blame(err error, hurried bool) error {
 	switch {
+	case errors.Is(err, scheduler.ErrTimeout) && hurried:
+		return oip.Errorf(oip.Unavailable, "%v", err) // Triton's status and text for a time that the request has set
 	case errors.Is(err, scheduler.ErrTimeout):
 		return oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
 	case errors.Is(err, scheduler.ErrClosed) && phase(s.state.Load()) == draining:
