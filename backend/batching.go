@@ -9,9 +9,8 @@ import (
 	"ganglion/internal/oip"
 )
 
-// defaultBatchSize is how many rows share a run of a model that says nothing about it. Of the demo models, iris gains
-// until far beyond, the others have stopped gaining by then; what waits for a full batch of a slow model waits twice as
-// long with twice the size.
+// defaultBatchSize is how many rows share a run of a model that says nothing about it. Measured on the demo models
+// (docs/model-config.md), a row costs no less in larger batches, and whoever waits for the next run waits longer.
 const defaultBatchSize = 64
 
 // batching is what is known about whether requests to a model can be put together along dimension 0.

@@ -1,12 +1,15 @@
 package onnx
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
@@ -41,5 +44,41 @@ func BenchmarkRunIris(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkBatchSizes is what a row costs in batches of different sizes, in a bare loop over one instance. The default
+// batch size of a node rests on it.
+func BenchmarkBatchSizes(b *testing.B) {
+	e := start(b, Config{Memory: 1 << 30})
+	for _, c := range []struct {
+		name string
+		d    oip.Datatype
+		row  []int64
+	}{
+		{"iris", oip.FP32, []int64{4}},
+		{"language_id", oip.Uint8, []int64{64}},
+		{"fashion_mnist_cnn", oip.FP32, []int64{1, 28, 28}},
+	} {
+		m := load(b, e, filepath.Join(onnxtest.Root(b), "models", c.name, "1", "model.onnx"), testLimit)
+		for _, rows := range []int64{1, 4, 8, 16, 32, 64, 256} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, rows), func(b *testing.B) {
+				shape := append([]int64{rows}, c.row...)
+				count, err := oip.ElementCount(shape)
+				if err != nil {
+					b.Fatal(err)
+				}
+				in := []oip.Tensor{{Name: m.inputs[0].Name, Datatype: c.d, Shape: shape, Data: bytes.Repeat([]byte{0x41}, int(count)*c.d.Size())}}
+				runner, results := m.Runner(), scheduler.NewResults(nil)
+				ctx := context.Background()
+				for b.Loop() {
+					results.Reset()
+					if err := runner.Run(ctx, in, nil, results); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(rows), "µs/row")
+			})
+		}
 	}
 }
