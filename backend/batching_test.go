@@ -282,3 +282,53 @@ func TestLargerThanABatch(t *testing.T) {
 	n.post("/v2/models/iris/infer", request).want(t, 200, `"shape":[200,3]`)
 	n.post("/v2/models/small/infer", request).want(t, 400, `request has 200 rows, model \"small\" takes at most 10 at a time (max_batch_size)`)
 }
+
+// masked sums x, float32 [batch,length], where mask is 1.
+func masked() *onnxfile.Model {
+	m := &onnxfile.Model{Name: "masked"}
+	m.Input("x", onnxfile.Float, onnxtest.Batch(), onnxfile.Dynamic("length"))
+	m.Input("mask", onnxfile.Float, onnxtest.Batch(), onnxfile.Dynamic("length"))
+	m.Output("sum", onnxfile.Float, onnxtest.Batch(), onnxfile.Fixed(1))
+	m.Output("same", onnxfile.Float, onnxtest.Batch(), onnxfile.Dynamic("length"))
+	m.Initializer(onnxfile.NewData("axes", []int64{1}, 1))
+	m.Node("Mul", "x mask", "same")
+	m.Node("ReduceSum", "same axes", "sum", onnxfile.Int("keepdims", 1))
+	return m
+}
+
+// TestMask: a mask is made for those who do not send one, padding is not seen by the model, and outputs come back in each
+// request's own length.
+func TestMask(t *testing.T) {
+	manyConnections(t)
+	dir := t.TempDir()
+	onnxtest.WriteAt(t, masked(), filepath.Join(dir, "masked", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "masked", "config.toml"), `
+max_queue_delay = "20ms"
+[[ragged]]
+inputs = { x = { value = 7 } }
+outputs = { same = 1 }
+mask = "mask"
+longest = 8
+max_waste = 0.9
+`)
+	n := startNode(t, dir)
+	const path = "/v2/models/masked/infer"
+	var wg sync.WaitGroup
+	for length := 1; length <= 8; length++ {
+		wg.Go(func() {
+			ones := strings.TrimSuffix(strings.Repeat("1,", length), ",")
+			x := fmt.Sprintf(`{"name":"x","shape":[1,%d],"datatype":"FP32","data":[%s]}`, length, ones)
+			want := fmt.Sprintf(`{"name":"sum","datatype":"FP32","shape":[1,1],"data":[%d]},{"name":"same","datatype":"FP32","shape":[1,%d],"data":[%s]}`, length, length, ones)
+			for range 20 {
+				n.post(path, `{"inputs":[`+x+`]}`).want(t, 200, want)
+				n.post(path, `{"inputs":[`+strings.Replace(x, `"x"`, `"mask"`, 1)+`,`+x+`]}`).want(t, 200, want)
+			}
+		})
+	}
+	wg.Wait()
+	const labels = `{model="masked",version="1"}`
+	if count, runs := n.metric("nv_inference_count"+labels), n.metric("nv_inference_exec_count"+labels); count != 320 || runs >= count {
+		t.Errorf("%v rows in %v runs", count, runs)
+	}
+	n.post(path, `{"inputs":[{"name":"mask","shape":[1,1],"datatype":"FP32","data":[1]}]}`).want(t, 400, "")
+}
