@@ -400,3 +400,48 @@ func TestStoppedProcessDoesNotBlameItsPeer(t *testing.T) {
 		}
 	})
 }
+
+// A request that was not sent when the node broke the rules is reported as not begun, and does not go out with the last words.
+func TestNothingIsSentAfterItWasCalledSafe(t *testing.T) {
+	theirs := usual()
+	theirs.window = maxWindow
+	c, p, _ := serverPeer(t, DefaultConfig(), theirs)
+	var bulk, late Exchange
+	bulkDone := do(c, post(&bulk, make([]byte, 64<<20)))
+	p.want(kindRequest, 1)
+	sent := uint64(0)
+	eventually(t, "the writer to be stuck", func() bool {
+		before := sent
+		time.Sleep(20 * time.Millisecond)
+		sent = c.Stats().BytesSent
+		return sent == before
+	})
+	lateDone := do(c, post(&late, []byte("late")))
+	eventually(t, "the late request to be queued", func() bool { return c.Stats().Open == 2 })
+	p.write(frame(99, 0, 0, nil))
+	for _, done := range []chan error{bulkDone, lateDone} {
+		err := within(t, "the end of an exchange", done)
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeBroken || e.Begun {
+			t.Errorf("got %v, want broken and not begun", err)
+		}
+	}
+	told := false
+	for {
+		h, payload, err := p.next()
+		if err != nil {
+			break
+		}
+		switch {
+		case h.kind == kindRequest:
+			t.Errorf("stream %d was begun after its caller was told that it was not", h.id)
+		case h.kind == kindGoaway:
+			_, reason, _, _ := parseGoaway(payload)
+			told = reason == ReasonProtocol
+		case h.ends():
+			t.Error("the bulk was completed")
+		}
+	}
+	if !told {
+		t.Error("the node was not told why it was cut off")
+	}
+}

@@ -206,3 +206,25 @@ func TestEachDeadlineHolds(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A cancel that comes while the last chunk of the answer is being read: that chunk is the node's last word.
+func TestCancelDuringTheLastChunk(t *testing.T) {
+	c, p, _ := serverPeer(t, DefaultConfig(), usual())
+	var x Exchange
+	done := do(c, post(&x, nil))
+	p.want(kindRequest, 1)
+	chunk := frame(kindChunk, flagEnd, 1, make([]byte, 50_000))
+	p.write(append(responseHeadFrame(1, 50_000), chunk[:20_000]...))
+	eventually(t, "the reader to be in the middle of the chunk", func() bool {
+		c.link.mu.Lock()
+		defer c.link.mu.Unlock()
+		e := c.link.streams.find(1)
+		return e.st.in.receiving
+	})
+	x.Cancel()
+	if err := within(t, "the cancelled exchange", done); codeIn(t, err) != CodeCanceled {
+		t.Errorf("got %v", err)
+	}
+	p.write(chunk[20_000:])
+	eventually(t, "the stream to be closed", func() bool { return c.Stats().Open == 0 })
+}

@@ -288,7 +288,10 @@ func (c *link) loseAll(cause error) {
 // part closes the socket. A peer that was told why is given the time to read it.
 func (c *link) part(err error) {
 	defer c.nc.Close()
-	if _, isBroke := errors.AsType[*ProtocolError](err); !isBroke || c.severed {
+	c.mu.Lock()
+	severed := c.severed
+	c.mu.Unlock()
+	if _, isBroke := errors.AsType[*ProtocolError](err); !isBroke || severed {
 		return
 	}
 	half, ok := unwrap(c.nc).(interface{ CloseWrite() error })
