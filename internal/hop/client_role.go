@@ -133,7 +133,7 @@ func (c *client) expect(st *stream, body []byte) {
 		return
 	}
 	in.reserved, in.got, in.credit = memory, int64(len(body)), window-int64(len(body))
-	st.touched = l.now()
+	l.large(st)
 	if st.x.Streamed {
 		in.streamed = true
 		in.ring = l.cfg.Budget.get(memory)[:memory]
@@ -142,8 +142,7 @@ func (c *client) expect(st *stream, body []byte) {
 		return
 	}
 	in.mem.add(body, in.want, l.cfg.Budget.budget)
-	l.grant(st, in.want-window)
-	l.poke()
+	l.supply(st)
 }
 
 // arrived hands a complete answer to its caller.
@@ -261,6 +260,7 @@ func (c *client) retire(id uint64) {
 // complete gives the exchange back to its caller.
 func (c *client) complete(st *stream, err error) {
 	in, pool := &st.in, c.link.cfg.Budget
+	c.link.over(st)
 	if !in.streamed {
 		pool.release(in.reserved)
 		in.reserved = 0

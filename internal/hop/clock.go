@@ -45,6 +45,7 @@ func (c *link) alarm() error {
 	next := min(c.sweep(now), c.drainAt)
 	if now >= c.pingAt {
 		c.listen(now)
+		c.w.trim()
 		c.role.tick()
 	}
 	if now >= c.drainAt {

@@ -34,6 +34,7 @@ type link struct {
 	quiet   sync.Cond // on mu: nobody writes any more
 	w       writer
 	streams table
+	larges  int // large bodies that are coming in
 	peer    settings
 
 	running  bool  // somebody reads, and will close the socket

@@ -175,6 +175,8 @@ func (c *link) filled(h frameHeader, st *stream, err error) error {
 		c.role.arrived(st)
 	} else if in.streamed {
 		st.signal()
+	} else {
+		c.supply(st)
 	}
 	return nil
 }

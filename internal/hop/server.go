@@ -181,12 +181,13 @@ func (c *serverConn) expect(t *task, d decodedHead, body []byte) {
 	in.started, in.want, in.got, in.reserved = true, d.body, int64(len(body)), d.body
 	in.credit = window - in.got
 	in.mem.add(body, d.body, c.server.cfg.Budget.budget)
-	c.link.grant(&t.st, d.body-window)
-	c.link.poke()
+	c.link.large(&t.st)
+	c.link.supply(&t.st)
 }
 
 // arrived hands a complete request to a worker.
 func (c *serverConn) arrived(st *stream) {
+	c.link.over(st)
 	c.dispatch(st.task)
 }
 
@@ -228,6 +229,7 @@ func (c *serverConn) drop(st *stream, flags uint8, reason Reason, text string) {
 
 // gone lets go of a stream that is no longer in the table: its memory, or whoever waits for its answer to be sent.
 func (c *serverConn) gone(st *stream) {
+	c.link.over(st)
 	switch {
 	case st.task.phase == phaseReplying:
 		st.finish(nil)

@@ -44,6 +44,7 @@ type outgoing struct {
 // incoming is the message that comes in on a stream.
 type incoming struct {
 	started   bool  // its head is there
+	large     bool  // chunks of it are to come, and it is counted in the link's larges
 	receiving bool  // the reader is filling mem or ring without holding the lock; mem is then in its hands
 	want, got int64 // bytes of body announced, arrived
 	credit    int64 // bytes that the peer may still send

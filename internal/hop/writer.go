@@ -20,6 +20,9 @@ const (
 	// inlineRounds is how often a caller writes before the flusher carries on for it: its own frames are in the first, and
 	// the second spares the flusher's wake-up when a few frames were queued meanwhile.
 	inlineRounds = 2
+	// companyWrites is for how many writes a caller yields to others after it has last seen any. When answers come back
+	// together the first of their callers is alone for a moment, with the others about to follow.
+	companyWrites = 32
 )
 
 // writer is the outgoing half of a link, guarded by its mutex; batch and yields belong to whoever has set writing.
@@ -35,8 +38,8 @@ type writer struct {
 	taken uint64 // bytes ever taken out of the queue for writing
 	sent  uint64 // of these, bytes that the kernel has
 
-	crowd  int  // streams open lately: those of now, or of a few writes ago
-	yields bool // the writer is to yield first
+	company int  // writes for which others count as being about, after more than one stream was open
+	yields  bool // the writer is to yield first
 
 	frames, writes uint64
 }
@@ -49,8 +52,11 @@ func (c *link) claim() bool {
 		return false
 	}
 	w.writing = true
-	w.crowd = max(c.streams.used, w.crowd-1)
-	w.yields = w.crowd > 1
+	w.company = max(w.company-1, 0)
+	if c.streams.used > 1 {
+		w.company = companyWrites
+	}
+	w.yields = w.company > 0
 	if c.sock == nil {
 		c.wakeFlusher()
 		return false
@@ -142,6 +148,19 @@ func (c *link) wrote(n int, err error) bool {
 	w.writing = false
 	c.quiet.Broadcast()
 	return false
+}
+
+// trim lets go of buffers that only bulk or a peer that was slow to read has made large. With the lock held.
+func (w *writer) trim() {
+	if w.writing {
+		return
+	}
+	if cap(w.rest) > softQueue {
+		w.rest = nil
+	}
+	if cap(w.spare) > softQueue {
+		w.spare = nil
+	}
 }
 
 // flusher is the goroutine that writes when callers may not: it can wait for room in the socket.
