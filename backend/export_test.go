@@ -11,6 +11,9 @@ import (
 // BoundTensors sets how many bytes the tensors of all requests in flight may take.
 func BoundTensors(limit int64) func(*Server) { return func(s *Server) { s.tensors.limit = limit } }
 
+// BoundAnswers sets how many bytes all answers being read may take.
+func BoundAnswers(limit int64) func(*Server) { return func(s *Server) { s.answers.limit = limit } }
+
 // HandlerForTest loads models and returns the node's handler without a server in front of it.
 func HandlerForTest(t testing.TB, engine Engine, models string, change ...func(*Server)) (handle fasthttp.RequestHandler, stop func()) {
 	t.Helper()

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -72,18 +73,28 @@ func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance,
 	if err := s.run(in, x); err != nil {
 		return err
 	}
-	return x.write(ctx, call)
+	if err := x.write(ctx, call); err != nil {
+		return err
+	}
+	return s.holdAnswer(ctx)
 }
 
 // read decodes the request's body, which stays the connection's.
 func (s *Server) read(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
-	if encoding := ctx.Request.Header.ContentEncoding(); len(encoding) > 0 && string(encoding) != "identity" {
+	if encoding := ctx.Request.Header.ContentEncoding(); len(encoding) > 0 && !strings.EqualFold(string(encoding), "identity") {
 		return oip.Errorf(oip.Unsupported, "content encoding %q is not supported: send the body as it is", encoding)
 	}
 	if call.Kind == oip.CallV1Predict {
 		return x.request.DecodeV1(ctx.PostBody(), in.rows, s.limits)
 	}
-	length, err := oip.ParseHeaderLength(ctx.Request.Header.Peek(oip.HeaderLengthName))
+	values := ctx.Request.Header.PeekAll(oip.HeaderLengthName)
+	if len(values) > 1 { // a proxy in between may have gone by the other
+		return oip.Errorf(oip.InvalidArgument, "more than one %s header", oip.HeaderLengthName)
+	}
+	length, err := oip.NoHeaderLength, error(nil)
+	if len(values) == 1 {
+		length, err = oip.ParseHeaderLength(values[0])
+	}
 	if err != nil {
 		return err
 	}

@@ -3,34 +3,64 @@ package backend
 import (
 	"sync/atomic"
 
+	"github.com/valyala/fasthttp"
+
 	"ganglion/internal/conf"
 	"ganglion/internal/oip"
 )
 
-// tensorMemory bounds what the inputs of all requests that wait or run take together. A request of a few kilobytes can
-// be decoded and padded to a megabyte, and then wait for others that run: without a bound a few thousand clients would
-// take all the memory there is.
-type tensorMemory struct {
+// memoryBound bounds what all requests in flight hold of one kind of memory. A request of a few kilobytes can be decoded
+// and padded to a megabyte and then wait for others that run, or have an answer of many megabytes and then read it
+// slowly: without a bound a few thousand clients would take all the memory there is.
+type memoryBound struct {
+	of    string // what is bounded, for messages
 	limit int64
 	used  atomic.Int64
 }
 
-// take accounts for bytes that a request is about to hold, or has just been decoded to.
-func (m *tensorMemory) take(bytes int64) error {
+// take accounts for bytes that a request is about to hold, or holds since a moment.
+func (m *memoryBound) take(bytes int64) error {
 	if m.used.Add(bytes) > m.limit {
 		m.used.Add(-bytes)
-		return oip.Errorf(oip.Unavailable, "the tensors of requests in flight take more than %s; try again", conf.Size(m.limit))
+		return oip.Errorf(oip.Unavailable, "%s take more than %s; try again", m.of, conf.Size(m.limit))
 	}
 	return nil
 }
 
-func (m *tensorMemory) give(bytes int64) { m.used.Add(-bytes) }
+func (m *memoryBound) give(bytes int64) { m.used.Add(-bytes) }
 
 // hold takes bytes for x, which gives them back when it ends.
 func (s *Server) hold(x *exchange, bytes int64) error {
 	err := s.tensors.take(bytes)
 	if err == nil {
 		x.held += bytes
+	}
+	return err
+}
+
+// answerHeld is the user value that gives an answer's bytes back: fasthttp closes it when the answer has been written or
+// its connection is gone.
+type answerHeld struct {
+	bound *memoryBound
+	bytes int64
+}
+
+// Close gives the bytes back.
+func (h *answerHeld) Close() error {
+	h.bound.give(h.bytes)
+	return nil
+}
+
+// holdAnswer takes the bytes of the answer until the client has read it. Small ones are not counted: what a connection
+// keeps for them anyway is bounded by the number of connections.
+func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx) error {
+	size := int64(len(ctx.Response.Body()))
+	if size <= keepBytes {
+		return nil
+	}
+	err := s.answers.take(size)
+	if err == nil {
+		ctx.SetUserValue("answer", &answerHeld{&s.answers, size})
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package backend_test
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +10,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/backend"
+	"ganglion/backend/onnx"
+	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/conf"
 	"ganglion/internal/oip"
 )
 
@@ -20,6 +24,43 @@ func ask(handle fasthttp.RequestHandler, body string) (status int, answer string
 	ctx.Request.SetBodyString(body)
 	handle(&ctx)
 	return ctx.Response.StatusCode(), string(ctx.Response.Body())
+}
+
+// TestAnswersInFlight: large answers are refused while others of that size wait to be read, and count no more once the
+// client has read them.
+func TestAnswersInFlight(t *testing.T) {
+	dir := t.TempDir()
+	onnxtest.WriteAt(t, onnxtest.Fill(2), filepath.Join(dir, "iris", "1", "model.onnx"))
+	const large = `{"inputs":[{"name":"size","shape":[2],"datatype":"INT64","data":[400,250]}]}` // 200 kB of JSON
+	engine, err := onnx.New(onnx.Config{Library: onnxtest.Library(t), Device: "cpu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle, stop := backend.HandlerForTest(t, engine, dir, backend.BoundAnswers(300_000))
+	var unread fasthttp.RequestCtx
+	unread.Request.Header.SetMethod("POST")
+	unread.Request.SetRequestURI("/v2/models/iris/infer")
+	unread.Request.SetBodyString(large)
+	handle(&unread)
+	if unread.Response.StatusCode() != 200 {
+		t.Fatalf("got %d %s", unread.Response.StatusCode(), unread.Response.Body())
+	}
+	if status, answer := ask(handle, large); status != 503 || !strings.Contains(answer, "answers that are being read take more than") {
+		t.Errorf("while another is unread: got %d %.200s", status, answer)
+	}
+	unread.ResetUserValues() // what a server does once it has written the answer
+	if status, answer := ask(handle, large); status != 200 {
+		t.Errorf("afterwards: got %d %.200s", status, answer)
+	}
+	stop()
+	if err := engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	n := startNode(t, dir, func(c *backend.Config) { c.MaxOutput = 512 * conf.KiB })
+	for range 30 { // 6 MB in all, 4 MiB at a time
+		n.post("/v2/models/iris/infer", large).want(t, 200, "")
+	}
 }
 
 // TestTensorsInFlight: requests that wait for a run are refused once their tensors take what they may together; the

@@ -1,11 +1,15 @@
 package backend_test
 
 import (
+	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"ganglion/backend"
 	"ganglion/internal/conf"
+	"ganglion/internal/oip"
 )
 
 // TestRefusals: what a client can get wrong, and what it reads.
@@ -92,5 +96,25 @@ func TestCompressedBody(t *testing.T) {
 	n := startNode(t, demoModels(t))
 	n.do("POST", "/v2/models/iris/infer", strings.NewReader("\x1f\x8b"), "Content-Encoding", "gzip").
 		want(t, 501, `content encoding \"gzip\" is not supported`)
-	n.do("POST", "/v2/models/iris/infer", strings.NewReader(irisRequest), "Content-Encoding", "identity").want(t, 200, "setosa")
+	n.do("POST", "/v2/models/iris/infer", strings.NewReader(irisRequest), "Content-Encoding", "Identity").want(t, 200, "setosa")
+}
+
+// TestTwoHeaderLengths: a request whose parts could be told apart in two ways is not answered in either.
+func TestTwoHeaderLengths(t *testing.T) {
+	n := startNode(t, demoModels(t))
+	request, err := http.NewRequestWithContext(t.Context(), "POST", n.url+"/v2/models/iris/infer", strings.NewReader(irisRequest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header[oip.HeaderLengthName] = []string{strconv.Itoa(len(irisRequest)), "5"}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer{response.StatusCode, response.Header, string(text)}.want(t, 400, "more than one Inference-Header-Content-Length header")
 }
