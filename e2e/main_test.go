@@ -15,7 +15,7 @@ import (
 )
 
 // programs is where TestMain built the programs.
-var programs struct{ gateway, backend, demo string }
+var programs struct{ gateway, backend string }
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -28,7 +28,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	programs.gateway, programs.backend, programs.demo = filepath.Join(dir, "gateway"), filepath.Join(dir, "backend"), filepath.Join(dir, "demo")
+	programs.gateway, programs.backend = filepath.Join(dir, "gateway"), filepath.Join(dir, "backend")
 	for _, program := range []string{programs.gateway, programs.backend} {
 		if err := build(program); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)

@@ -33,7 +33,7 @@ type incarnation struct {
 	done chan struct{} // closed when it has been waited for
 	err  error         // how it ended; read after done
 
-	killed atomic.Bool // on purpose, by Kill
+	meant atomic.Bool // to be gone: by Kill or Stop
 }
 
 func (s *Stack) process(name, address, readyURL, program string, args []string) *Process {
@@ -73,12 +73,20 @@ func (p *Process) Signal(sig syscall.Signal) error { return p.run().signal(sig) 
 // Kill ends the process with SIGKILL, its children too, and waits until it is gone.
 func (p *Process) Kill() error {
 	r := p.run()
-	r.killed.Store(true)
+	r.meant.Store(true)
 	if err := r.signal(syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("%s: cannot kill: %w", p.name, err)
 	}
 	<-r.done
 	return nil
+}
+
+// Stop ends the process with SIGTERM, and SIGKILL after timeout, and waits until it is gone. The error is that of an end
+// that was not good. The process can be restarted.
+func (p *Process) Stop(timeout time.Duration) error {
+	err := p.stop(timeout)
+	p.run().meant.Store(true)
+	return err
 }
 
 // Restart starts the process again, where it was, and waits until it is ready. It is stopped first if it runs.
@@ -134,7 +142,7 @@ func (p *Process) stop(timeout time.Duration) error {
 	}
 	var errs []error
 	if r.ended() {
-		if !r.killed.Load() {
+		if !r.meant.Load() {
 			errs = append(errs, fmt.Errorf("%s had ended by itself: %w%s", p.name, orNil(r.err), p.lastWords()))
 		}
 	} else if err := r.terminate(timeout); err != nil {
