@@ -67,7 +67,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(repository)
+	defer func() { _ = os.RemoveAll(repository) }() // a temporary folder; nothing depends on its end
 	for _, q := range questions {
 		if err := b.copyModel(q, repository); err != nil {
 			return err
