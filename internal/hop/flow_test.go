@@ -323,3 +323,57 @@ func TestStalledBodies(t *testing.T) {
 		<-pongs
 	})
 }
+
+// However large a body is, what its sender may have on the way is about one window for all bodies of the connection.
+func TestReceiverGrantsOneWindow(t *testing.T) {
+	for _, streams := range []uint64{1, 4} {
+		p, _ := clientPeer(t, DefaultConfig(), func(_ context.Context, req *Request, resp *Response) {
+			resp.Status, resp.Body = 200, req.Body[:5]
+		})
+		const size = 6 << 20
+		window := DefaultConfig().Window
+		body := noise(1, size)
+		credit, sent := map[uint64]int{}, map[uint64]int{}
+		for id := uint64(1); id <= streams; id++ {
+			p.write(requestHeadFrame(id, size))
+			credit[id] = window
+		}
+		for answered := uint64(0); answered < streams; {
+			for id := uint64(1); id <= streams; id++ { // all that may be sent
+				for credit[id] > 0 && sent[id] < size {
+					n := min(credit[id], chunkSize, size-sent[id])
+					flags := uint8(0)
+					if sent[id]+n == size {
+						flags = flagEnd
+					}
+					p.write(frame(kindChunk, flags, id, body[sent[id]:sent[id]+n]))
+					credit[id] -= n
+					sent[id] += n
+				}
+			}
+			switch h, payload := p.read(); h.kind {
+			case kindWindow:
+				n, err := parseWindow(payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				credit[h.id] += int(n)
+				if limit := max(window, minGrant); credit[h.id] > limit {
+					t.Fatalf("stream %d may send %d bytes more, the window is %d", h.id, credit[h.id], limit)
+				}
+				// The first windows are given to all; once these are used up the streams share one.
+				if share := max(window/int(streams), minGrant); sent[h.id] >= window && int(n) > share && sent[h.id] < size/2 {
+					t.Errorf("stream %d was granted %d bytes at once, its share is %d", h.id, n, share)
+				}
+			case kindResponse:
+				answered++
+				if got := payload[len(payload)-5:]; !bytes.Equal(got, body[:5]) {
+					t.Errorf("stream %d: answered %x", h.id, got)
+				}
+			case kindPing:
+			default:
+				t.Fatalf("got %v", h.kind)
+			}
+		}
+	}
+}
