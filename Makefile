@@ -28,7 +28,7 @@ library: ## fetch the ONNX Runtime library for this machine (skipped when presen
 .PHONY: tools-present
 tools-present:
 	@command -v go >/dev/null || { echo "make: needs Go 1.26 or newer on the PATH" >&2; exit 1; }
-	@command -v $${CC:-gcc} >/dev/null || command -v cc >/dev/null || { echo "make: needs a C compiler (gcc or clang): the node calls ONNX Runtime through cgo" >&2; exit 1; }
+	@cc=$$(go env CC); command -v $${cc%% *} >/dev/null || { echo "make: needs a C compiler, and $$cc is not there (CC=... names another): the node calls ONNX Runtime through cgo" >&2; exit 1; }
 
 .PHONY: run
 run: build ## start two nodes and a gateway with the demo models, and send a first inference; Ctrl-C stops all
@@ -62,6 +62,10 @@ e2e: build ## only the end to end tests: real binaries, real ONNX Runtime
 bench: build ## CPU per request beside nginx and HAProxy, in one run of five minutes (installs them by apt-get when missing)
 	@bench/setup.sh
 	go run ./bench/edge
+
+.PHONY: bench-node
+bench-node: build ## inference rates with and without batching, through one node, in one run
+	go run ./bench/node
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
