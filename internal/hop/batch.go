@@ -5,7 +5,7 @@ import "hash/crc32"
 // maxParts bounds the chunks of one write, and with them what a small frame that comes too late for it waits behind: 640 KiB,
 // 0.5 ms at 10 Gb/s. It is as many because an image as an FP32 tensor, 602,112 bytes, then goes in one call: with 256 KiB a
 // write it cost the sender a third more CPU time.
-const maxParts = 10
+const maxParts = 5
 
 // batch is what one system call writes: a run of small frames, then chunks straight from their senders' memory.
 type batch struct {

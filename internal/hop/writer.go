@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// chunkSize is the largest chunk that is sent or accepted: the time a small frame may have to wait behind one that has
-	// been begun, 50 µs at 10 Gb/s.
-	chunkSize = 64 << 10
+	// chunkSize is the largest chunk that is sent or accepted: what a large body may get ahead of another, 100 µs at 10 Gb/s. With
+	// 64 KiB a body of 600 KB cost the receiver a quarter more CPU time, because each chunk is read in two calls.
+	chunkSize = 128 << 10
 	// softQueue is the length of the queue from which on messages wait in the ring, where they take no memory: some 250
 	// small exchanges, more than one write need carry.
 	softQueue = 64 << 10
