@@ -36,6 +36,9 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) (status int) {
 	if status == fasthttp.StatusServiceUnavailable {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1") // seconds: loads and restarts take about that
 	}
+	if refusal.Refusal != "" {
+		ctx.Response.Header.Set(oip.RefusalName, string(refusal.Refusal))
+	}
 	return status
 }
 

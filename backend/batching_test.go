@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/oip"
 	"ganglion/internal/onnxfile"
 )
 
@@ -203,18 +204,18 @@ func TestFullQueueAndTimeouts(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		n.post(path, slowRequest(`"parameters":{"timeout":4000000},`)).want(t, 503, "Request timeout expired")
+		n.post(path, slowRequest(`"parameters":{"timeout":4000000},`)).wantRefusal(t, oip.Expired, "Request timeout expired")
 	})
 	until("ganglion_node_instances_busy")
 	began := time.Now()
 	wg.Go(func() {
-		n.post(path, slowRequest(`"parameters":{"timeout":1000000,"priority":1},`)).want(t, 503, "Request timeout expired")
+		n.post(path, slowRequest(`"parameters":{"timeout":1000000,"priority":1},`)).wantRefusal(t, oip.Expired, "Request timeout expired")
 		if took := time.Since(began); took < time.Second || took > 3*time.Second {
 			t.Errorf("a request that waits is answered after %v, want 1 s", took)
 		}
 	})
 	until("nv_inference_pending_request_count")
-	n.post(path, slowRequest("")).want(t, 503, "Exceeds maximum queue size")
+	n.post(path, slowRequest("")).wantRefusal(t, oip.Full, "Exceeds maximum queue size")
 	wg.Wait()
 	for reason, want := range map[string]float64{"queue_full": 1, "expired": 2} {
 		if got := n.metric(`ganglion_node_rejections_total{model="slow",reason="` + reason + `",version="1"}`); got != want {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/oip"
 	"ganglion/internal/onnxfile"
 )
 
@@ -128,8 +129,8 @@ func TestBrokenModels(t *testing.T) {
 					t.Error("a 503 without Retry-After")
 				}
 			}
-			n.post("/v2/models/"+b.name+"/infer", irisRequest).want(t, 503, reason)
-			n.post("/v1/models/"+b.name+":predict", `{"instances":[]}`).want(t, 503, reason)
+			n.post("/v2/models/"+b.name+"/infer", irisRequest).wantRefusal(t, oip.NotReady, reason)
+			n.post("/v1/models/"+b.name+":predict", `{"instances":[]}`).wantRefusal(t, oip.NotReady, reason)
 			if a := n.get("/v2/models/" + b.name + "/ready"); strings.Contains(a.body, dir) || strings.Contains(a.body, filepath.Dir(outside)) {
 				t.Errorf("the client is told where the repository lies: %s", a.body)
 			}

@@ -74,7 +74,7 @@ func (c *catalog) find(name, number string) (*instance, error) {
 	for i := range e.versions {
 		if v := &e.versions[i]; number == v.number || number == "" && v.state == ready {
 			if v.instance == nil {
-				return nil, oip.Errorf(oip.Unavailable, "model %q version %s is not ready: %s", name, number, v.reason)
+				return nil, oip.Refusef(oip.NotReady, "model %q version %s is not ready: %s", name, number, v.reason)
 			}
 			return v.instance, nil
 		}
@@ -82,7 +82,7 @@ func (c *catalog) find(name, number string) (*instance, error) {
 	if number != "" {
 		return nil, oip.Errorf(oip.NotFound, "Request for unknown model: '%s' version %s is not found", name, number)
 	}
-	return nil, oip.Errorf(oip.Unavailable, "model %q is not ready: %s", name, e.why())
+	return nil, oip.Refusef(oip.NotReady, "model %q is not ready: %s", name, e.why())
 }
 
 // why says why no version of the model is ready.

@@ -22,7 +22,7 @@ type memoryBound struct {
 func (m *memoryBound) take(bytes int64) error {
 	if m.used.Add(bytes) > m.limit {
 		m.used.Add(-bytes)
-		return oip.Errorf(oip.Unavailable, "%s take more than %s; try again", m.of, conf.Size(m.limit))
+		return oip.Refusef(oip.Full, "%s take more than %s; try again", m.of, conf.Size(m.limit))
 	}
 	return nil
 }

@@ -118,3 +118,22 @@ func TestTwoHeaderLengths(t *testing.T) {
 	}
 	answer{response.StatusCode, response.Header, string(text)}.want(t, 400, "more than one Inference-Header-Content-Length header")
 }
+
+// wantRefusal checks an answer that is 503 and says in a header what it is about: for a gateway, which goes by it.
+func (a answer) wantRefusal(t *testing.T, why oip.Refusal, message string) {
+	t.Helper()
+	a.want(t, 503, message)
+	if got := a.header.Get(oip.RefusalName); got != string(why) {
+		t.Errorf("%s is %q, want %q", oip.RefusalName, got, why)
+	}
+}
+
+// TestOtherErrorsAreNoRefusals: what is wrong with a request, or with the node, carries no word for the gateway.
+func TestOtherErrorsAreNoRefusals(t *testing.T) {
+	n := startNode(t, demoModels(t))
+	for _, path := range []string{"/v2/models/iris/infer", "/v2/models/rose/infer"} {
+		if got := n.post(path, "{}").header.Get(oip.RefusalName); got != "" {
+			t.Errorf("%s: %s is %q, want none", path, oip.RefusalName, got)
+		}
+	}
+}

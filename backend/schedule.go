@@ -55,11 +55,11 @@ func (s *Server) heed(x *exchange) (hurried bool) {
 func (s *Server) blame(err error, hurried bool) error {
 	switch {
 	case errors.Is(err, scheduler.ErrTimeout) && hurried:
-		return oip.Errorf(oip.Unavailable, "%v", err) // Triton's status and text for a time that the request has set
+		return oip.Refusef(oip.Expired, "%v", err) // Triton's status and text for a time that the request has set
 	case errors.Is(err, scheduler.ErrTimeout):
 		return oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
 	case errors.Is(err, scheduler.ErrClosed) && phase(s.state.Load()) == draining:
-		return oip.Errorf(oip.Unavailable, "the node is shutting down")
+		return oip.Refusef(oip.Draining, "the node is shutting down")
 	default:
 		return err
 	}

@@ -31,17 +31,15 @@ type refusals struct {
 }
 
 func newRefusals(c Config) refusals {
-	refuse := func(kind error, code oip.Code, format string, args ...any) error {
-		return &refusal{kind, oip.Errorf(code, format, args...)}
+	full := func(format string, args ...any) error {
+		return &refusal{ErrQueueFull, oip.Refusef(oip.Full, "%v: %s", ErrQueueFull, fmt.Sprintf(format, args...))}
 	}
 	return refusals{
-		queueRequests: refuse(ErrQueueFull, oip.Unavailable, "%v: model %q has %d requests waiting (max_queue_requests)",
-			ErrQueueFull, c.Model, c.MaxQueueRequests),
-		queueBytes: refuse(ErrQueueFull, oip.Unavailable, "%v: the inputs waiting for model %q would take more than %d bytes (max_queue_bytes)",
-			ErrQueueFull, c.Model, c.MaxQueueBytes),
-		timeout: refuse(ErrTimeout, oip.DeadlineExceeded, "%v: model %q did not answer within the time the request gave it",
-			ErrTimeout, c.Model),
-		closed: refuse(ErrClosed, oip.Unavailable, "model %q is being unloaded", c.Model),
+		queueRequests: full("model %q has %d requests waiting (max_queue_requests)", c.Model, c.MaxQueueRequests),
+		queueBytes:    full("the inputs waiting for model %q would take more than %d bytes (max_queue_bytes)", c.Model, c.MaxQueueBytes),
+		timeout: &refusal{ErrTimeout, oip.Errorf(oip.DeadlineExceeded, "%v: model %q did not answer within the time the request gave it",
+			ErrTimeout, c.Model)},
+		closed: &refusal{ErrClosed, oip.Refusef(oip.NotReady, "model %q is being unloaded", c.Model)},
 	}
 }
 

@@ -69,8 +69,9 @@ func (c Code) String() string {
 
 // Error is an error meant for the client: its text may be sent as it is. Find it with errors.As.
 type Error struct {
-	Code Code
-	Msg  string
+	Code    Code
+	Msg     string
+	Refusal Refusal // "" = the error is about the node, or the request was wrong
 }
 
 // Error returns the text for the client.
