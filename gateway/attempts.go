@@ -32,8 +32,9 @@ func (x *exchange) forward() {
 		if err != nil {
 			break // nobody is left to ask
 		}
-		last = x.attempt(&lease)
-		if x.settled(last) {
+		var answered bool
+		last, answered = x.attempt(&lease)
+		if answered && x.settled(last) {
 			return
 		}
 		if !last.retry || x.attempts >= pool.Attempts() || x.late() || !pool.allowRetry() {
@@ -56,10 +57,10 @@ func (up *upstream) allowRetry() bool {
 	return true
 }
 
-// attempt sends the request to the leased node and judges what comes back. The answer, if any, is in the client's
-// response.
-func (x *exchange) attempt(lease *balancer.Lease) verdict {
-	v := verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
+// attempt sends the request to the leased node and judges what comes back. The answer, if there was one, is in the
+// client's response.
+func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
+	v = verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
 	defer func() { lease.Done(v.node) }()
 	n := x.variant.pool.nodes[lease.Node().Index()]
 	if x.attempts < maxNodes {
@@ -74,18 +75,21 @@ func (x *exchange) attempt(lease *balancer.Lease) verdict {
 	x.upstream += took
 	n.metrics.duration.Observe(took.Seconds())
 
-	if x.cause = err; err != nil {
+	if err != nil {
 		resp.Reset() // half an answer is none
 	}
-	v = classify(err, resp.StatusCode(), x.late())
-	return v
+	v = classify(err, resp, x.late())
+	switch {
+	case err != nil:
+		x.cause = err
+	case v.retry || resp.StatusCode() >= fasthttp.StatusInternalServerError:
+		x.cause = errAnswered(resp)
+	}
+	return v, err == nil
 }
 
 // settled passes the node's answer on if it is one that no other node would better, and reports whether it did.
 func (x *exchange) settled(v verdict) bool {
-	if x.cause != nil {
-		return false
-	}
 	if !v.retry {
 		x.reason = v.reason
 		x.cleanAnswer()
@@ -105,7 +109,7 @@ func (x *exchange) giveUp(reason Reason) {
 	switch {
 	case x.kept != nil && x.kept.StatusCode() >= fasthttp.StatusOK:
 		x.kept.CopyTo(&x.ctx.Response)
-		x.reason = classifyStatus(x.kept.StatusCode()).reason
+		x.reason = classifyAnswer(x.kept).reason
 		x.cleanAnswer()
 	case x.attempts == 0:
 		x.cause = balancer.ErrNoNode

@@ -17,7 +17,7 @@ const (
 	reasonPanic           Reason = iota // the handler panicked: a bug in us; the zero value, since it is what is left when nothing could be set
 	reasonOK                            // a node answered below 400, or the gateway itself where the call is its own
 	reasonCacheHit                      // answered from memory
-	reasonRejected                      // a node refused the request with a 4xx: the client's business, passed on
+	reasonRejected                      // a node refused the request with a 4xx, or its own timeout ran out: the client's business, passed on
 	reasonNotFound                      // no such path
 	reasonBadMethod                     // a path of ours, another verb
 	reasonBadRequest                    // malformed, or too slow in coming
@@ -26,7 +26,7 @@ const (
 	reasonNoRoute                       // no route for this model
 	reasonNotReady                      // the gateway's own readiness was asked for, and it is not
 	reasonNoNode                        // no node of the pool is fit
-	reasonUpstreamBusy                  // every connection to the node was in use
+	reasonUpstreamBusy                  // every connection to the node was in use, or the model's queue was full
 	reasonUpstreamError                 // no node gave a usable answer, or the last one answered 5xx
 	reasonUpstreamTimeout               // the route's timeout ran out
 	reasonCount

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/conf"
 )
 
 // h1 is the transport to any HTTP/1.1 server: one exchange at a time on each of several keep-alive connections.
@@ -101,6 +104,9 @@ func (c *conn) exchange(out *outbound, host []byte, resp *fasthttp.Response, max
 		if sent != nil {
 			return &transportError{sending, sent}
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return &transportError{silent, err}
+		}
 		return &transportError{waiting, err}
 	}
 	if err := c.receive(out, resp, maxAnswer); err != nil {
@@ -151,10 +157,13 @@ func (c *conn) keep(b []byte) {
 // receive reads an answer whose first byte has arrived.
 func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) error {
 	head, _ := c.in.Peek(c.in.Buffered())
-	whole, doubt := inspectHead(head)
+	whole, doubt, err := inspectHead(head)
+	if err != nil {
+		return &transportError{receiving, err}
+	}
 	resp.SkipBody = out.bodiless()
 	if err := resp.ReadLimitBody(c.in, maxAnswer); err != nil {
-		return &transportError{receiving, err}
+		return receiveError(err, maxAnswer)
 	}
 	if c.used && resp.StatusCode() == fasthttp.StatusRequestTimeout && resp.ConnectionClose() {
 		// Some servers say goodbye to an idle connection with a 408 that answers no request.
@@ -166,19 +175,40 @@ func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) er
 	return nil
 }
 
+// receiveError says in our words what kept an answer from being read: fasthttp's do not name the setting, or quote the
+// answer.
+func receiveError(err error, maxAnswer int) error {
+	var headers *fasthttp.ErrSmallBuffer
+	var timeout interface{ Timeout() bool } // fasthttp has an error of its own for some of them
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return fmt.Errorf("%w (%s)", errAnswerTooLarge, conf.Size(maxAnswer))
+	case errors.As(err, &headers):
+		return errHeadersTooLarge
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &transportError{unfinished, os.ErrDeadlineExceeded}
+	}
+	return &transportError{receiving, err}
+}
+
 // inspectHead looks for heads that leave room for two opinions about where the body ends: Transfer-Encoding beside
 // Content-Length. The answer itself is read as HTTP demands, but the connection is not used again. whole is false when
 // the head is not here in one piece, so that there was no telling.
-func inspectHead(head []byte) (whole, doubt bool) {
+//
+// A line that ends without CR is an error at once: fasthttp would wait for the CR until the exchange's time is up.
+func inspectHead(head []byte) (whole, doubt bool, err error) {
 	var length, encoding bool
 	for {
 		end := bytes.IndexByte(head, '\n')
 		if end < 0 {
-			return false, length && encoding
+			return false, length && encoding, nil
+		}
+		if end == 0 || head[end-1] != '\r' {
+			return false, false, errBareLF
 		}
 		head = head[end+1:]
-		if len(head) > 0 && (head[0] == '\r' || head[0] == '\n') {
-			return true, length && encoding
+		if len(head) > 0 && head[0] == '\r' {
+			return true, length && encoding, nil
 		}
 		length = length || hasFold(head, "content-length")
 		encoding = encoding || hasFold(head, "transfer-encoding")

@@ -164,8 +164,8 @@ func TestHeadsThatDisagreeAboutTheBody(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nContent-Le":                                                  {false, false},
 		"":                                                                               {false, false},
 	} {
-		if whole, doubt := inspectHead([]byte(head)); [2]bool{whole, doubt} != want {
-			t.Errorf("inspectHead(%q) = %t, %t, want %v", head, whole, doubt, want)
+		if whole, doubt, err := inspectHead([]byte(head)); [2]bool{whole, doubt} != want || err != nil {
+			t.Errorf("inspectHead(%q) = %t, %t, %v, want %v", head, whole, doubt, err, want)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func FuzzInspectHead(f *testing.F) {
 	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"))
 	f.Add([]byte("\n\n"))
 	f.Fuzz(func(t *testing.T, head []byte) {
-		whole, doubt := inspectHead(head)
+		whole, doubt, _ := inspectHead(head)
 		lower := strings.ToLower(string(head))
 		if doubt && !(strings.Contains(lower, "\ncontent-length") && strings.Contains(lower, "\ntransfer-encoding")) {
 			t.Errorf("doubt about %q, which has not both", head)

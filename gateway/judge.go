@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/balancer"
+	"ganglion/internal/oip"
 )
 
 // verdict is what the outcome of one attempt means: for the node, for the exchange, and for the record.
@@ -15,8 +16,8 @@ type verdict struct {
 	reason Reason
 }
 
-// classify judges an attempt, the only place that does. err is the transport's, nil when the node answered with
-// status; late says that the exchange's deadline has passed.
+// classify judges an attempt, the only place that does. err is the transport's, nil when resp is the node's answer;
+// late says that the exchange's deadline has passed.
 //
 // Inference keeps no state, so a request may be repeated whatever its method, even when a node may have started on it.
 //
@@ -24,9 +25,9 @@ type verdict struct {
 // one extra attempt and a mark against two nodes. The gain: a node with a broken GPU or library answers 500 quickly, and
 // would otherwise look like the least loaded node of the pool and attract most of its traffic. The breaker's share of
 // failures, the retry budget and failing open bound the price.
-func classify(err error, status int, late bool) verdict {
+func classify(err error, resp *fasthttp.Response, late bool) verdict {
 	if err == nil {
-		return classifyStatus(status)
+		return classifyAnswer(resp)
 	}
 	switch {
 	case errors.Is(err, errBusy):
@@ -35,12 +36,38 @@ func classify(err error, status int, late bool) verdict {
 	case late:
 		// The time was the route's, the node had all of it.
 		return verdict{node: balancer.Failure, reason: reasonUpstreamTimeout}
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+	case errors.Is(err, errAnswerTooLarge):
 		// Another node would give the same answer.
 		return verdict{node: balancer.Neutral, reason: reasonUpstreamError}
 	}
 	// No connection, a connection that broke, or bytes that are no HTTP.
 	return verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
+}
+
+func classifyAnswer(resp *fasthttp.Response) verdict {
+	status := resp.StatusCode()
+	if status >= fasthttp.StatusBadRequest {
+		// Only our nodes say this, and only of refusals: on a good answer it would mean nothing.
+		if v, ok := classifyRefusal(resp.Header.Peek(oip.RefusalName)); ok {
+			return v
+		}
+	}
+	return classifyStatus(status)
+}
+
+// classifyRefusal judges the refusal of a node that says that it is about one model or one request. Without it, a model
+// that is broken on one node would open that node's circuit, and take its good models out of rotation with it.
+func classifyRefusal(why []byte) (verdict, bool) {
+	switch oip.Refusal(why) {
+	case oip.NotReady, oip.Draining:
+		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError}, true
+	case oip.Full:
+		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}, true
+	case oip.Expired:
+		// The time was the request's own, and is over for every node.
+		return verdict{node: balancer.Neutral, reason: reasonRejected}, true
+	}
+	return verdict{}, false
 }
 
 func classifyStatus(status int) verdict {

@@ -124,6 +124,7 @@ func (x *exchange) cleanAnswer() {
 	httpserver.StripHopByHop(h)
 	h.SetProtocol([]byte("HTTP/1.1"))
 	h.Del("Server")
+	h.Del(oip.RefusalName) // between the node and us
 	h.SetNoDefaultContentType(true)
 	h.SetBytesV(headerRequestID, x.id)
 	if x.use != cacheOff {

@@ -33,7 +33,7 @@ func (v *variant) sendCopy(ctx context.Context, c *rollout.Copy) error {
 	if err != nil {
 		status = 0
 	}
-	judged := classify(err, status, !out.end.Before(out.deadline))
+	judged := classify(err, resp, !out.end.Before(out.deadline))
 	v.metrics.outcomes.add(status, judged.reason)
 	v.metrics.duration.Observe(out.end.Sub(out.start).Seconds())
 	switch {

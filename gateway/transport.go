@@ -3,9 +3,12 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/conf"
 )
 
 // transport carries attempts to one node. It is safe for concurrent use and starts no goroutine.
@@ -57,7 +60,16 @@ const (
 	connecting phase = "cannot connect to the node"
 	sending    phase = "sending the request broke off"
 	waiting    phase = "the node hung up before the first byte of its answer"
+	silent     phase = "the node was silent until the time was up"
 	receiving  phase = "the node's answer broke off"
+	unfinished phase = "the node's answer was not complete when the time was up"
+)
+
+// Answers that are not passed on although nothing broke.
+var (
+	errAnswerTooLarge  = errors.New("answer is larger than upstream.max_answer")
+	errHeadersTooLarge = fmt.Errorf("headers of the answer are larger than %s", conf.Size(connReader))
+	errBareLF          = errors.New("a line of the answer's headers ends in LF without CR")
 )
 
 // transportError says in which phase what went wrong.
