@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -66,22 +67,29 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// repository is a folder of models, each of one version with the given content.
+func repository(t *testing.T, models map[string][]byte) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, content := range models {
+		if err := os.MkdirAll(filepath.Join(dir, name, "1"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "1", "model.onnx"), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // TestBrokenModel puts a truncated model beside a good one: the node is up, the good one serves, and everybody who asks is
 // told why the other does not.
 func TestBrokenModel(t *testing.T) {
-	models := t.TempDir()
 	good, err := os.ReadFile("../models/iris/1/model.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"iris": good, "torn": good[:len(good)/2]} {
-		if err := os.MkdirAll(filepath.Join(models, name, "1"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(models, name, "1", "model.onnx"), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	models := repository(t, map[string][]byte{"iris": good, "torn": good[:len(good)/2]})
 	s := start(t, stack.Config{GatewayConfig: uncached, Models: models})
 	client := newClient(t)
 	if r := ask(t, client, "POST", s.GatewayURL()+"/v2/models/iris/infer", flower); r.status != 200 {
@@ -94,6 +102,69 @@ func TestBrokenModel(t *testing.T) {
 	if !strings.Contains(index.body, `"UNAVAILABLE"`) || !strings.Contains(index.body, `"reason"`) {
 		t.Errorf("the node's index does not say what is wrong: %s", index.body)
 	}
+}
+
+// TestModelBrokenOnOneNode has a model that only one of two nodes can load. Its clients notice nothing, and the node that
+// cannot serve it goes on serving the others: no circuit opens.
+func TestModelBrokenOnOneNode(t *testing.T) {
+	good, err := os.ReadFile("../models/iris/1/model.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := start(t, stack.Config{Nodes: 1, Models: repository(t, map[string][]byte{"iris": good, "torn": good})})
+	whole := other.Nodes()[0].Address()
+	s := start(t, stack.Config{Nodes: 1, Models: repository(t, map[string][]byte{"iris": good, "torn": good[:len(good)/2]}),
+		GatewayConfig: `[server]
+http = "${STACK_HTTP}"
+admin = "${STACK_ADMIN}"
+[pools.main]
+policy = "round_robin"
+nodes = [{ address = "${STACK_NODE_1}" }, { address = "` + whole + `" }]
+retry = { budget_floor = 1000, budget_burst = 1000 }
+[routes."*"]
+pool = "main"
+`})
+	client := newClient(t)
+	for range 20 { // round robin: half of them meet the broken file first
+		if r := ask(t, client, "POST", s.GatewayURL()+"/v2/models/torn/infer", flower); r.status != 200 || r.header.Get("X-Ganglion-Refusal") != "" {
+			t.Fatalf("the model that one node has: %d %v %s", r.status, r.header, r.body)
+		}
+	}
+	asked := attempts(t, client, s)
+	for range 20 {
+		if r := ask(t, client, "POST", s.GatewayURL()+"/v2/models/iris/infer", flower); r.status != 200 {
+			t.Fatalf("the model that both nodes have: %d %s", r.status, r.body)
+		}
+	}
+	for node, made := range attempts(t, client, s) {
+		if made-asked[node] != 10 {
+			t.Errorf("%s got %d of 20 requests for a model that both nodes have, want 10", node, made-asked[node])
+		}
+	}
+}
+
+// attempts are those that each node got, by its address. Every circuit must be closed.
+func attempts(t *testing.T, client *http.Client, s *stack.Stack) map[string]uint64 {
+	t.Helper()
+	var status struct {
+		Pools []struct {
+			Nodes []struct {
+				Address, Circuit string
+				Attempts         uint64
+			}
+		}
+	}
+	r := ask(t, client, "GET", s.AdminURL()+"/status", "")
+	if err := json.Unmarshal([]byte(r.body), &status); err != nil || len(status.Pools) != 1 || len(status.Pools[0].Nodes) != 2 {
+		t.Fatalf("GET /status: %v in %d %s, want one pool of two nodes", err, r.status, r.body)
+	}
+	made := map[string]uint64{}
+	for _, n := range status.Pools[0].Nodes {
+		if made[n.Address] = n.Attempts; n.Circuit != "closed" {
+			t.Errorf("the circuit of %s is %s", n.Address, n.Circuit)
+		}
+	}
+	return made
 }
 
 // TestPortInUse wants one clear line and a failing exit.
