@@ -113,8 +113,8 @@ func TestModelBrokenOnOneNode(t *testing.T) {
 	}
 	other := start(t, stack.Config{Nodes: 1, Models: repository(t, map[string][]byte{"iris": good, "torn": good})})
 	whole := other.Nodes()[0].Address()
-	s := start(t, stack.Config{Nodes: 1, Models: repository(t, map[string][]byte{"iris": good, "torn": good[:len(good)/2]}),
-		GatewayConfig: `[server]
+	models := repository(t, map[string][]byte{"iris": good, "torn": good[:len(good)/2]})
+	s := start(t, stack.Config{Nodes: 1, Models: models, GatewayConfig: `[server]
 http = "${STACK_HTTP}"
 admin = "${STACK_ADMIN}"
 [pools.main]
