@@ -23,11 +23,15 @@ var hopByHop = [...]string{
 }
 
 // endToEnd are headers that Connection cannot take away, whatever it names: else a client could strip a request of what
-// identifies, secures, frames or traces it on the way to the node.
+// identifies, negotiates, frames or traces it on the way to the node, and either side a message of what it says about
+// keeping it. So are all whose names begin with one of endToEndFamilies.
 var endToEnd = [...]string{
-	"Host", "Authorization", "Cookie", "Content-Type", "Content-Length", "Content-Encoding", "Inference-Header-Content-Length",
+	"Host", "Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "Inference-Header-Content-Length",
+	"Cache-Control", "Pragma", "Vary",
 	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id", "Traceparent", "Tracestate",
 }
+
+var endToEndFamilies = [...]string{"Accept", "Content-"}
 
 // StripHopByHop removes the headers that are meant for one connection only, those that Connection names and trailers
 // included, so that h can be passed on. It allocates nothing.
@@ -39,7 +43,7 @@ func StripHopByHop(h Header) {
 		for len(value) > 0 {
 			var name []byte
 			name, value, _ = bytes.Cut(value, []byte{','})
-			if name = bytes.Trim(name, " \t"); len(name) > 0 && !among(endToEnd[:], name) {
+			if name = bytes.Trim(name, " \t"); len(name) > 0 && !isEndToEnd(name) {
 				h.DelBytes(name)
 			}
 		}
@@ -70,6 +74,15 @@ func anyHopByHop(h Header) bool {
 		}
 	}
 	return false
+}
+
+func isEndToEnd(name []byte) bool {
+	for _, family := range endToEndFamilies {
+		if len(name) >= len(family) && bytes.EqualFold(name[:len(family)], []byte(family)) {
+			return true
+		}
+	}
+	return among(endToEnd[:], name)
 }
 
 func among(list []string, name []byte) bool {

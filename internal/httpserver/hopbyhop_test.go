@@ -79,3 +79,28 @@ func TestStripTrailers(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectionCannotTakeAway: what says who asks, for what, and what may be kept of it, reaches the other end.
+func TestConnectionCannotTakeAway(t *testing.T) {
+	names := []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Disposition",
+		"Content-Encoding", "Cookie", "Inference-Header-Content-Length", "Pragma", "Vary", "X-Api-Key",
+	}
+	wire := "POST / HTTP/1.1\r\nHost: x\r\nConnection: " + strings.ToLower(strings.Join(names, ", ")) + ", accep, x-hop\r\nX-Hop: 1\r\nAccep: 1\r\n"
+	for _, name := range names {
+		wire += name + ": a=1\r\n"
+	}
+	var h fasthttp.RequestHeader
+	if err := h.Read(bufio.NewReader(strings.NewReader(wire + "\r\n"))); err != nil {
+		t.Fatal(err)
+	}
+	StripHopByHop(&h)
+	var got []string
+	for k := range h.All() {
+		got = append(got, string(k))
+	}
+	slices.Sort(got)
+	if want := slices.Sorted(slices.Values(append(names, "Host"))); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
