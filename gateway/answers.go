@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/cache"
+	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
 
@@ -16,7 +17,7 @@ type cacheUse uint8
 const (
 	cacheOff     cacheUse = iota // the route, or the call, is not cached
 	cacheBypass                  // a request that must not be answered from memory
-	cacheMiss                    // asked a node; the answer may be kept
+	cacheMiss                    // nothing there: a node is asked, the answer may be kept
 	cacheRefresh                 // told to ask a node; the answer may be kept
 	cacheHit
 )
@@ -33,21 +34,18 @@ func (x *exchange) answerFromCache() bool {
 	if x.route.ttl <= 0 || store == nil || !answersModel(x.call.Kind) {
 		return false
 	}
+	h := &x.ctx.Request.Header
+	httpserver.StripHopByHop(h) // first of all: what makes the key must be what a node gets
+	if x.use = useOf(h); x.use == cacheBypass {
+		return false
+	}
 	id, cacheable := x.question()
 	if !cacheable {
 		x.use = cacheBypass
 		return false
 	}
-	x.use = cacheMiss
-	if control := peek(&x.ctx.Request.Header, fasthttp.HeaderCacheControl); len(control) > 0 {
-		switch {
-		case hasDirective(control, "no-store"):
-			x.use = cacheBypass
-			return false
-		case hasDirective(control, "no-cache"):
-			x.use = cacheRefresh
-			return false
-		}
+	if x.use == cacheRefresh {
+		return false
 	}
 	answer, ok := store.Lookup(x.key)
 	if !ok {
@@ -61,8 +59,9 @@ func (x *exchange) answerFromCache() bool {
 	return true
 }
 
-// question makes the key of what was asked: everything that may change the answer, and nothing else. id is the
-// request's own id, which the answer has to carry but which does not change it.
+// question makes the key of what was asked: everything that may change the answer, and nothing else. That is the variant,
+// the call with its version and query, the headers in keyed, and the body. id is the request's own id, which the answer
+// has to carry but which does not change it.
 //
 // Who asks is part of the key: callers with different credentials never share an answer, since the time it takes would
 // tell one what another has asked.
@@ -70,8 +69,8 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 	h := &x.ctx.Request.Header
 	length := peek(h, headerInferLength)
 	json, tensors, ok := split(x.ctx.Request.Body(), length)
-	if !ok || bytes.Contains(json, []byte(`"sequence_id"`)) {
-		return nil, false // a sequence has state, its answers are not repeatable
+	if !ok || mayBeSequence(json) {
+		return nil, false
 	}
 	start, end := 0, 0
 	if x.call.Kind == oip.CallModelInfer {
@@ -126,16 +125,6 @@ func atoi(b []byte) (int, bool) {
 		n = n*10 + int(c-'0')
 	}
 	return n, true
-}
-
-// hasDirective reports whether a Cache-Control value contains the directive.
-func hasDirective(value []byte, directive string) bool {
-	for part := range bytes.SplitSeq(value, []byte{','}) {
-		if bytes.EqualFold(bytes.TrimSpace(part), []byte(directive)) {
-			return true
-		}
-	}
-	return false
 }
 
 // writeHit answers with what the cache has, under the caller's own id.
@@ -215,13 +204,4 @@ func (x *exchange) remember() {
 	} else {
 		store.Store(x.key, &answer, x.route.ttl)
 	}
-}
-
-// mayKeep refuses answers that say so themselves, and those that carry more than the cache would give back.
-func mayKeep(h *fasthttp.ResponseHeader) bool {
-	if len(h.ContentEncoding()) > 0 || len(h.Peek(fasthttp.HeaderSetCookie)) > 0 {
-		return false
-	}
-	control := h.Peek(fasthttp.HeaderCacheControl)
-	return len(control) == 0 || !(hasDirective(control, "no-store") || hasDirective(control, "private"))
 }

@@ -127,8 +127,12 @@ func (x *exchange) cleanAnswer() {
 	h.Del(oip.RefusalName) // between the node and us
 	h.SetNoDefaultContentType(true)
 	h.SetBytesV(headerRequestID, x.id)
-	if x.use != cacheOff {
+	h.Del(headerCache) // a node's cache is not ours, and it may have sent several
+	switch x.use {
+	case cacheMiss, cacheRefresh:
+		// The cache was part of it and a node had to be asked, whatever it said then.
 		h.Set(headerCache, "miss")
+	case cacheOff, cacheBypass, cacheHit: // the cache had no part in this answer
 	}
 }
 
