@@ -1,7 +1,8 @@
 // Command gateway is the inference edge: it puts one URL in front of many nodes.
 //
 // It owns flags, the two listeners and the signals; everything else is in the packages it wires together. It refuses
-// to start with a configuration that has a problem. SIGTERM and Ctrl-C drain; a second one ends the process at once.
+// to start with a configuration that has a problem. SIGTERM and Ctrl-C drain, a second one ends the process at once, and
+// SIGHUP reopens the access log.
 package main
 
 import (
@@ -11,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 // version is set by the linker.
@@ -26,15 +25,15 @@ usage:
   gateway version                            print the version
   gateway help                               print this
 
-FILE is gateway.toml in the current directory unless given.
+FILE is gateway.toml in the current directory unless given. It is read at start only.
+
+signals of a running gateway:
+  SIGTERM, Ctrl-C  finish what is in flight, then end; a second one cuts it and exits 1
+  SIGHUP           reopen the access log, once it has been renamed
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal has begun the drain, the second one finds its default again and ends the process.
-	context.AfterFunc(ctx, stop)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil {
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -161,7 +160,8 @@ func TestAnAccessLogThatCannotBeOpened(t *testing.T) {
 // process is the program as its own process.
 type process struct {
 	*exec.Cmd
-	clients string // where it serves them
+	clients string      // where it serves them
+	said    chan string // its log from then on
 }
 
 // launch starts the program and waits until it is ready.
@@ -181,7 +181,8 @@ func launch(t *testing.T, config string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
-	for lines := bufio.NewScanner(stderr); p.clients == "" && lines.Scan(); {
+	lines := bufio.NewScanner(stderr)
+	for p.clients == "" && lines.Scan() {
 		if _, rest, ok := strings.Cut(lines.Text(), "msg=serving address="); ok {
 			p.clients, _, _ = strings.Cut(rest, " ")
 		}
@@ -189,8 +190,33 @@ func launch(t *testing.T, config string) *process {
 	if p.clients == "" {
 		t.Fatal("the program ended before it served")
 	}
-	go io.Copy(io.Discard, stderr)
+	p.said = make(chan string, 1000)
+	go func() {
+		defer close(p.said)
+		for lines.Scan() {
+			p.said <- lines.Text()
+		}
+	}()
 	return p
+}
+
+// waitSaid waits for a line of the program's log.
+func (p *process) waitSaid(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		select {
+		case line, ok := <-p.said:
+			if !ok {
+				t.Fatalf("the program ended before it said %q", text)
+			}
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("the program never said %q", text)
+		}
+	}
 }
 
 func TestSignals(t *testing.T) {
@@ -246,8 +272,46 @@ func TestSignals(t *testing.T) {
 		p.Process.Signal(syscall.SIGTERM)
 		waitFor(t, func() bool { _, err := net.Dial("tcp", p.clients); return err != nil })
 		p.Process.Signal(syscall.SIGTERM)
-		if err := p.Wait(); err == nil {
-			t.Error("exit 0, want a failure")
+		p.waitSaid(t, "second signal: ending at once")
+		if p.Wait(); p.ProcessState.ExitCode() != 1 {
+			t.Errorf("ended with %s, want exit code 1", p.ProcessState)
+		}
+	})
+	t.Run("SIGHUP goes on in a new access log", func(t *testing.T) {
+		p := launch(t, config)
+		ask := func(id string) {
+			req, err := http.NewRequest("POST", "http://"+p.clients+"/v2/models/m/infer", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("X-Request-Id", id)
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+		holds := func(file, id string) bool {
+			b, _ := os.ReadFile(file)
+			return strings.Contains(string(b), `"id":"`+id+`"`)
+		}
+		ask("first")
+		waitFor(t, func() bool { return holds(accessLog, "first") })
+		if err := os.Rename(accessLog, accessLog+".1"); err != nil {
+			t.Fatal(err)
+		}
+		ask("between")
+		waitFor(t, func() bool { return holds(accessLog+".1", "between") })
+		p.Process.Signal(syscall.SIGHUP)
+		p.waitSaid(t, "reopened the access log; gateway.toml is read at start only")
+		ask("after")
+		waitFor(t, func() bool { return holds(accessLog, "after") })
+		if holds(accessLog+".1", "after") || holds(accessLog, "between") {
+			t.Error("a line is in the wrong file")
+		}
+		p.Process.Signal(syscall.SIGTERM)
+		if err := p.Wait(); err != nil {
+			t.Errorf("exit: %v, want 0", err)
 		}
 	})
 	client.CloseIdleConnections()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -38,6 +37,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer accessLog.Close()
+	ctx, release := onSignals(ctx, log, accessLog.reopen)
+	defer release()
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -94,33 +95,4 @@ func newLog(cfg gateway.LogConfig, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
-}
-
-// accessLog is where the access log goes; a nil Writer is nowhere.
-type accessLog struct {
-	io.Writer
-	file *os.File // what has to be closed, if anything
-}
-
-// Close closes the file, if it is one of ours.
-func (l accessLog) Close() {
-	if l.file != nil {
-		l.file.Close()
-	}
-}
-
-func openAccessLog(where string, stdout, stderr io.Writer) (accessLog, error) {
-	switch where {
-	case "off":
-		return accessLog{}, nil
-	case "stdout":
-		return accessLog{Writer: stdout}, nil
-	case "stderr":
-		return accessLog{Writer: stderr}, nil
-	}
-	f, err := os.OpenFile(where, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
-	if err != nil {
-		return accessLog{}, fmt.Errorf("cannot open the access log (log.access): %w", err)
-	}
-	return accessLog{Writer: f, file: f}, nil
 }
