@@ -2,7 +2,8 @@
 //
 // It owns flags, the listener, the signals and the choice of the engine; everything else is in the packages it wires
 // together. It refuses to start without the ONNX Runtime library or with a device that is not there; a model that cannot
-// be loaded does not keep it from starting. SIGTERM and Ctrl-C drain; a second one ends the process at once.
+// be loaded does not keep it from starting. SIGTERM and Ctrl-C drain, a second one ends the process at once, and SIGHUP is
+// ignored: there is nothing to reopen.
 package main
 
 import (
@@ -10,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -24,14 +27,14 @@ usage:
   backend serve [flags]   serve until SIGTERM or Ctrl-C
   backend version         print the version
   backend help            print this; "backend serve --help" lists the flags
+
+signals of a serving backend:
+  SIGTERM, Ctrl-C  finish what is in flight, then end; a second one cuts it and exits 1
+  SIGHUP           ignored: there is no file to reopen
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// Once the first signal has begun the drain, a second one finds its default again and ends the process.
-	context.AfterFunc(ctx, stop)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil {
 		return
 	}
@@ -62,5 +65,41 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	default:
 		return fmt.Errorf("unknown command %q: %w", command, errUsage)
+	}
+}
+
+// onSignals takes the process's signals until release is called: the first SIGTERM or Ctrl-C ends the context it
+// returns, a second one ends the process, SIGHUP is noted.
+func onSignals(ctx context.Context, log *slog.Logger) (_ context.Context, release func()) {
+	ctx, stop := context.WithCancel(ctx)
+	// Room for an impatient operator: signals that find the channel full are lost.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	released := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for stopping := false; ; {
+			select {
+			case <-released:
+				return
+			case s := <-signals:
+				switch {
+				case s == syscall.SIGHUP:
+					log.Info("SIGHUP is ignored: flags are read at start, and there is no file to reopen")
+				case stopping:
+					log.Error("second signal: ending at once, requests in flight are cut", "signal", s.String())
+					os.Exit(1)
+				default:
+					stopping = true
+					stop()
+				}
+			}
+		}
+	})
+	return ctx, func() {
+		signal.Stop(signals)
+		close(released)
+		group.Wait()
+		stop()
 	}
 }

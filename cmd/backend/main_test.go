@@ -8,9 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,8 +23,15 @@ import (
 	"ganglion/internal/conf"
 )
 
+// asProgram makes the test binary be the program: tests of signals need a process.
+const asProgram = "GANGLION_TEST_AS_PROGRAM"
+
 // fasthttp has one goroutine of its own that keeps the Date header, started on first use and never stopped.
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
@@ -147,6 +157,42 @@ func waitField(t *testing.T, log *lines, done <-chan error, message, field strin
 	}
 	t.Fatalf("no %q in the log:\n%s", message, log)
 	return ""
+}
+
+// TestSignals: SIGHUP does nothing, SIGTERM ends the process well.
+func TestSignals(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log lines
+	cmd := exec.CommandContext(t.Context(), exe, "serve", "--models", filepath.Join(onnxtest.Root(t), "models"),
+		"--http", "127.0.0.1:0", "--device", "cpu")
+	cmd.Env = append(os.Environ(), asProgram+"=1", "ORT_LIBRARY="+onnxtest.Library(t))
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	waitField(t, &log, done, "serving", "address")
+	for _, s := range []struct {
+		signal os.Signal
+		said   string
+	}{
+		{syscall.SIGHUP, "SIGHUP is ignored: flags are read at start, and there is no file to reopen"},
+		{syscall.SIGTERM, ""},
+	} {
+		if err := cmd.Process.Signal(s.signal); err != nil {
+			t.Fatal(err)
+		}
+		if s.said != "" {
+			waitField(t, &log, done, s.said, "")
+		}
+	}
+	if err := <-done; err != nil || !strings.Contains(log.String(), `"msg":"stopped"`) {
+		t.Errorf("ended with %v:\n%s", err, &log)
+	}
 }
 
 // TestCannotStart: each is one line that says what to do.

@@ -25,6 +25,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if o.node.ID != "" {
 		log = log.With("node", o.node.ID)
 	}
+	ctx, release := onSignals(ctx, log)
+	defer release()
 	if o.grpc != "" {
 		log.Warn("this version does not serve gRPC yet: --grpc does nothing", "address", o.grpc)
 	}
