@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"ganglion/internal/oip"
 )
 
@@ -22,6 +24,8 @@ const (
 	logBatch = 20 * time.Millisecond
 	// logEager is the amount that is written without waiting.
 	logEager = 64 << 10
+	// logLossEvery is how often the loss of lines is reported: a full disk fails every write, up to 50 times a second.
+	logLossEvery = time.Minute
 )
 
 // accessLog writes lines from any number of exchanges to one place, by one goroutine.
@@ -35,6 +39,15 @@ type accessLog struct {
 	pending []byte
 
 	lines, dropped atomic.Uint64
+
+	loss loss // belongs to run
+}
+
+// loss is what has been said about lost lines.
+type loss struct {
+	reported uint64    // of dropped
+	at       time.Time // of the last report
+	err      error     // of the last write that failed since; nil = lines only came too fast
 }
 
 // newAccessLog makes a log that writes to w; it starts nothing. A nil w is no log.
@@ -83,6 +96,7 @@ func (l *accessLog) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			l.flush(spare)
+			l.reportLoss()
 			return nil
 		case <-l.wake:
 		}
@@ -93,7 +107,25 @@ func (l *accessLog) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		spare = l.flush(spare)
+		if time.Since(l.loss.at) >= logLossEvery {
+			l.reportLoss()
+		}
 	}
+}
+
+// reportLoss says how many lines were lost since it last did, if any were.
+func (l *accessLog) reportLoss() {
+	dropped := l.dropped.Load()
+	lost := dropped - l.loss.reported
+	if lost == 0 {
+		return
+	}
+	if l.loss.err != nil {
+		l.log.Error("cannot write the access log", "lines_lost", lost, "error", l.loss.err)
+	} else {
+		l.log.Error("cannot write the access log fast enough", "lines_lost", lost)
+	}
+	l.loss = loss{reported: dropped, at: time.Now()}
 }
 
 // flush writes what is pending and returns its buffer for the next flush.
@@ -105,10 +137,9 @@ func (l *accessLog) flush(spare []byte) []byte {
 	if len(out) == 0 {
 		return out
 	}
-	if _, err := l.to.Write(out); err != nil {
-		lost := uint64(bytes.Count(out, []byte{'\n'}))
-		l.dropped.Add(lost)
-		l.log.Error("cannot write the access log", "lines", lost, "error", err)
+	if n, err := l.to.Write(out); err != nil {
+		l.dropped.Add(uint64(bytes.Count(out[n:], []byte{'\n'})))
+		l.loss.err = err
 	}
 	return out
 }
@@ -129,8 +160,10 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	dst = append(dst, '"')
 	dst = appendField(dst, "id", text(x.id))
 	dst = appendField(dst, "client", text(x.client))
-	dst = appendField(dst, "method", text(h.Method()))
-	dst = appendField(dst, "path", text(path))
+	if hasRequestLine(h) {
+		dst = appendField(dst, "method", text(h.Method()))
+		dst = appendField(dst, "path", text(path))
+	}
 	if x.call.Model != "" {
 		dst = appendField(dst, "model", x.call.Model)
 	}
@@ -144,7 +177,9 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	dst = appendField(dst, "reason", x.reason.String())
 	dst = appendNumber(dst, "bytes_in", int64(x.bytesIn))
 	dst = appendNumber(dst, "bytes_out", int64(len(x.ctx.Response.Body())))
-	dst = appendMillis(dst, "ms", took)
+	if !turnedAway(x.reason) {
+		dst = appendMillis(dst, "ms", took)
+	}
 	if x.attempts > 0 {
 		dst = appendMillis(dst, "upstream_ms", x.upstream)
 	}
@@ -152,6 +187,20 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 		dst = appendField(dst, "error", x.cause.Error())
 	}
 	return append(dst, '}', '\n')
+}
+
+// hasRequestLine reports whether h holds a target: the server drops what it had read of a head that it could not read
+// to its end. The methods of h then return what would do for the missing parts, GET and "/": memory that all headers
+// share, by which they are told from a client's own.
+func hasRequestLine(h *fasthttp.RequestHeader) bool {
+	var empty fasthttp.RequestHeader
+	return &h.RequestURI()[0] != &empty.RequestURI()[0]
+}
+
+// turnedAway reports whether the server refused the request before it was an exchange: when it began to come in is
+// then unknown, and the time since the refusal would be taken for the time it took.
+func turnedAway(r Reason) bool {
+	return r == reasonBadRequest || r == reasonTooLarge || r == reasonOverload
 }
 
 func appendNodes(dst []byte, x *exchange) []byte {

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"ganglion/internal/oip"
+	"ganglion/internal/testnode"
 )
 
 // loggable is an exchange as it looks when its line is written.
@@ -123,6 +127,61 @@ func TestADiskThatFailsIsCounted(t *testing.T) {
 	l.run(ctx)
 	if got := l.dropped.Load(); got != 2 {
 		t.Errorf("%d lines are counted as lost, want 2", got)
+	}
+}
+
+// A full disk fails many writes a second: they are said once, and their sum at the end.
+func TestADiskThatFailsIsNotReportedEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said lines
+		l := newAccessLog(failing{}, slog.New(slog.NewTextHandler(&said, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { l.run(ctx) })
+		for range 90 {
+			l.write([]byte("a\n"))
+			time.Sleep(time.Second)
+		}
+		cancel()
+		group.Wait()
+		got := said.all()
+		if len(got) != 3 {
+			t.Fatalf("said %d lines in 90 seconds, want one a minute and one at the end:\n%s", len(got), strings.Join(got, "\n"))
+		}
+		for i, want := range []string{"lines_lost=1 ", "lines_lost=60 ", "lines_lost=29 "} {
+			if !strings.Contains(got[i], want) || !strings.Contains(got[i], "disk full") {
+				t.Errorf("line %d is %q, want %q in it", i, got[i], want)
+			}
+		}
+	})
+}
+
+// What was not read is not logged as if it had been.
+func TestRefusedRequestsAreLoggedAsFarAsTheyCame(t *testing.T) {
+	e := launch(t, "[server]\nread_timeout = \"100ms\"\ndrain_delay = \"0s\"\n"+oneNode+anyRoute, testnode.Start(t))
+	for i, c := range []struct {
+		sent         string
+		status       float64
+		method, path any
+	}{
+		{"NONSENSE\r\n\r\n", 400, nil, nil},
+		{"GE", 408, nil, nil},
+		{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n", 413, "POST", "/"},
+		{"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 10000), 408, "POST", "/v2/models/m/infer"},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, c.sent); err != nil {
+			t.Fatal(err)
+		}
+		got := e.logged(i + 1)[i]
+		conn.Close()
+		_, timed := got["ms"]
+		if got["status"] != c.status || got["method"] != c.method || got["path"] != c.path || timed {
+			t.Errorf("%.20q is logged as %v", c.sent, got)
+		}
 	}
 }
 
