@@ -88,8 +88,20 @@ func everyHost(h string) bool {
 func (c *LogConfig) check(r *conf.Report) {
 	oneOf(r, "level", c.Level, "debug", "info", "warn", "error")
 	oneOf(r, "format", c.Format, "text", "json")
-	if c.Access == "" {
+	c.checkAccess(r)
+}
+
+// checkAccess takes any path, but not a slip that would become a file in whatever directory the gateway is started in.
+func (c *LogConfig) checkAccess(r *conf.Report) {
+	words := []string{"stdout", "stderr", "off"}
+	switch {
+	case c.Access == "":
 		r.Errorf("access", "is empty: accepts \"stdout\", \"stderr\", \"off\" or the path of a file")
+	case slices.Contains(words, c.Access), strings.ContainsAny(c.Access, "/."):
+	default:
+		if s := conf.Suggest(c.Access, words); s != "" {
+			r.Errorf("access", "%q is not known; did you mean %q? A file of that name is \"./%s\"", c.Access, s, c.Access)
+		}
 	}
 }
 
