@@ -155,5 +155,7 @@ func (s sink) collectCache(st cache.Stats) {
 	s.gauge(cacheMaxBytes, float64(st.MaxBytes))
 	s.gauge(cacheEntries, float64(st.Entries))
 	s.counter(cacheEvictions, st.Evictions)
-	s.counter(cacheDrops, st.Drops+st.Rejections)
+	s.counter(cacheDrops, st.TooLarge, "too_large")
+	s.counter(cacheDrops, st.Drops, "queue_full")
+	s.counter(cacheDrops, st.Rejections, "rejected")
 }

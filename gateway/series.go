@@ -35,14 +35,15 @@ var (
 	dials        = series("upstream_connects_total", "Connections made to the node.", "pool", "node")
 	stale        = series("upstream_stale_connections_total", "Requests that met a closed keep-alive connection and were repeated on a fresh one.", "pool", "node")
 
-	cacheBytes     = series("cache_bytes", "Memory that cached answers take.")
-	cacheMaxBytes  = series("cache_max_bytes", "Memory that cached answers may take.")
+	cacheBytes     = series("cache_bytes", "Memory that the cache takes: answers, a fixed cost for the bookkeeping of each, and what an empty cache takes.")
+	cacheMaxBytes  = series("cache_max_bytes", "Memory that the cache may take, all of that included.")
 	cacheEntries   = series("cache_entries", "Cached answers.")
 	cacheEvictions = series("cache_evictions_total", "Answers that made room for others.")
-	cacheDrops     = series("cache_drops_total", "Answers that the cache did not take in.")
+	cacheDrops     = series("cache_drops_total", "Answers that the cache did not keep: above the bound for one answer (too_large), while too many waited to be stored (queue_full), or worth less than what they would have displaced (rejected).",
+		"reason")
 
 	logLines   = series("access_log_lines_total", "Lines taken for the access log.")
-	logDropped = series("access_log_dropped_total", "Lines lost because the access log could not be written fast enough.")
+	logDropped = series("access_log_dropped_total", "Lines lost because the access log could not be written, or not fast enough.")
 
 	clientConns   = series("client_connections", "Connections of clients open now.")
 	clientAccepts = series("client_connections_total", "Connections of clients accepted.")
