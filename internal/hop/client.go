@@ -60,7 +60,9 @@ func (c *Conn) Stats() Stats {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
 	s := c.link.stats()
-	s.Open = c.open
+	if !c.link.ended {
+		s.Open = c.open
+	}
 	return s
 }
 

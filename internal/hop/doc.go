@@ -10,8 +10,8 @@
 // # Who writes
 //
 // Most of what a small exchange costs is the kernel's work for a write, so writes are shared. Whoever queues a frame while
-// nobody writes becomes the writer: it yields the processor once, if that has paid off lately, so that other exchanges that
-// are ready to run queue theirs, and then hands everything to the kernel in one call that never blocks. When the socket is
+// nobody writes becomes the writer: it yields the processor once, unless it has been alone lately, so that other exchanges
+// that are ready to run queue theirs, and then hands everything to the kernel in one call that never blocks. When the socket is
 // full, or more was queued meanwhile, the connection's own flusher goroutine carries on. A caller is therefore never held
 // by somebody else's bytes, and its deadline holds even while the peer reads nothing.
 //

@@ -52,6 +52,7 @@ type serverConn struct {
 	last     uint64 // the highest stream that was begun
 	accepted uint64 // the highest that is worked on, once this end has said goaway
 	reported bool   // that the client went over its limits
+	news     error  // to be reported once the lock is released
 }
 
 func (c *serverConn) serve(ctx context.Context) error {
@@ -77,7 +78,17 @@ func (c *serverConn) appendHead(dst []byte, st *stream) []byte {
 
 func (c *serverConn) frame(h frameHeader, payload []byte) error {
 	c.link.mu.Lock()
-	defer c.link.mu.Unlock()
+	err := c.take(h, payload)
+	news := c.news
+	c.news = nil
+	c.link.mu.Unlock()
+	if news != nil {
+		c.server.report(news)
+	}
+	return err
+}
+
+func (c *serverConn) take(h frameHeader, payload []byte) error {
 	switch h.kind {
 	case kindRequest:
 		return c.request(h, payload)
@@ -170,7 +181,7 @@ func (c *serverConn) refuse(id uint64, reason Reason, why string) {
 	c.link.poke()
 	if !c.reported {
 		c.reported = true
-		c.server.report(fmt.Errorf("refused a request from %v: %v: %s", c.link.nc.RemoteAddr(), reason, why))
+		c.news = fmt.Errorf("refused a request from %v: %v: %s", c.link.nc.RemoteAddr(), reason, why)
 	}
 }
 
