@@ -13,9 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"sync"
-	"syscall"
 )
 
 // version is set by the linker.
@@ -68,38 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// onSignals takes the process's signals until release is called: the first SIGTERM or Ctrl-C ends the context it
-// returns, a second one ends the process, SIGHUP is noted.
-func onSignals(ctx context.Context, log *slog.Logger) (_ context.Context, release func()) {
-	ctx, stop := context.WithCancel(ctx)
-	// Room for an impatient operator: signals that find the channel full are lost.
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	released := make(chan struct{})
-	var group sync.WaitGroup
-	group.Go(func() {
-		for stopping := false; ; {
-			select {
-			case <-released:
-				return
-			case s := <-signals:
-				switch {
-				case s == syscall.SIGHUP:
-					log.Info("SIGHUP is ignored: flags are read at start, and there is no file to reopen")
-				case stopping:
-					log.Error("second signal: ending at once, requests in flight are cut", "signal", s.String())
-					os.Exit(1)
-				default:
-					stopping = true
-					stop()
-				}
-			}
-		}
-	})
-	return ctx, func() {
-		signal.Stop(signals)
-		close(released)
-		group.Wait()
-		stop()
-	}
+// ignoreHangup is what SIGHUP does here.
+func ignoreHangup(log *slog.Logger) {
+	log.Info("SIGHUP is ignored: flags are read at start, and there is no file to reopen")
 }

@@ -10,6 +10,7 @@ import (
 	"ganglion/backend"
 	"ganglion/backend/onnx"
 	"ganglion/internal/httpserver"
+	"ganglion/internal/lifecycle"
 )
 
 // serve is `backend serve`.
@@ -25,7 +26,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if o.node.ID != "" {
 		log = log.With("node", o.node.ID)
 	}
-	ctx, release := onSignals(ctx, log)
+	ctx, release := lifecycle.Signals(ctx, log, ignoreHangup)
 	defer release()
 	if o.grpc != "" {
 		log.Warn("this version does not serve gRPC yet: --grpc does nothing", "address", o.grpc)

@@ -37,7 +37,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer accessLog.Close()
-	ctx, release := onSignals(ctx, log, accessLog.reopen)
+	ctx, release := lifecycle.Signals(ctx, log, accessLog.reopen)
 	defer release()
 
 	registry := prometheus.NewRegistry()

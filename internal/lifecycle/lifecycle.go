@@ -1,7 +1,7 @@
 // Package lifecycle runs the parts of a program together: it starts them in order, stops them in reverse order, and
 // waits for each.
 //
-// It owns the goroutine of every part and nothing else. It refuses to hide a bug: a part that panics takes the process
+// It owns the goroutine of every part, the process's signals while it is asked to, and nothing else. It refuses to hide a bug: a part that panics takes the process
 // down with its stack, since a half-dead program that still answers its health check is worse than a restart.
 //
 // Concurrency: Add before Run, Run once; each part runs in a goroutine of its own.

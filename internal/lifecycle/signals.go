@@ -1,4 +1,4 @@
-package main
+package lifecycle
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// onSignals takes the process's signals until release is called: the first SIGTERM or Ctrl-C ends the context it
-// returns, a second one ends the process, SIGHUP calls hangup.
-func onSignals(ctx context.Context, log *slog.Logger, hangup func(*slog.Logger)) (_ context.Context, release func()) {
+// Signals takes the process's signals until release is called: the first SIGTERM or Ctrl-C ends the context it returns, a
+// second one ends the process with exit code 1, and SIGHUP calls hangup.
+func Signals(ctx context.Context, log *slog.Logger, hangup func(*slog.Logger)) (_ context.Context, release func()) {
 	ctx, stop := context.WithCancel(ctx)
 	// Room for an impatient operator: signals that find the channel full are lost.
 	signals := make(chan os.Signal, 8)
