@@ -253,3 +253,20 @@ func TestHandlersMemoryIsNotLentOn(t *testing.T) {
 		t.Errorf("the handler's memory is now %q and %q", own, fixed[0].Name)
 	}
 }
+
+// A cancel may come at the very moment at which a handler first asks for Done.
+func TestDoneRacesWithTheEnd(t *testing.T) {
+	x := taskContext{task: &task{}}
+	for range 20_000 {
+		x.reset()
+		var both sync.WaitGroup
+		both.Go(func() { x.end(context.Canceled) })
+		both.Go(func() { x.Done() })
+		both.Wait()
+		select {
+		case <-x.Done():
+		default:
+			t.Fatal("Done is open after the end")
+		}
+	}
+}

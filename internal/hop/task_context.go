@@ -63,12 +63,9 @@ func (x *taskContext) end(cause error) {
 	if cause == context.DeadlineExceeded { //nolint:errorlint // the package's own argument, never wrapped
 		state = contextLate
 	}
-	if !x.ended.CompareAndSwap(contextLive, state) {
-		return
-	}
-	x.mu.Lock()
+	x.mu.Lock() // before the state changes: a Done that comes between the two would close its channel, and this one close it again
 	defer x.mu.Unlock()
-	if x.done != nil {
+	if x.ended.CompareAndSwap(contextLive, state) && x.done != nil {
 		close(x.done)
 	}
 }
