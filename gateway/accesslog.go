@@ -150,8 +150,8 @@ const logTime = "2006-01-02T15:04:05.000Z"
 // longestLogged bounds what a client can make a line repeat.
 const longestLogged = 256
 
-// appendAccessLine appends the line of an exchange. It holds neither bodies, nor queries, nor any header but the
-// request's id.
+// appendAccessLine appends the line of an exchange. It holds neither bodies (but the beginning of a node's error, when
+// an attempt failed), nor queries, nor any header but the request's id.
 func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	h := &x.ctx.Request.Header
 	path, _, _ := bytes.Cut(h.RequestURI(), []byte{'?'})

@@ -88,11 +88,7 @@ func (c *Config) checkRouteCache(r *conf.Report, rc RouteCache) {
 
 func (c *Config) checkCanary(r *conf.Report, rt *RouteConfig) {
 	cn := rt.Canary
-	if cn.Pool != "" {
-		c.checkPoolName(r, cn.Pool)
-	}
-	checkVersion(r, cn.Version)
-	checkDiffers(r, rt, cn.Pool, cn.Version)
+	c.checkTarget(r, rt, cn.Pool, cn.Version)
 	checkPercent(r, "weight", cn.Weight)
 	if cn.Header != "" && !validHeaderName(cn.Header) {
 		r.Errorf("header", "%q cannot be used: accepts a name such as \"X-Canary\", of letters, digits and -, that HTTP itself does not use", cn.Header)
@@ -104,16 +100,21 @@ func (c *Config) checkCanary(r *conf.Report, rt *RouteConfig) {
 
 func (c *Config) checkShadow(r *conf.Report, rt *RouteConfig) {
 	sh := rt.Shadow
-	if sh.Pool != "" {
-		c.checkPoolName(r, sh.Pool)
-	}
-	checkVersion(r, sh.Version)
-	checkDiffers(r, rt, sh.Pool, sh.Version)
+	c.checkTarget(r, rt, sh.Pool, sh.Version)
 	checkPercent(r, "percent", sh.Percent)
 	atMost(r, "timeout", sh.Timeout, maxTimeout)
 	if sh.Compare {
 		r.Warnf("compare", "not in this version yet: comparing answers; copies are sent and their answers counted, not compared")
 	}
+}
+
+// checkTarget checks where a variant beside the stable one sends its requests. An empty pool or version is the route's own.
+func (c *Config) checkTarget(r *conf.Report, rt *RouteConfig, pool, version string) {
+	if pool != "" {
+		c.checkPoolName(r, pool)
+	}
+	checkVersion(r, version)
+	checkDiffers(r, rt, pool, version)
 }
 
 // checkDiffers refuses a variant that is the route itself under another name.

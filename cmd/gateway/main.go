@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 }
 
-// parse reads a command's flags. It returns errSaid when help was asked for and given.
+// parse reads a command's flags. It returns flag.ErrHelp when help was asked for and given; see unlessHelp.
 func parse(flags *flag.FlagSet, args []string, stdout io.Writer) error {
 	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
 	err := flags.Parse(args)
