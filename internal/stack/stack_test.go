@@ -160,6 +160,7 @@ func TestWhatStopReports(t *testing.T) {
 	t.Run("crash", func(t *testing.T) {
 		s := begin(t, helpers(t, ""))
 		status(t, "http://"+s.Nodes()[1].Address()+"/crash")
+		<-s.Nodes()[1].Ended() // its connection breaks before its end is known
 		err := s.Stop()
 		if err == nil || !strings.HasPrefix(err.Error(), "node-2 had ended by itself: exit status 4; its last lines:") {
 			t.Errorf("got %v", err)
