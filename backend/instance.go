@@ -78,6 +78,7 @@ func (in *instance) schedule(batchSize int, runners []scheduler.Runner) error {
 		PriorityLevels:   c.PriorityLevels,
 		DefaultPriority:  c.DefaultPriority,
 		Ragged:           ragged,
+		Memory:           in.model.Memory(),
 		Observer:         in.metrics,
 	}, runners...)
 	if err != nil {

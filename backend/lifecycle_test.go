@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,17 +30,26 @@ func (e *fakeEngine) Info() backend.EngineInfo {
 }
 func (e *fakeEngine) Close() error { return nil }
 
-func (e *fakeEngine) Open(path string, _ backend.ModelOptions) (backend.Model, error) {
+func (e *fakeEngine) Health() error { return nil }
+
+func (e *fakeEngine) Open(path string, opt backend.ModelOptions) (backend.Model, error) {
 	if e.open != nil {
 		if err := e.open(path); err != nil {
 			return nil, err
 		}
 	}
 	e.opened.Add(1)
-	return &fakeModel{e}, nil
+	m := &fakeModel{engine: e, instances: e.Info().Runs}
+	if len(opt.Instances) > 0 && opt.Instances[0].Count > 0 {
+		m.instances = opt.Instances[0].Count
+	}
+	return m, nil
 }
 
-type fakeModel struct{ engine *fakeEngine }
+type fakeModel struct {
+	engine    *fakeEngine
+	instances int
+}
 
 func fakeSpec(name string) []backend.Spec {
 	return []backend.Spec{{TensorMetadata: oip.TensorMetadata{Name: name, Datatype: oip.FP32, Shape: []int64{-1}}, Axes: []string{"n"}}}
@@ -49,7 +59,11 @@ func (m *fakeModel) Inputs() []backend.Spec  { return fakeSpec("x") }
 func (m *fakeModel) Outputs() []backend.Spec { return fakeSpec("y") }
 func (m *fakeModel) Close() error            { m.engine.closed.Add(1); return nil }
 
-func (m *fakeModel) Runner() scheduler.Runner { return m }
+func (m *fakeModel) Runners() []scheduler.Runner {
+	return slices.Repeat([]scheduler.Runner{m}, m.instances)
+}
+
+func (m *fakeModel) Memory() scheduler.Memory { return nil }
 
 func (m *fakeModel) Run(ctx context.Context, inputs []oip.Tensor, _ []string, results *scheduler.Results) error {
 	outputs := inputs

@@ -75,19 +75,12 @@ func (s *Server) prepare(ctx context.Context, in *instance, log *slog.Logger) (e
 			err = errors.Join(err, in.model.Close())
 		}
 	}()
-	count := in.config.Instances.Count
-	if count == 0 {
-		count = s.engine.Info().Runs
-	}
-	runners := make([]scheduler.Runner, count)
-	for i := range runners {
-		runners[i] = in.model.Runner()
-	}
+	runners := in.model.Runners()
 	size, err := s.batchSize(ctx, in, runners[0], log)
 	if err != nil {
 		return err
 	}
-	log.Debug("how requests are run", "max_batch_size", size, "instances", count, "threads", in.config.Instances.Threads)
+	log.Debug("how requests are run", "max_batch_size", size, "instances", len(runners), "threads", in.config.Instances.Threads)
 	return in.schedule(size, runners)
 }
 
@@ -113,7 +106,9 @@ func (s *Server) load(name, number string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := s.engine.Open(path, ModelOptions{MaxOutput: int64(s.cfg.MaxOutput), Threads: config.Instances.Threads})
+	options := config.options()
+	options.MaxOutput = int64(s.cfg.MaxOutput)
+	model, err := s.engine.Open(path, options)
 	if err != nil {
 		return nil, err
 	}

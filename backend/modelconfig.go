@@ -152,6 +152,11 @@ func (r *repository) config(name string) (modelConfig, error) {
 	return c, err
 }
 
+// options are what the file says to the engine.
+func (c modelConfig) options() ModelOptions {
+	return ModelOptions{Threads: c.Instances.Threads, Instances: []InstanceGroup{{Count: c.Instances.Count}}}
+}
+
 // textInputs says which inputs take text, parallel to inputs. A configuration that does not fit the model is an error.
 func (c modelConfig) textInputs(inputs []oip.TensorMetadata) ([]bool, error) {
 	text := make([]bool, len(inputs))

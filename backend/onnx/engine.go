@@ -152,6 +152,9 @@ func (e *Engine) sessionOptions(d device, threads int) (options *ort.SessionOpti
 // Info describes the library and the device.
 func (e *Engine) Info() backend.EngineInfo { return e.info }
 
+// Health is nil.
+func (e *Engine) Health() error { return nil }
+
 // Close unloads the library. All models have been closed.
 func (e *Engine) Close() error {
 	if n := e.models.Load(); n > 0 {

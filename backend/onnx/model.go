@@ -15,6 +15,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"ganglion/backend"
+	"ganglion/backend/scheduler"
 )
 
 // errClosed is what a run on a closed model gets.
@@ -26,6 +27,7 @@ type model struct {
 	session   *ort.DynamicAdvancedSession
 	handle    *C.OrtSession // the session's own, for runs
 	maxOutput int64
+	instances int
 
 	inputs, outputs         []backend.Spec
 	predictions             []*prediction // parallel to outputs; nil where the shape cannot be told
@@ -45,6 +47,10 @@ func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, err
 	})
 	if err != nil {
 		return nil, err // and not m, which as an interface would not be nil
+	}
+	m.instances = e.info.Runs
+	if len(opt.Instances) > 0 && opt.Instances[0].Count > 0 {
+		m.instances = opt.Instances[0].Count
 	}
 	e.models.Add(1)
 	return m, nil
@@ -108,6 +114,9 @@ func (m *model) Inputs() []backend.Spec { return m.inputs }
 
 // Outputs returns the model's outputs.
 func (m *model) Outputs() []backend.Spec { return m.outputs }
+
+// Memory is nil: tensors lie on Go's heap.
+func (m *model) Memory() scheduler.Memory { return nil }
 
 // Close waits for runs in flight and frees the session.
 func (m *model) Close() error {

@@ -24,8 +24,16 @@ type runner struct {
 
 var _ scheduler.Stopper = (*runner)(nil)
 
-// Runner returns one more instance.
-func (m *model) Runner() scheduler.Runner {
+// Runners returns the instances.
+func (m *model) Runners() []scheduler.Runner {
+	runners := make([]scheduler.Runner, m.instances)
+	for i := range runners {
+		runners[i] = m.runner()
+	}
+	return runners
+}
+
+func (m *model) runner() *runner {
 	return &runner{run: run{model: m, library: m.engine.library}}
 }
 

@@ -15,7 +15,7 @@ import (
 func TestStopMeansOneRun(t *testing.T) {
 	e := start(t, Config{Runs: 1})
 	m := load(t, e, onnxtest.Write(t, onnxtest.Slow(2000)), testLimit)
-	r := m.Runner().(*runner)
+	r := m.runner()
 	results := scheduler.NewResults(nil)
 	long, short := []oip.Tensor{zeros("x", 512, 512)}, []oip.Tensor{zeros("x", 1, 1)}
 	works := func(when string) {
