@@ -84,6 +84,10 @@ models: ## train the demo models again from their data (minutes); the same bytes
 	go run ./models/train fashion
 	git diff --stat --exit-code -- models
 
+.PHONY: proto
+proto: ## generate internal/oip/pb from its .proto files again (fetches protoc by pip)
+	@scripts/proto.sh
+
 .PHONY: clean
 clean: ## remove what make built and fetched
 	rm -rf bin .tools models/train/data

@@ -34,7 +34,9 @@ var rules = []rule{
 	{in: "balancer", forbid: append(own("gateway", "cache", "internal/oip", "internal/httpserver"), "github.com/valyala/fasthttp", "net/http"), why: "the balancer picks; probing and forwarding are handed to it"},
 	{in: "cache", forbid: append(own("gateway", "balancer", "internal/oip"), "github.com/valyala/fasthttp", "net/http"), why: "the cache stores answers, it does not know protocols"},
 	{in: "internal", forbid: own("gateway", "balancer", "cache", "backend", "cmd"), why: "internal packages are below everything"},
-	{in: "internal/oip", forbid: append(own("internal", "gateway", "backend"), "encoding/json", "reflect", "github.com", "golang.org"), why: "the codec stands on the standard library and does not reflect"},
+	{in: "internal/oip", but: []string{"internal/oip/pb"}, forbid: append(own("internal", "gateway", "backend"), "encoding/json", "reflect", "github.com", "golang.org", "google.golang.org"), why: "the codec stands on the standard library and does not reflect"},
+	// The generated messages reflect; they are for the servers' rare calls, and for tests.
+	{in: "internal/oip/pb", forbid: own("internal", "gateway", "backend"), why: "the generated messages stand alone"},
 	{in: "", but: []string{"backend/onnx", "bench"}, forbid: []string{"github.com/yalue/onnxruntime_go"}, why: "only backend/onnx talks to ONNX Runtime"},
 	{in: "", but: []string{"internal/conf"}, forbid: []string{"github.com/BurntSushi/toml"}, why: "configuration is read one way, through internal/conf"},
 	{in: "", but: []string{"balancer"}, forbid: []string{"github.com/sony/gobreaker"}, why: "circuit breakers belong to the balancer's nodes"},
