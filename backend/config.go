@@ -18,6 +18,9 @@ type Config struct {
 
 	MaxOutput conf.Size // outputs of one inference, together
 	HTTP      httpserver.Config
+
+	// Devices watches what the engine runs on; nil watches nothing. Server.Run runs it.
+	Devices Devices
 }
 
 // DefaultConfig returns a Config that lacks only Models.

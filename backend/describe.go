@@ -21,6 +21,11 @@ func (s *Server) describeServer(ctx *fasthttp.RequestCtx) {
 // answerReady answers GET /v2/health/ready: whether to send requests here. A model that could not be loaded does not keep
 // the node from being ready, since the others would go with it.
 func (s *Server) answerReady(ctx *fasthttp.RequestCtx) {
+	if err := s.health(); err != nil {
+		body := oip.AppendJSONString([]byte(`{"ready":false,"error":`), "the node's engine is sick: "+err.Error())
+		writeJSON(ctx, fasthttp.StatusServiceUnavailable, append(body, '}'))
+		return
+	}
 	switch phase(s.state.Load()) {
 	case serving:
 		writeJSON(ctx, fasthttp.StatusOK, []byte(`{"ready":true}`))

@@ -23,6 +23,7 @@ type fakeEngine struct {
 	run    func(ctx context.Context, inputs []oip.Tensor) ([]oip.Tensor, error)
 	opened atomic.Int64
 	closed atomic.Int64
+	sick   atomic.Pointer[error] // what Health returns; nil is healthy
 }
 
 func (e *fakeEngine) Info() backend.EngineInfo {
@@ -30,7 +31,12 @@ func (e *fakeEngine) Info() backend.EngineInfo {
 }
 func (e *fakeEngine) Close() error { return nil }
 
-func (e *fakeEngine) Health() error { return nil }
+func (e *fakeEngine) Health() error {
+	if sick := e.sick.Load(); sick != nil {
+		return *sick
+	}
+	return nil
+}
 
 func (e *fakeEngine) Open(path string, opt backend.ModelOptions) (backend.Model, error) {
 	if e.open != nil {

@@ -68,6 +68,7 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	s.answers.of, s.answers.limit = "answers that are being read", 8*int64(cfg.MaxOutput)        // a bool is "false," in JSON, six bytes
 	s.exchanges.New = func() any { return new(exchange) }
 	s.catalog.Store(newCatalog(folders))
+	s.registerHealth()
 	s.http = httpserver.New("node", cfg.HTTP, s.handle, log)
 	return s, nil
 }
@@ -78,6 +79,10 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { s.state.Store(int32(draining)) })
 	defer stop()
 	var parts lifecycle.Group
+	if s.cfg.Devices != nil {
+		parts.Add("devices", s.cfg.Devices.Run)
+	}
+	parts.Add("health", s.watchHealth)
 	parts.Add("models", s.runModels)
 	parts.Add("http", func(ctx context.Context) error { return s.http.Run(ctx, ln) })
 	return parts.Run(ctx)
