@@ -20,10 +20,11 @@ type instance struct {
 	text            []bool               // parallel to inputs: takes strings too
 	rows            []oip.TensorMetadata // inputs as v1 sees them: text is BYTES [-1]
 	metrics         *versionMetrics
+	life            lifetime
 }
 
 func newInstance(name, number string, model Model, config modelConfig) (*instance, error) {
-	in := &instance{name: name, version: number, model: model, config: config}
+	in := &instance{name: name, version: number, model: model, config: config, life: lifetime{idle: make(chan struct{})}}
 	for _, spec := range model.Inputs() {
 		in.inputs = append(in.inputs, spec.TensorMetadata)
 	}
