@@ -26,7 +26,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown model, v1", "POST", "/v1/models/rose:predict", "{}", 404, "Request for unknown model: 'rose' is not found"},
 		{"unknown model's metadata", "GET", "/v2/models/rose", "", 404, "Request for unknown model: 'rose' is not found"},
 		{"unknown version", "POST", "/v2/models/iris/versions/7/infer", irisRequest, 404, "version 7 is not found"},
-		{"version in words", "POST", "/v2/models/iris/versions/latest/infer", irisRequest, 404, "Not Found"},
+		{"version in words", "POST", "/v2/models/iris/versions/Latest/infer", irisRequest, 404, "Not Found"},
 		{"path out of the repository", "GET", "/v2/models/..%2f..%2fetc/ready", "", 404, "Not Found"},
 		{"no such path", "GET", "/v3", "", 404, "Not Found"},
 		{"no JSON", "POST", iris, "setosa?", 400, ""},

@@ -58,5 +58,5 @@ func ExampleParsePath() {
 	call, ok := oip.ParsePath("/v2/models/iris/versions/1/infer")
 	fmt.Println(call.Kind, call.Model, call.Version, call.Methods(), ok)
 	// Output:
-	// infer iris 1 POST true
+	// infer iris 1 POST, QUERY true
 }

@@ -25,18 +25,26 @@ const (
 	CallV1List                // GET  /v1/models
 	CallV1Model               // GET  /v1/models/M
 	CallV1Predict             // POST /v1/models/M:predict
+
+	// Known, so that they can be refused for what they are: see RefuseCall.
+	CallNamedRepository    // POST /v2/repository/R/index, /v2/repository/R/models/M/load and /unload
+	CallTraceSetting       // GET, POST /v2/trace/setting, /v2/models/M/trace/setting
+	CallLogSetting         // GET, POST /v2/logging
+	CallSharedMemoryStatus // GET  /v2/systemsharedmemory[/region/R]/status, /v2/cudasharedmemory…
+	CallSharedMemoryChange // POST the same with /register or /unregister
 )
 
 // Call is a request path, understood.
 type Call struct {
 	Kind    Kind
 	Model   string // "" where the kind has none
-	Version string // "" when the path names none; else decimal digits without leading zeros
+	Version string // "" when the path names none; else decimal digits without leading zeros, or an alias (see ValidAlias)
 }
 
 const (
 	longestName    = 64  // of a model; with its character set it is also a safe folder, label and log field
 	longestVersion = 18  // digits that int64 always holds
+	longestAlias   = 32  // of a version: a word, as in "latest" or "prod-eu"
 	longestPath    = 512 // the longest of ours with every letter of its name percent-encoded stays below
 )
 
@@ -71,8 +79,19 @@ func ParsePath(path string) (call Call, ok bool) {
 		return Call{Kind: CallRepositoryIndex}, true
 	case "/v1/models":
 		return Call{Kind: CallV1List}, true
+	case "/v2/trace/setting":
+		return Call{Kind: CallTraceSetting}, true
+	case "/v2/logging":
+		return Call{Kind: CallLogSetting}, true
 	}
 	return parseModelPath(path)
+}
+
+// CutPathPrefix takes a configured prefix ("/serving", "" for none; it starts with a slash and does not end with one) off
+// a path as it stands in the request line. ok is false for a path outside it. The prefix is compared as it is spelled.
+func CutPathPrefix(path, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, prefix)
+	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
 // parseModelPath reads the paths that name a model.
@@ -88,6 +107,8 @@ func parseModelPath(path string) (call Call, ok bool) {
 		call.Model, verb, _ = strings.Cut(rest, "/")
 		call.Kind = repositoryVerb(verb)
 		ok = validName(call.Model)
+	} else {
+		return parseRefusedPath(path)
 	}
 	if !ok || call.Kind == CallNone {
 		return Call{}, false
@@ -134,6 +155,8 @@ func modelVerb(verb string) Kind {
 		return CallModelConfig
 	case "stats":
 		return CallModelStatistics
+	case "trace/setting":
+		return CallTraceSetting
 	}
 	return CallNone
 }
@@ -169,8 +192,25 @@ func validName(s string) bool {
 	return rest == ""
 }
 
-// validVersion reports whether s is a version: a decimal number above zero in its one canonical spelling.
-func validVersion(s string) bool {
+// validVersion reports whether s stands for a version: its number or an alias.
+func validVersion(s string) bool { return ValidVersionNumber(s) || ValidAlias(s) }
+
+// ValidAlias reports whether s may be another name of a version: a lower case letter, then at most 31 of a-z 0-9 _ -. No
+// alias is a number.
+func ValidAlias(s string) bool {
+	if s == "" || len(s) > longestAlias || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && !isDigit(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidVersionNumber reports whether s is a version: a decimal number above zero in its one canonical spelling.
+func ValidVersionNumber(s string) bool {
 	if s == "" || len(s) > longestVersion || s[0] == '0' {
 		return false
 	}
@@ -208,25 +248,41 @@ func unescapePath(path string) (string, bool) {
 	return string(decoded), true
 }
 
+// The values of Methods. QUERY (RFC 10008) is to POST what it asks for here: safe, idempotent, with a body.
+const (
+	getMethods      = "GET, HEAD"
+	postMethods     = "POST"
+	questionMethods = "POST, QUERY"
+	settingMethods  = "GET, HEAD, POST"
+)
+
 // Methods returns the methods the call accepts, as the value of an Allow header.
 func (c Call) Methods() string {
 	switch c.Kind {
 	case CallNone:
 		return ""
-	case CallModelInfer, CallV1Predict, CallRepositoryIndex, CallRepositoryLoad, CallRepositoryUnload:
-		return "POST"
+	case CallModelInfer, CallV1Predict:
+		return questionMethods
+	case CallRepositoryIndex, CallRepositoryLoad, CallRepositoryUnload, CallNamedRepository, CallSharedMemoryChange:
+		return postMethods
+	case CallTraceSetting, CallLogSetting:
+		return settingMethods
 	default:
-		return "GET, HEAD"
+		return getMethods
 	}
 }
 
 // Allows reports whether the call accepts the method.
 func (c Call) Allows(method string) bool {
 	switch c.Methods() {
-	case "POST":
-		return method == "POST"
-	case "GET, HEAD":
+	case getMethods:
 		return method == "GET" || method == "HEAD"
+	case postMethods:
+		return method == "POST"
+	case questionMethods:
+		return method == "POST" || method == "QUERY"
+	case settingMethods:
+		return method == "GET" || method == "HEAD" || method == "POST"
 	default:
 		return false
 	}
@@ -259,4 +315,10 @@ var kindNames = [...]string{
 	CallV1List:           "v1_list",
 	CallV1Model:          "v1_model",
 	CallV1Predict:        "v1_predict",
+
+	CallNamedRepository:    "named_repository",
+	CallTraceSetting:       "trace_setting",
+	CallLogSetting:         "log_setting",
+	CallSharedMemoryStatus: "shared_memory_status",
+	CallSharedMemoryChange: "shared_memory_change",
 }

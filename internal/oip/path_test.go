@@ -1,6 +1,7 @@
 package oip
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -35,6 +36,18 @@ func TestParsePath(t *testing.T) {
 		"/v2/repository/index":                     {CallRepositoryIndex, "", ""},
 		"/v2/repository/models/iris/load":          {CallRepositoryLoad, "iris", ""},
 		"/v2/repository/models/iris/unload":        {CallRepositoryUnload, "iris", ""},
+		"/v2/models/iris/versions/latest/infer":    {CallModelInfer, "iris", "latest"},
+		"/v2/models/iris/versions/prod-eu_2":       {CallModelMetadata, "iris", "prod-eu_2"},
+		"/v1/models/iris/versions/prod:predict":    {CallV1Predict, "iris", "prod"},
+		"/v2/repository/r/index":                   {CallNamedRepository, "", ""},
+		"/v2/repository/r/models/iris/load":        {CallNamedRepository, "", ""},
+		"/v2/trace/setting":                        {CallTraceSetting, "", ""},
+		"/v2/models/iris/trace/setting":            {CallTraceSetting, "iris", ""},
+		"/v2/logging":                              {CallLogSetting, "", ""},
+		"/v2/systemsharedmemory/status":            {CallSharedMemoryStatus, "", ""},
+		"/v2/systemsharedmemory/region/r/status":   {CallSharedMemoryStatus, "", ""},
+		"/v2/cudasharedmemory/region/r/register":   {CallSharedMemoryChange, "", ""},
+		"/v2/cudasharedmemory/unregister":          {CallSharedMemoryChange, "", ""},
 		"/v1/models":                               {CallV1List, "", ""},
 		"/v1/models/iris":                          {CallV1Model, "iris", ""},
 		"/v1/models/iris:predict":                  {CallV1Predict, "iris", ""},
@@ -57,15 +70,15 @@ func TestParsePathRefuses(t *testing.T) {
 		"/v2/models/ir%2569s/infer", "/v2/models/iris%/infer", "/v2/models/iris%6/infer", "/v2/models/iris%6", "/v2/models/iris%zz/infer",
 		"/v2/models/iris%20/infer", "/v2/models/ir is/infer", "/v2/models/irís/infer", "/v2/models/ir%c3%ads/infer", "/v2/models/iris;x/infer",
 		"/v2/models/" + strings.Repeat("m", longestName+1), "/v2/models/" + strings.Repeat("m", 100000), strings.Repeat("/v2", 300),
-		"/v2/models/iris/versions", "/v2/models/iris/versions/", "/v2/models/iris/versions//infer", "/v2/models/iris/versions/latest/infer",
+		"/v2/models/iris/versions", "/v2/models/iris/versions/", "/v2/models/iris/versions//infer", "/v2/models/iris/versions/Latest/infer",
 		"/v2/models/iris/versions/0/infer", "/v2/models/iris/versions/01/infer", "/v2/models/iris/versions/-1/infer", "/v2/models/iris/versions/+1",
 		"/v2/models/iris/versions/1.0", "/v2/models/iris/versions/1000000000000000000", "/v2/models/iris/versions/1/versions/2/infer",
 		"/v2/models/iris/INFER", "/v2/models/iris/inferx", "/v2/models/iris/generate", "/v2/models/iris:infer", "/v2/models/iris:predict",
 		"/v2%2fmodels/iris", "%2fv2", "/%76%32/models/a%2fb", "/v2/models%2firis",
-		"/v2/repository", "/v2/repository/index/", "/v2/repository/r/index", "/v2/repository/models/iris", "/v2/repository/models/iris/",
+		"/v2/repository", "/v2/repository/index/", "/v2/repository/models/iris", "/v2/repository/models/iris/",
 		"/v2/repository/models/../load", "/v2/repository/models//load", "/v2/repository/models/a/b/load", "/v2/repository/models/iris/load/x",
 		"/v1", "/v1/", "/v1/models/", "/v1/models/iris:", "/v1/models/iris:predict:", "/v1/models/iris:explain", "/v1/models/iris/predict",
-		"/v1/models/:predict", "/v1/models/..:predict", "/v1/models/iris/versions/x:predict",
+		"/v1/models/:predict", "/v1/models/..:predict", "/v1/models/iris/versions/x.y:predict",
 	} {
 		if got, ok := ParsePath(path); ok || got != (Call{}) {
 			t.Errorf("ParsePath(%.100q) = %+v %t, want it refused", path, got, ok)
@@ -74,15 +87,25 @@ func TestParsePathRefuses(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	for kind := CallServerMetadata; kind <= CallV1Predict; kind++ {
+	want := map[Kind]string{
+		CallModelInfer: "POST, QUERY", CallV1Predict: "POST, QUERY",
+		CallRepositoryIndex: "POST", CallRepositoryLoad: "POST", CallRepositoryUnload: "POST",
+		CallNamedRepository: "POST", CallSharedMemoryChange: "POST",
+		CallTraceSetting: "GET, HEAD, POST", CallLogSetting: "GET, HEAD, POST",
+	}
+	for kind := CallServerMetadata; kind <= CallSharedMemoryChange; kind++ {
 		c := Call{Kind: kind}
-		post := strings.Contains("infer v1_predict repository_index repository_load repository_unload", kind.String())
-		want := "GET, HEAD"
-		if post {
-			want = "POST"
+		methods, ok := want[kind]
+		if !ok {
+			methods = "GET, HEAD"
 		}
-		if c.Methods() != want || c.Allows("POST") != post || c.Allows("GET") == post || c.Allows("HEAD") == post {
-			t.Errorf("%s has methods %q, POST %t, GET %t", kind, c.Methods(), c.Allows("POST"), c.Allows("GET"))
+		if c.Methods() != methods {
+			t.Errorf("%s has methods %q, want %q", kind, c.Methods(), methods)
+		}
+		for _, method := range []string{"GET", "HEAD", "POST", "QUERY"} {
+			if want := strings.Contains(methods, method); c.Allows(method) != want {
+				t.Errorf("%s allows %s: %t, want %t", kind, method, c.Allows(method), want)
+			}
 		}
 		for _, method := range []string{"", "PUT", "DELETE", "post", "OPTIONS", "TRACE", "CONNECT", "GET, HEAD"} {
 			if c.Allows(method) {
@@ -95,6 +118,37 @@ func TestMethods(t *testing.T) {
 	}
 	if c := (Call{}); c.Methods() != "" || c.Allows("GET") || c.Allows("POST") || Kind(200).String() != "none" {
 		t.Error("no call has methods or a name")
+	}
+}
+
+func TestRefuseCall(t *testing.T) {
+	for kind := CallNone; kind <= CallSharedMemoryChange; kind++ {
+		err := RefuseCall(kind)
+		if want := kind >= CallNamedRepository; (err != nil) != want {
+			t.Errorf("RefuseCall(%s) = %v, want an error: %t", kind, err, want)
+		}
+		if e, ok := errors.AsType[*Error](err); err != nil && (!ok || e.Code != Unsupported) {
+			t.Errorf("RefuseCall(%s) = %v, want it unsupported", kind, err)
+		}
+	}
+}
+
+func TestCutPathPrefix(t *testing.T) {
+	for _, c := range []struct {
+		path, prefix, rest string
+		ok                 bool
+	}{
+		{"/v2/models", "", "/v2/models", true},
+		{"/serving/v2/models", "/serving", "/v2/models", true},
+		{"/serving", "/serving", "", true},
+		{"/servingx/v2", "/serving", "", false},
+		{"/v2/models", "/serving", "", false},
+		{"/Serving/v2", "/serving", "", false},
+		{"", "/serving", "", false},
+	} {
+		if rest, ok := CutPathPrefix(c.path, c.prefix); ok != c.ok || ok && rest != c.rest {
+			t.Errorf("CutPathPrefix(%q, %q) = %q %t, want %q %t", c.path, c.prefix, rest, ok, c.rest, c.ok)
+		}
 	}
 }
 

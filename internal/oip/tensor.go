@@ -19,6 +19,10 @@ type Tensor struct {
 	// either in the body it was decoded from (binary; any alignment) or in memory of the message that owns the tensor
 	// (JSON; aligned to 8 bytes). It is only to be read, and only until that message is decoded into again.
 	Data []byte
+
+	// Parameters are what a client says about an input besides, but for those of the codec (binary_data_size): MLServer's
+	// content_type, say. Those of outputs are not kept.
+	Parameters Parameters
 }
 
 // ElementCount returns how many elements a tensor of this shape has: the product of its dimensions, 1 for rank 0. It
