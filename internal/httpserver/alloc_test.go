@@ -135,3 +135,18 @@ func BenchmarkStripHopByHop(b *testing.B) {
 		StripHopByHop(&h)
 	}
 }
+
+// Watching costs no memory for each request.
+func TestWatchingAllocatesNothing(t *testing.T) {
+	var l leaver
+	got := make(chan float64, 1)
+	r := start(t, testConfig(), func(ctx *fasthttp.RequestCtx) {
+		var leaver Leaver = l
+		got <- testing.AllocsPerRun(1000, func() { Watch(ctx, leaver); Unwatch(ctx) })
+	})
+	c := r.dial(t)
+	io.WriteString(c, get)
+	if n := receive(t, "the count", got); n != 0 {
+		t.Errorf("%v allocations for a request that is watched", n)
+	}
+}

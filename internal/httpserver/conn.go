@@ -29,8 +29,11 @@ type conn struct {
 	state    atomic.Int32 // a fasthttp.ConnState
 	evicting atomic.Bool  // the drain wants it gone if it is idle
 
-	body   *body // of the exchange in progress; nil if it has none
-	linger bool  // the client may still be sending what nobody will read
+	body     *body // of the exchange in progress; nil if it has none
+	linger   bool  // the client may still be sending what nobody will read
+	hijacked bool  // it is, or is about to be, somebody else's; see Hijack
+
+	watch watch
 }
 
 // connState is fasthttp's hook, called on the worker's goroutine.
@@ -41,7 +44,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	case fasthttp.StateIdle:
 		// The response has been written: only now is nobody left who could read the request's bytes.
 		c.releaseBody()
-	case fasthttp.StateClosed, fasthttp.StateHijacked:
+	case fasthttp.StateClosed:
 		c.releaseBody()
 		s.forget(c)
 	}
@@ -59,7 +62,7 @@ func (c *conn) releaseBody() {
 func (c *conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.TCPConn.Read(p)
-		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n > 0 || err == nil || c.hijacked || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
 		idle := c.state.Load() != int32(fasthttp.StateActive)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -22,7 +23,7 @@ const (
 // connection still busy after DrainTimeout is cut. What cannot be helped is a request that reaches an idle connection
 // within microseconds of its end (see lastLook); HTTP/1.1 has no way to announce the close of an idle connection.
 //
-// A hijacked connection belongs to whoever hijacked it; Run neither waits for it nor closes it.
+// Hijacked connections are waited for like others; see Hijack.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	limit, err := connectionLimit(s.cfg.MaxConnections)
 	if err != nil {
@@ -32,6 +33,12 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	s.limit = limit
 	// fasthttp's own limit answers in plain text; ours comes first, with room for connections that are just ending.
 	s.http.Concurrency = 2 * limit
+
+	unwatch := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watched.run(unwatch) })
+	defer watching.Wait()
+	defer close(unwatch)
 
 	accepted := make(chan error, 1)
 	go func() { accepted <- s.accept(ln) }()
@@ -52,7 +59,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 // stopAccepting wakes accept, which then takes in the rest and returns.
 func (s *Server) stopAccepting(ln net.Listener) {
 	s.draining.Store(true)
-	close(s.stopping)
+	s.endLife()
 	if dl, ok := ln.(deadliner); !ok || dl.SetDeadline(time.Now()) != nil {
 		_ = ln.Close()
 	}

@@ -122,7 +122,7 @@ func (s *Server) backOff(last time.Duration, err error) time.Duration {
 	s.counters.acceptRetries.Add(1)
 	select {
 	case <-time.After(pause):
-	case <-s.stopping:
+	case <-s.life.Done():
 	}
 	return pause
 }

@@ -11,6 +11,7 @@
 package httpserver
 
 import (
+	"context"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -31,11 +32,13 @@ type Server struct {
 	bodies  bodyMemory
 	refused func(ctx *fasthttp.RequestCtx, status int, reason string)
 
-	limit    int           // connections open at once; set by Run
-	stopping chan struct{} // closed when the drain begins
-	draining atomic.Bool   // the same, for the hot path
+	limit    int             // connections open at once; set by Run
+	life     context.Context // ends when the drain begins
+	endLife  context.CancelFunc
+	draining atomic.Bool // the same, for the hot path
 	workers  sync.WaitGroup
 	counters counters
+	watched  watched
 
 	turnedAway atomic.Int64 // connections being refused now
 
@@ -46,14 +49,15 @@ type Server struct {
 // New prepares a server; it starts nothing. name appears in logs. cfg has passed its Check.
 func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *Server {
 	s := &Server{
-		cfg:      cfg,
-		handler:  h,
-		log:      log.With("server", name),
-		bodies:   bodyMemory{budget: int64(cfg.MaxBodyMemory)},
-		refused:  func(*fasthttp.RequestCtx, int, string) {},
-		stopping: make(chan struct{}),
-		conns:    make(map[*conn]struct{}),
+		cfg:     cfg,
+		handler: h,
+		log:     log.With("server", name),
+		bodies:  bodyMemory{budget: int64(cfg.MaxBodyMemory)},
+		refused: func(*fasthttp.RequestCtx, int, string) {},
+		watched: watched{wake: make(chan struct{}, 1)},
+		conns:   make(map[*conn]struct{}),
 	}
+	s.life, s.endLife = context.WithCancel(context.Background())
 	s.http = &fasthttp.Server{
 		Handler:        s.serve,
 		ErrorHandler:   s.malformed,
