@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ganglion/backend/modelconf"
 	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
@@ -32,7 +33,7 @@ func newInstance(name, number string, model Model, config modelConfig) (*instanc
 		in.outputs = append(in.outputs, spec.TensorMetadata)
 	}
 	var err error
-	if in.text, err = config.textInputs(in.inputs); err != nil {
+	if in.text, err = textInputs(&config, in.inputs); err != nil {
 		return nil, err
 	}
 	in.unmasked = slices.DeleteFunc(slices.Clone(in.inputs), in.isMask)
@@ -47,7 +48,7 @@ func newInstance(name, number string, model Model, config modelConfig) (*instanc
 
 // isMask reports whether an input is one that says what is padding.
 func (in *instance) isMask(input oip.TensorMetadata) bool {
-	return slices.ContainsFunc(in.config.Ragged, func(c raggedConfig) bool { return c.Mask == input.Name })
+	return slices.ContainsFunc(in.config.Ragged, func(c modelconf.Ragged) bool { return c.Mask == input.Name })
 }
 
 // expected are the inputs that a request has to have: it may leave out the masks, but not some of them.
@@ -85,6 +86,5 @@ func (in *instance) schedule(batchSize int, runners []scheduler.Runner) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", configFile, err)
 	}
-	in.metrics.load = in.scheduler.Stats
 	return nil
 }

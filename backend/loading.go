@@ -61,7 +61,7 @@ func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
 		log.Error("cannot load a model", "reason", err)
 		return false
 	}
-	s.metrics.stages.add(in.metrics)
+	in.metrics.scheduler.Store(in.scheduler)
 	s.publish(name, version{number: number, state: ready, instance: in})
 	s.metrics.ready.WithLabelValues(name, number).Set(1)
 	log.Info("loaded a model", "ms", open.Sub(began).Milliseconds(), "warm_up_ms", time.Since(open).Milliseconds())
@@ -106,7 +106,7 @@ func (s *Server) load(name, number string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := config.options()
+	options := engineOptions(&config)
 	options.MaxOutput = int64(s.cfg.MaxOutput)
 	model, err := s.engine.Open(path, options)
 	if err != nil {

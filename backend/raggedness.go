@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"ganglion/backend/modelconf"
 	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
@@ -45,7 +46,7 @@ func (in *instance) raggedGroups() (groups []scheduler.Ragged, err error) {
 	return groups, nil
 }
 
-func (in *instance) raggedInput(name string, c raggedInput) (scheduler.RaggedInput, error) {
+func (in *instance) raggedInput(name string, c modelconf.RaggedInput) (scheduler.RaggedInput, error) {
 	if err := variableAxis("input", name, c.Axis, in.inputs); err != nil {
 		return scheduler.RaggedInput{}, err
 	}

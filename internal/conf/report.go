@@ -31,3 +31,6 @@ func (r *Report) Warnf(key, format string, args ...any) {
 		r.findings.warnings = append(r.findings.warnings, r.findings.problem(path, fmt.Sprintf(format, args...), ""))
 	}
 }
+
+// Line is where key stands in the file, or the nearest thing around it; 0 if not even that. It may be called after Check.
+func (r *Report) Line(key string) int { return r.findings.where.line(join(r.path, key)) }
