@@ -17,7 +17,7 @@ type stageMetrics struct {
 	rows   *prometheus.HistogramVec             // model, version
 
 	mu       sync.Mutex
-	versions []*versionMetrics
+	versions map[[2]string]*versionMetrics // by model and version: what is, was or is about to be loaded
 }
 
 // stage is a part of a request's way through the scheduler.
@@ -36,6 +36,7 @@ func perVersion() []string { return []string{"model", "version"} }
 
 func newStageMetrics() *stageMetrics {
 	m := &stageMetrics{
+		versions: map[[2]string]*versionMetrics{},
 		rows: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "ganglion_node_batch_rows",
 			Help:    "Rows in each run.",
@@ -55,13 +56,6 @@ func newStageMetrics() *stageMetrics {
 	return m
 }
 
-// add shows a version from now on.
-func (m *stageMetrics) add(v *versionMetrics) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.versions = append(m.versions, v)
-}
-
 // versionMetrics are the series of one model version, looked up once. It is its scheduler's observer.
 type versionMetrics struct {
 	model, version string
@@ -79,13 +73,19 @@ type versionMetrics struct {
 	requestNs  atomic.Int64 // of those that succeeded
 	stageNs    [stageCount]atomic.Int64
 
-	load func() scheduler.Stats
+	scheduler atomic.Pointer[scheduler.Scheduler] // that takes requests now; nil before the first is ready
 }
 
 var _ scheduler.Observer = (*versionMetrics)(nil)
 
-// of starts the series of a model version at 0.
+// of returns the series of a model version. They start at 0 and go on when the version is loaded again.
 func (m *metrics) of(model, version string) *versionMetrics {
+	m.stages.mu.Lock()
+	defer m.stages.mu.Unlock()
+	key := [2]string{model, version}
+	if v := m.stages.versions[key]; v != nil {
+		return v
+	}
 	v := &versionMetrics{
 		model: model, version: version,
 		ok:       m.requests.WithLabelValues(model, version, "200"),
@@ -95,7 +95,21 @@ func (m *metrics) of(model, version string) *versionMetrics {
 	for stage := range v.stages {
 		v.stages[stage] = m.stages.stages[stage].WithLabelValues(model, version)
 	}
+	m.stages.versions[key] = v
 	return v
+}
+
+// forget ends the series of a model version that nobody uses any more.
+func (m *metrics) forget(model, version string) {
+	m.stages.mu.Lock()
+	defer m.stages.mu.Unlock()
+	delete(m.stages.versions, [2]string{model, version})
+	labels := prometheus.Labels{"model": model, "version": version}
+	for _, h := range append(m.stages.histograms(), m.durations) {
+		h.DeletePartialMatch(labels)
+	}
+	m.requests.DeletePartialMatch(labels)
+	m.ready.DeletePartialMatch(labels)
 }
 
 // Ran counts a run.
@@ -166,7 +180,10 @@ func (v *versionMetrics) collect(ch chan<- prometheus.Metric) {
 		emit(prometheus.CounterValue, "ganglion_node_rejections_total", "Requests that got no run, or no use of one, by reason.",
 			v.answered[o].Load(), "reason", o.String())
 	}
-	load := v.load()
+	var load scheduler.Stats
+	if s := v.scheduler.Load(); s != nil {
+		load = s.Stats()
+	}
 	emit(prometheus.GaugeValue, "ganglion_node_queue_requests", "Requests that wait for an instance.", load.QueuedRequests)
 	emit(prometheus.GaugeValue, "ganglion_node_queue_bytes", "Input data of the requests that wait for an instance.", load.QueuedBytes)
 	emit(prometheus.GaugeValue, "ganglion_node_instances_busy", "Instances that run, or are about to.", load.Busy)
