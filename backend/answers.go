@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 
 	"github.com/valyala/fasthttp"
@@ -15,6 +16,25 @@ func writeJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.SetContentType("application/json")
 	ctx.Response.SetBody(body)
 }
+
+// statusOf is the HTTP status that an error stands for, in metrics also where there is no HTTP; 200 for none.
+func statusOf(err error) int {
+	var refusal *oip.Error
+	switch {
+	case err == nil:
+		return fasthttp.StatusOK
+	case errors.As(err, &refusal):
+		return refusal.Code.HTTPStatus()
+	case errors.Is(err, context.Canceled):
+		return statusClientGone
+	default:
+		return fasthttp.StatusInternalServerError
+	}
+}
+
+// statusClientGone is nginx's status for a client that has left before its answer. Nobody reads it but those who look at the
+// node's metrics.
+const statusClientGone = 499
 
 // refuse answers with what err says to the client, and returns the status. Errors that are not the client's are logged, and
 // the client reads only that there was one.

@@ -8,32 +8,21 @@ import (
 	"ganglion/internal/oip"
 )
 
-// extensions are those of the protocol's that the node has.
-var extensions = []string{"model_repository", "binary_tensor_data", "parameters"}
-
 // describeServer answers GET /v2.
 func (s *Server) describeServer(ctx *fasthttp.RequestCtx) {
-	writeJSON(ctx, fasthttp.StatusOK, oip.AppendServerMetadata(nil, &oip.ServerMetadata{
-		Name: "ganglion", Version: s.cfg.Version, Extensions: extensions,
-	}))
+	m := s.Metadata()
+	writeJSON(ctx, fasthttp.StatusOK, oip.AppendServerMetadata(nil, &m))
 }
 
 // answerReady answers GET /v2/health/ready: whether to send requests here. A model that could not be loaded does not keep
 // the node from being ready, since the others would go with it.
 func (s *Server) answerReady(ctx *fasthttp.RequestCtx) {
-	if err := s.health(); err != nil {
-		body := oip.AppendJSONString([]byte(`{"ready":false,"error":`), "the node's engine is sick: "+err.Error())
+	if err := s.Ready(); err != nil {
+		body := oip.AppendJSONString([]byte(`{"ready":false,"error":`), err.Error())
 		writeJSON(ctx, fasthttp.StatusServiceUnavailable, append(body, '}'))
 		return
 	}
-	switch phase(s.state.Load()) {
-	case serving:
-		writeJSON(ctx, fasthttp.StatusOK, []byte(`{"ready":true}`))
-	case draining:
-		writeJSON(ctx, fasthttp.StatusServiceUnavailable, []byte(`{"ready":false,"error":"the node is shutting down"}`))
-	default:
-		writeJSON(ctx, fasthttp.StatusServiceUnavailable, []byte(`{"ready":false,"error":"the node is loading its models"}`))
-	}
+	writeJSON(ctx, fasthttp.StatusOK, []byte(`{"ready":true}`))
 }
 
 // listModels answers GET /v2/models and GET /v1/models.
@@ -50,29 +39,21 @@ func (s *Server) listModels(ctx *fasthttp.RequestCtx) {
 
 // describeModel answers GET /v2/models/M.
 func (s *Server) describeModel(ctx *fasthttp.RequestCtx, call oip.Call) {
-	c := s.catalog.Load()
-	in, err := c.find(call.Model, call.Version)
+	m, err := s.ModelMetadata(call.Model, call.Version)
 	if err != nil {
 		s.refuse(ctx, err)
 		return
 	}
-	writeJSON(ctx, fasthttp.StatusOK, oip.AppendModelMetadata(nil, &oip.ModelMetadata{
-		Name:     in.name,
-		Versions: c.models[in.name].readyVersions(),
-		Platform: s.engine.Info().Platform,
-		Inputs:   in.inputs,
-		Outputs:  in.outputs,
-	}))
+	writeJSON(ctx, fasthttp.StatusOK, oip.AppendModelMetadata(nil, &m))
 }
 
 // answerModelReady answers GET /v2/models/M/ready and GET /v1/models/M.
 func (s *Server) answerModelReady(ctx *fasthttp.RequestCtx, call oip.Call) {
-	in, err := s.catalog.Load().find(call.Model, call.Version)
-	if err != nil {
+	if err := s.ModelReady(call.Model, call.Version); err != nil {
 		s.refuse(ctx, err)
 		return
 	}
-	body := oip.AppendJSONString([]byte(`{"name":`), in.name)
+	body := oip.AppendJSONString([]byte(`{"name":`), call.Model)
 	writeJSON(ctx, fasthttp.StatusOK, append(body, `,"ready":true}`...))
 }
 

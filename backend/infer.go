@@ -1,46 +1,35 @@
 package backend
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
-	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
 )
 
-// exchange is the memory of one inference request and its answer, reused for later ones.
+// exchange is the memory of one REST inference and its answer, reused for later ones.
 type exchange struct {
-	began     time.Time // when its request was there
-	request   oip.InferRequest
-	scheduled scheduler.Request // the same for the scheduler
-	response  oip.InferResponse
-	rows      []byte   // padded text
-	wanted    []string // names of the outputs asked for
-	body      []byte   // of the answer
-	refused   bool     // by the scheduler, which counts its refusals itself
-	held      int64    // bytes taken of the node's tensor memory
+	inference
+	request  oip.InferRequest
+	response oip.InferResponse
+	body     []byte // of the answer
 }
-
-// keepBytes is what an exchange may hold on to of each buffer between requests: above nearly every request, and small
-// enough to have one for each connection.
-const keepBytes = 64 << 10
 
 // infer answers POST …/infer and …:predict.
 func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
 	began := time.Now()
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	in, err := s.catalog.Load().find(call.Model, call.Version)
+	in, err := s.acquire(call.Model, call.Version)
 	if err == nil {
 		x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
-		x.began, x.refused = began, false
-		err = s.exchange(ctx, call, in, x)
+		x.began, x.in, x.refused = began, in, false
+		err = s.exchange(ctx, call, x)
 		in.metrics.ended(err == nil, x.refused, began)
-		x.reset()
-		s.exchanges.Put(x)
 	}
 	status := fasthttp.StatusOK
 	if err != nil {
@@ -50,27 +39,16 @@ func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
 }
 
 // exchange reads the request, runs the model and writes the answer.
-func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
+func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, x *exchange) error {
 	defer func() {
-		s.tensors.give(x.held)
-		x.held = 0
+		s.settle(&x.inference)
+		x.reset()
+		s.exchanges.Put(x)
 	}()
-	if err := s.read(ctx, call, in, x); err != nil {
+	if err := s.read(ctx, call, x.in, x); err != nil {
 		return err
 	}
-	for i := range x.request.Inputs {
-		if err := s.hold(x, int64(len(x.request.Inputs[i].Data))); err != nil {
-			return err
-		}
-	}
-	if err := s.padText(x, in); err != nil {
-		return err
-	}
-	if err := oip.CheckRequest(in.name, in.expected(&x.request), in.outputs, &x.request); err != nil {
-		return err
-	}
-	defer x.scheduled.Release()
-	if err := s.run(in, x); err != nil {
+	if err := s.run(context.Background(), &x.inference, &x.request, &x.response); err != nil {
 		return err
 	}
 	if err := x.write(ctx, call); err != nil {
@@ -131,11 +109,7 @@ func (x *exchange) write(ctx *fasthttp.RequestCtx, call oip.Call) (err error) {
 // reset lets go of the request's body and of buffers too large to keep.
 func (x *exchange) reset() {
 	x.request.Reset(keepBytes)
-	x.scheduled.Inputs = nil
 	x.response.Reset(keepBytes)
-	if cap(x.rows) > keepBytes {
-		x.rows = nil
-	}
 	if cap(x.body) > keepBytes {
 		x.body = nil
 	}

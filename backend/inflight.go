@@ -30,7 +30,7 @@ func (m *memoryBound) take(bytes int64) error {
 func (m *memoryBound) give(bytes int64) { m.used.Add(-bytes) }
 
 // hold takes bytes for x, which gives them back when it ends.
-func (s *Server) hold(x *exchange, bytes int64) error {
+func (s *Server) hold(x *inference, bytes int64) error {
 	err := s.tensors.take(bytes)
 	if err == nil {
 		x.held += bytes

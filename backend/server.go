@@ -35,7 +35,8 @@ type Server struct {
 	limits     oip.Limits
 	tensors    memoryBound
 	answers    memoryBound
-	exchanges  sync.Pool
+	inferences sync.Pool // of *inference, for Infer
+	exchanges  sync.Pool // of *exchange
 
 	state   atomic.Int32 // a phase
 	catalog atomic.Pointer[catalog]
@@ -66,6 +67,7 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	s.limits.Elements = max(s.limits.Elements, int64(cfg.HTTP.MaxBody))
 	s.tensors.of, s.tensors.limit = "the tensors of requests in flight", 2*s.limits.DecodedBytes // the largest text and the rows it is padded to
 	s.answers.of, s.answers.limit = "answers that are being read", 8*int64(cfg.MaxOutput)        // a bool is "false," in JSON, six bytes
+	s.inferences.New = func() any { return s.newInference() }
 	s.exchanges.New = func() any { return new(exchange) }
 	s.catalog.Store(newCatalog(folders))
 	s.registerHealth()

@@ -12,11 +12,11 @@ const (
 	padFreely = 1 << 20 // bytes that need no such argument
 )
 
-// padText turns text for those inputs that take it into rows of UINT8, in memory that the exchange keeps.
-func (s *Server) padText(x *exchange, in *instance) error {
+// padText turns text for those inputs that take it into rows of UINT8, in memory that the inference keeps.
+func (s *Server) padText(x *inference, in *instance, r *oip.InferRequest) error {
 	x.rows = x.rows[:0]
-	for i := range x.request.Inputs {
-		t := &x.request.Inputs[i]
+	for i := range r.Inputs {
+		t := &r.Inputs[i]
 		if t.Datatype != oip.Bytes || !in.takesText(t.Name) {
 			continue
 		}

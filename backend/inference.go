@@ -1,0 +1,141 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"ganglion/backend/scheduler"
+	"ganglion/internal/oip"
+)
+
+// inference is one request on its way through a model, whatever protocol it came by, and the memory for that, reused for
+// later ones. It belongs to whoever took it from Server.inferences or has it as part of an exchange, until Server.finish.
+type inference struct {
+	began     time.Time         // when its request was there
+	in        *instance         // acquired
+	scheduled scheduler.Request // for the scheduler
+	rows      []byte            // padded text
+	wanted    []string          // names of the outputs asked for
+	refused   bool              // by the scheduler, which counts its refusals itself
+	held      int64             // bytes taken of the node's tensor memory
+	release   func()            // finish, for those who get to hold on to the answer; made once
+}
+
+// keepBytes is what an exchange may hold on to of each buffer between requests: above nearly every request, and small
+// enough to have one for each connection.
+const keepBytes = 64 << 10
+
+// run takes r through the model and puts the results into out. They lie in memory shared with the rest of the batch: they are
+// read only, and valid until finish, which is called whether or not run has failed.
+func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out *oip.InferResponse) error {
+	in := x.in
+	x.refused = false
+	for i := range r.Inputs {
+		if err := s.hold(x, int64(len(r.Inputs[i].Data))); err != nil {
+			return err
+		}
+	}
+	if err := s.padText(x, in, r); err != nil {
+		return err
+	}
+	if err := oip.CheckRequest(in.name, in.expected(r), in.outputs, r); err != nil {
+		return err
+	}
+	x.wanted = x.wanted[:0]
+	for i := range r.Outputs {
+		x.wanted = append(x.wanted, r.Outputs[i].Name)
+	}
+	in.sortInputs(r.Inputs)
+	q := &x.scheduled
+	q.Inputs, q.Want = r.Inputs, x.wanted
+	hurried := s.heed(x, r)
+	if err := in.scheduler.Infer(ctx, q); err != nil {
+		x.refused = true
+		return s.blame(ctx, err, hurried)
+	}
+	out.ModelName, out.ModelVersion, out.ID = in.name, in.version, r.ID
+	out.Parameters, out.Outputs = out.Parameters[:0], out.Outputs[:0]
+	for _, t := range q.Outputs {
+		out.Outputs = append(out.Outputs, oip.OutputTensor{Tensor: t, Binary: r.WantsBinary(t.Name)})
+	}
+	return nil
+}
+
+// settle ends an inference: its answer has been read, or it has none.
+func (s *Server) settle(x *inference) {
+	x.scheduled.Release()
+	x.scheduled.Inputs = nil
+	s.tensors.give(x.held)
+	x.held = 0
+	if cap(x.rows) > keepBytes {
+		x.rows = nil
+	}
+	x.in.release()
+	x.in = nil
+}
+
+// finish settles an inference of the pool's and puts it back.
+func (s *Server) finish(x *inference) {
+	s.settle(x)
+	s.inferences.Put(x)
+}
+
+// newInference makes one for the pool.
+func (s *Server) newInference() *inference {
+	x := new(inference)
+	x.release = func() { s.finish(x) }
+	return x
+}
+
+// heed takes from the request's parameters what it wants of its place in the queue. hurried is set when the request gives
+// itself less time than the node would. (internal/oip has refused parameters that are no whole numbers from 0.)
+func (s *Server) heed(x *inference, r *oip.InferRequest) (hurried bool) {
+	q := &x.scheduled
+	q.Deadline, q.Priority = x.began.Add(s.cfg.Timeout), 0
+	if v, ok := r.Parameters.Lookup("timeout"); ok {
+		if us, _ := v.Uint(); us > 0 && us < uint64(s.cfg.Timeout.Microseconds()) {
+			q.Deadline, hurried = x.began.Add(time.Duration(us)*time.Microsecond), true
+		}
+	}
+	if v, ok := r.Parameters.Lookup("priority"); ok {
+		level, _ := v.Uint()
+		q.Priority = int(min(level, math.MaxInt32)) // far above any level: the scheduler refuses it
+	}
+	return hurried
+}
+
+// blame says what the client reads of an error of the scheduler that has a reason outside of it.
+func (s *Server) blame(ctx context.Context, err error, hurried bool) error {
+	switch {
+	case errors.Is(err, scheduler.ErrTimeout) && hurried:
+		return oip.Refusef(oip.Expired, "%v", err) // Triton's status and text for a time that the request has set
+	case errors.Is(err, scheduler.ErrTimeout) && !overdue(ctx):
+		return oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
+	case errors.Is(err, scheduler.ErrClosed) && phase(s.state.Load()) == draining:
+		return oip.Refusef(oip.Draining, "the node is shutting down")
+	default:
+		return err
+	}
+}
+
+// overdue reports whether the deadline that came with the request's transport has passed.
+func overdue(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
+}
+
+// sortInputs puts the inputs of a request into the model's order: requests share batches when theirs is the same.
+func (in *instance) sortInputs(inputs []oip.Tensor) {
+	next := 0
+	for i := range in.inputs {
+		for j := next; j < len(inputs); j++ {
+			if inputs[j].Name == in.inputs[i].Name {
+				inputs[next], inputs[j] = inputs[j], inputs[next]
+				next++
+				break
+			}
+		}
+	}
+}
