@@ -15,15 +15,15 @@ func TestAnswersThatJSONCannotCarry(t *testing.T) {
 		t    Tensor
 		want string
 	}{
-		{Tensor{"y", FP32, []int64{3}, fp32Data([]float32{1, nan, 2})}, `tensor "y": element 1 is NaN, which JSON cannot carry; ` + hint},
-		{Tensor{"y", FP32, []int64{1}, fp32Data([]float32{inf})}, `tensor "y": element 0 is -Inf, which JSON cannot carry; ` + hint},
-		{Tensor{"y", FP64, []int64{1}, []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x7f}}, `tensor "y": element 0 is +Inf, which JSON cannot carry; ` + hint},
+		{Tensor{"y", FP32, []int64{3}, fp32Data([]float32{1, nan, 2}), nil}, `tensor "y": element 1 is NaN, which JSON cannot carry; ` + hint},
+		{Tensor{"y", FP32, []int64{1}, fp32Data([]float32{inf}), nil}, `tensor "y": element 0 is -Inf, which JSON cannot carry; ` + hint},
+		{Tensor{"y", FP64, []int64{1}, []byte{0, 0, 0, 0, 0, 0, 0xf0, 0x7f}, nil}, `tensor "y": element 0 is +Inf, which JSON cannot carry; ` + hint},
 		{
-			Tensor{"y", Bytes, []int64{2}, []byte("\x01\x00\x00\x00a\x01\x00\x00\x00\xff")},
+			Tensor{"y", Bytes, []int64{2}, []byte("\x01\x00\x00\x00a\x01\x00\x00\x00\xff"), nil},
 			`tensor "y": element 1 is not UTF-8, which JSON cannot carry; ` + hint,
 		},
-		{Tensor{"y", FP16, []int64{1}, []byte{1, 2}}, `sending FP16 data via JSON is not supported for tensor "y"; ` + hint},
-		{Tensor{"y", BF16, []int64{1}, []byte{1, 2}}, `sending BF16 data via JSON is not supported for tensor "y"; ` + hint},
+		{Tensor{"y", FP16, []int64{1}, []byte{1, 2}, nil}, `sending FP16 data via JSON is not supported for tensor "y"; ` + hint},
+		{Tensor{"y", BF16, []int64{1}, []byte{1, 2}, nil}, `sending BF16 data via JSON is not supported for tensor "y"; ` + hint},
 	} {
 		r := InferResponse{ModelName: "m", Outputs: []OutputTensor{{Tensor: c.t}}}
 		_, _, err := AppendInferResponse(nil, &r)
@@ -42,11 +42,11 @@ func TestAnswersThatJSONCannotCarry(t *testing.T) {
 func TestAnswersThatDoNotAddUpAreOurFault(t *testing.T) {
 	for _, isBinary := range []bool{false, true} {
 		for _, bad := range []Tensor{
-			{"y", FP32, []int64{3}, make([]byte, 8)},
-			{"y", FP32, []int64{-1}, make([]byte, 8)},
-			{"y", Invalid, []int64{1}, make([]byte, 8)},
-			{"y", Datatype(77), []int64{1}, make([]byte, 8)},
-			{"y", Bytes, []int64{1}, []byte("\x05\x00\x00\x00a")},
+			{"y", FP32, []int64{3}, make([]byte, 8), nil},
+			{"y", FP32, []int64{-1}, make([]byte, 8), nil},
+			{"y", Invalid, []int64{1}, make([]byte, 8), nil},
+			{"y", Datatype(77), []int64{1}, make([]byte, 8), nil},
+			{"y", Bytes, []int64{1}, []byte("\x05\x00\x00\x00a"), nil},
 		} {
 			r := InferResponse{ModelName: "m", Outputs: []OutputTensor{{Tensor: bad, Binary: isBinary}}}
 			out, _, err := AppendInferResponse(nil, &r)

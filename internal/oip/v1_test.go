@@ -20,20 +20,20 @@ func TestDecodeV1(t *testing.T) {
 		body   string
 		want   []Tensor
 	}{
-		{v1Rows, `{"instances":[[1,2],[3,4]]}`, []Tensor{{"x", FP32, []int64{2, 2}, fp32Data([]float32{1, 2, 3, 4})}}},
-		{v1Rows, `{"signature_name":"s","instances":[{"x":[1,2]},[3,4]],"other":{}}`, []Tensor{{"x", FP32, []int64{2, 2}, fp32Data([]float32{1, 2, 3, 4})}}},
-		{v1Text, `{"instances":["a","bc"]}`, []Tensor{{"text", Bytes, []int64{2}, []byte("\x01\x00\x00\x00a\x02\x00\x00\x00bc")}}},
+		{v1Rows, `{"instances":[[1,2],[3,4]]}`, []Tensor{{"x", FP32, []int64{2, 2}, fp32Data([]float32{1, 2, 3, 4}), nil}}},
+		{v1Rows, `{"signature_name":"s","instances":[{"x":[1,2]},[3,4]],"other":{}}`, []Tensor{{"x", FP32, []int64{2, 2}, fp32Data([]float32{1, 2, 3, 4}), nil}}},
+		{v1Text, `{"instances":["a","bc"]}`, []Tensor{{"text", Bytes, []int64{2}, []byte("\x01\x00\x00\x00a\x02\x00\x00\x00bc"), nil}}},
 		{
 			v1Text, `{"instances":[{"text":"a"},{"b64":"/w==" },{"text":{"b64":"AP8="}}]}`,
-			[]Tensor{{"text", Bytes, []int64{3}, []byte("\x01\x00\x00\x00a\x01\x00\x00\x00\xff\x02\x00\x00\x00\x00\xff")}},
+			[]Tensor{{"text", Bytes, []int64{3}, []byte("\x01\x00\x00\x00a\x01\x00\x00\x00\xff\x02\x00\x00\x00\x00\xff"), nil}},
 		},
-		{v1Open, `{"instances":[[[1,2,3],[4,5,6]]]}`, []Tensor{{"x", Int8, []int64{1, 2, 3}, []byte{1, 2, 3, 4, 5, 6}}}},
-		{v1Open, `{"instances":[[],[]]}`, []Tensor{{"x", Int8, []int64{2, 0, 0}, nil}}},
+		{v1Open, `{"instances":[[[1,2,3],[4,5,6]]]}`, []Tensor{{"x", Int8, []int64{1, 2, 3}, []byte{1, 2, 3, 4, 5, 6}, nil}}},
+		{v1Open, `{"instances":[[],[]]}`, []Tensor{{"x", Int8, []int64{2, 0, 0}, nil, nil}}},
 		{
 			v1Two, `{"instances":[{"a":1,"b":[1,2]},{"b":[3,4],"a":2}]}`,
-			[]Tensor{{"a", Int8, []int64{2}, []byte{1, 2}}, {"b", FP32, []int64{2, 2}, fp32Data([]float32{1, 2, 3, 4})}},
+			[]Tensor{{"a", Int8, []int64{2}, []byte{1, 2}, nil}, {"b", FP32, []int64{2, 2}, fp32Data([]float32{1, 2, 3, 4}), nil}},
 		},
-		{v1OneRow, `{"instances":[[1],[2]]}`, []Tensor{{"x", Int8, []int64{2, 1}, []byte{1, 2}}}},
+		{v1OneRow, `{"instances":[[1],[2]]}`, []Tensor{{"x", Int8, []int64{2, 1}, []byte{1, 2}, nil}}},
 	} {
 		var r InferRequest
 		for range 2 { // the second time in used memory
