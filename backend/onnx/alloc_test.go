@@ -32,7 +32,7 @@ func TestRunsDoNotAllocate(t *testing.T) {
 		"text":          {language, &scheduler.Request{Inputs: []oip.Tensor{tensor("bytes", oip.Uint8, []int64{1, 5}, []byte("hello")...)}, Deadline: later}},
 		"shape unknown": {fill, &scheduler.Request{Inputs: []oip.Tensor{size(10, 10)}, Deadline: later}},
 	} {
-		s, err := scheduler.New(scheduler.Config{MaxBatchSize: 8, RunLarger: true}, c.model.runner(), c.model.runner())
+		s, err := scheduler.New(scheduler.Config{MaxBatchSize: 8, RunLarger: true}, c.model.runnerOn(c.model.sessions[0]), c.model.runnerOn(c.model.sessions[0]))
 		if err != nil {
 			t.Fatal(err)
 		}

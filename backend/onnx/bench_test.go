@@ -69,7 +69,7 @@ func BenchmarkBatchSizes(b *testing.B) {
 					b.Fatal(err)
 				}
 				in := []oip.Tensor{{Name: m.inputs[0].Name, Datatype: c.d, Shape: shape, Data: bytes.Repeat([]byte{0x41}, int(count)*c.d.Size())}}
-				runner, results := m.runner(), scheduler.NewResults(nil)
+				runner, results := m.runnerOn(m.sessions[0]), scheduler.NewResults(nil)
 				ctx := context.Background()
 				for b.Loop() {
 					results.Reset()

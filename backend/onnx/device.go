@@ -8,57 +8,63 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"ganglion/backend"
 	"ganglion/internal/onnxfile"
 )
 
-// device is where sessions run.
+// device is where sessions run: a provider and, unless that is the CPU, the number of its GPU.
 type device struct {
-	auto bool
-	cuda int // the CUDA device's number; -1 is the CPU
+	provider backend.Provider
+	gpu      int
 }
 
-const cpu = -1
+var onCPU = device{provider: backend.CPU}
 
-// ParseDevice reports whether s is a device that New takes: "auto", "cpu" or "cuda:N".
+// isGPU reports whether the device computes anywhere but on the CPU.
+func (d device) isGPU() bool { return d.provider != backend.CPU }
+
+// ParseDevice reports whether s is a device that New takes: "auto", "cpu", "cuda:N" or "tensorrt:N".
 func ParseDevice(s string) error {
-	_, err := parseDevice(s)
+	_, _, err := parseDevice(s)
 	return err
 }
 
-func parseDevice(s string) (device, error) {
+// parseDevice reads a device, or that one is to be chosen.
+func parseDevice(s string) (d device, auto bool, err error) {
 	switch s {
 	case "auto", "":
-		return device{auto: true, cuda: cpu}, nil
-	case "cpu":
-		return device{cuda: cpu}, nil
+		return device{}, true, nil
+	case string(backend.CPU):
+		return onCPU, false, nil
 	}
-	if number, ok := strings.CutPrefix(s, "cuda:"); ok {
+	provider, number, _ := strings.Cut(s, ":")
+	if p := backend.Provider(provider); p == backend.CUDA || p == backend.TensorRT {
 		// Nobody has a thousand devices in one host; Atoi would take signs too.
 		if n, err := strconv.ParseUint(number, 10, 10); err == nil {
-			return device{cuda: int(n)}, nil
+			return device{p, int(n)}, false, nil
 		}
 	}
-	return device{}, fmt.Errorf(`unknown device %q: want "auto", "cpu" or "cuda:N", such as "cuda:0"`, s)
+	return device{}, false, fmt.Errorf(`unknown device %q: want "auto", "cpu", "cuda:N" or "tensorrt:N", such as "cuda:0"`, s)
 }
 
 func (d device) String() string {
-	if d.cuda == cpu {
-		return "cpu"
+	if !d.isGPU() {
+		return string(d.provider)
 	}
-	return "cuda:" + strconv.Itoa(d.cuda)
+	return string(d.provider) + ":" + strconv.Itoa(d.gpu)
 }
 
 // chooseDevice settles what "auto" means on this machine, and finds out whether a device asked for by name is there. The
 // reason is for the log.
-func (e *Engine) chooseDevice(want device) (took device, reason string, err error) {
+func (e *Engine) chooseDevice(want device, auto bool) (took device, reason string, err error) {
 	switch {
-	case want.auto:
-		first := device{cuda: 0}
+	case auto:
+		first := device{provider: backend.CUDA}
 		if err := e.try(first); err != nil {
-			return device{cuda: cpu}, "no CUDA device can be used: " + err.Error(), nil
+			return onCPU, "no CUDA device can be used: " + err.Error(), nil
 		}
 		return first, "auto: the first CUDA device answered", nil
-	case want.cuda == cpu:
+	case !want.isGPU():
 		return want, "asked for", nil
 	default:
 		if err := e.try(want); err != nil {
@@ -70,7 +76,7 @@ func (e *Engine) chooseDevice(want device) (took device, reason string, err erro
 
 // try loads a small model onto the device, since the CUDA provider finds out only then whether the device is there.
 func (e *Engine) try(d device) error {
-	options, err := e.sessionOptions(d, 1)
+	options, err := e.sessionOptions(d, backend.ModelOptions{})
 	if err != nil {
 		return err
 	}
@@ -104,19 +110,6 @@ func constantModel() ([]byte, error) {
 	m.Output("y", onnxfile.Float, onnxfile.Fixed(1))
 	m.Node("Identity", "zero", "y")
 	return m.Bytes()
-}
-
-// appendCUDA adds the CUDA provider to options.
-func appendCUDA(options *ort.SessionOptions, number int) error {
-	cuda, err := ort.NewCUDAProviderOptions()
-	if err != nil {
-		return fmt.Errorf("this onnx runtime was built without CUDA (%w)", tidy(err))
-	}
-	defer destroy(cuda)
-	if err := cuda.Update(map[string]string{"device_id": strconv.Itoa(number)}); err != nil {
-		return tidy(err)
-	}
-	return tidy(options.AppendExecutionProviderCUDA(cuda))
 }
 
 // destroy frees what the binding made. It fails only for what has been destroyed already.

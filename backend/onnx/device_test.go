@@ -8,13 +8,13 @@ import (
 )
 
 func TestParseDevice(t *testing.T) {
-	for _, good := range []string{"auto", "cpu", "cuda:0", "cuda:15"} {
+	for _, good := range []string{"auto", "cpu", "cuda:0", "cuda:15", "tensorrt:1"} {
 		if err := ParseDevice(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"gpu", "cuda", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "CPU", "cuda:99999"} {
-		if err := ParseDevice(bad); err == nil || !strings.Contains(err.Error(), `want "auto", "cpu" or "cuda:N"`) {
+	for _, bad := range []string{"gpu", "cuda", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "CPU", "cuda:99999", "tensorrt", "cpu:0"} {
+		if err := ParseDevice(bad); err == nil || !strings.Contains(err.Error(), `want "auto", "cpu", "cuda:N" or "tensorrt:N"`) {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -14,8 +16,8 @@ import (
 // Config says how to open the engine.
 type Config struct {
 	Library string // absolute path of the library; FindLibrary finds it
-	Device  string // "auto", "cpu" or "cuda:N"; "" is "auto"
-	Runs    int    // runs at the same time; 0 means as many as Go may use CPUs
+	Device  string // "auto", "cpu", "cuda:N" or "tensorrt:N"; "" is "auto"
+	Runs    int    // runs at the same time on the CPU; 0 means as many as Go may use CPUs
 	Memory  int64  // bytes that all runs' tensors may take together in host memory; 0 means no limit
 }
 
@@ -23,19 +25,25 @@ type Config struct {
 type Engine struct {
 	library library
 	device  device
-	slots   *slots
+	runs    int
+	slots   *slots // of all runs on the CPU, which every model shares
 	info    backend.EngineInfo
 	memory  int64 // the bound of the arena that all sessions share; 0 means that each has its own, without one
 	models  atomic.Int64
 
 	shrinker *shrinker // of the shared arena; nil where there is none
+
+	sick atomic.Pointer[error] // why runs on a GPU fail for good; nil as long as they do not
+
+	mu   sync.Mutex
+	gpus []int // numbers of those that models have been put on
 }
 
 var _ backend.Engine = (*Engine)(nil)
 
 // New loads the library and settles the device. Its errors are one line for the operator.
 func New(cfg Config) (*Engine, error) {
-	want, err := parseDevice(cfg.Device)
+	want, auto, err := parseDevice(cfg.Device)
 	if err != nil {
 		return nil, err
 	}
@@ -47,13 +55,13 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{library: l}
-	if err := e.start(cfg, want, version); err != nil {
+	if err := e.start(cfg, want, auto, version); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-func (e *Engine) start(cfg Config, want device, version string) (err error) {
+func (e *Engine) start(cfg Config, want device, auto bool, version string) (err error) {
 	ort.SetSharedLibraryPath(cfg.Library)
 	// What the runtime has to say about a failure comes back as an error, which we log; on its own it would also print it.
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
@@ -62,14 +70,13 @@ func (e *Engine) start(cfg Config, want device, version string) (err error) {
 	if err := e.boundMemory(cfg.Memory); err != nil {
 		return err
 	}
-	runs := cfg.Runs
-	if runs == 0 {
-		runs = runtime.GOMAXPROCS(0)
+	if e.runs = cfg.Runs; e.runs == 0 {
+		e.runs = runtime.GOMAXPROCS(0)
 	}
-	if e.slots, err = newSlots(e.library, runs); err != nil {
+	if e.slots, err = newSlots(e.library, e.runs); err != nil {
 		return err
 	}
-	took, reason, err := e.chooseDevice(want)
+	took, reason, err := e.chooseDevice(want, auto)
 	if err != nil {
 		return err
 	}
@@ -85,7 +92,7 @@ func (e *Engine) start(cfg Config, want device, version string) (err error) {
 		Platform: "onnxruntime_onnx", // Triton's name for it, which its tools know
 		Device:   took.String(),
 		Reason:   reason,
-		Runs:     runs,
+		Runs:     e.runs,
 	}
 	return nil
 }
@@ -112,48 +119,24 @@ func (e *Engine) boundMemory(limit int64) error {
 	return nil
 }
 
-// sessionOptions are the options of a session on d with so many threads for each run, 0 being 1. The caller destroys them.
-func (e *Engine) sessionOptions(d device, threads int) (options *ort.SessionOptions, err error) {
-	options, err = ort.NewSessionOptions()
-	if err != nil {
-		return nil, tidy(err)
+// use notes that something runs on a GPU.
+func (e *Engine) use(gpu int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Contains(e.gpus, gpu) {
+		e.gpus = append(e.gpus, gpu)
 	}
-	// One thread per run, unless the model's configuration asks for more, and no spinning: requests are what runs side by side
-	// here. Two threads per run made a small convolution 2.5 times slower when they spun, and gained nothing at full load when
-	// they did not.
-	entries := map[string]string{
-		"session.intra_op.allow_spinning": "0",
-		"session.inter_op.allow_spinning": "0",
-	}
-	if e.memory > 0 {
-		entries["session.use_env_allocators"] = "1"
-		// Weights are there once and for good: they take memory outside of the arena, whose bound is for runs.
-		entries["session.use_device_allocator_for_initializers"] = "1"
-	}
-	settings := []func() error{
-		func() error { return options.SetIntraOpNumThreads(max(threads, 1)) },
-		func() error { return options.SetInterOpNumThreads(1) },
-		func() error { return options.SetLogSeverityLevel(ort.LoggingLevelFatal) },
-	}
-	for key, value := range entries {
-		settings = append(settings, func() error { return options.AddSessionConfigEntry(key, value) })
-	}
-	if d.cuda != cpu {
-		settings = append(settings, func() error { return appendCUDA(options, d.cuda) })
-	}
-	for _, set := range settings {
-		if err := set(); err != nil {
-			return nil, errors.Join(tidy(err), options.Destroy())
-		}
-	}
-	return options, nil
+}
+
+// GPUs are the numbers, as CUDA counts, of the GPUs that models have been put on so far.
+func (e *Engine) GPUs() []int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.gpus)
 }
 
 // Info describes the library and the device.
 func (e *Engine) Info() backend.EngineInfo { return e.info }
-
-// Health is nil.
-func (e *Engine) Health() error { return nil }
 
 // Close unloads the library. All models have been closed.
 func (e *Engine) Close() error {

@@ -78,7 +78,7 @@ func texts(name string, shape []int64, values ...string) oip.Tensor {
 
 // Run makes one inference and stops it when ctx ends, as a scheduler does.
 func (m *model) Run(ctx context.Context, inputs []oip.Tensor, outputs []string) ([]oip.Tensor, error) {
-	r := m.runner()
+	r := m.runnerOn(m.sessions[0])
 	stop := context.AfterFunc(ctx, r.Stop)
 	defer stop()
 	results := scheduler.NewResults(nil)

@@ -51,7 +51,7 @@ func TestNothingLeaks(t *testing.T) {
 			if !k.works {
 				times = 1000 // the runtime throws exceptions, which take it up to a millisecond
 			}
-			runner, results := k.model.runner(), scheduler.NewResults(nil)
+			runner, results := k.model.runnerOn(k.model.sessions[0]), scheduler.NewResults(nil)
 			round := func() int {
 				before := resident(t)
 				for range times {

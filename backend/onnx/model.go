@@ -7,7 +7,6 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -21,13 +20,13 @@ import (
 // errClosed is what a run on a closed model gets.
 var errClosed = errors.New("the model is closed")
 
-// model is one session.
+// model is one model version, on as many devices as it was asked to be.
 type model struct {
 	engine    *Engine
-	session   *ort.DynamicAdvancedSession
-	handle    *C.OrtSession // the session's own, for runs
+	sessions  []*session
+	instances []*session // of each instance; the same one for all that are on the CPU
+	pinned    *pinned    // memory for tensors where there are instances on a GPU, else nil
 	maxOutput int64
-	instances int
 
 	inputs, outputs         []backend.Spec
 	predictions             []*prediction // parallel to outputs; nil where the shape cannot be told
@@ -40,73 +39,99 @@ type model struct {
 
 // Open loads a model file.
 func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, error) {
-	// The binding does not free its C copy of path: a few bytes for each model ever loaded. Loading from memory would leak
+	places, err := e.place(opt.Instances)
+	if err != nil {
+		return nil, err
+	}
+	// The binding does not free its C copy of path: a few bytes for each session ever made. Loading from memory would leak
 	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
-	m, err := e.open(e.device, opt, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	m, err := e.open(places, opt, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		return ort.NewDynamicAdvancedSession(path, nil, nil, options)
 	})
 	if err != nil {
 		return nil, err // and not m, which as an interface would not be nil
 	}
-	m.instances = e.info.Runs
-	if len(opt.Instances) > 0 && opt.Instances[0].Count > 0 {
-		m.instances = opt.Instances[0].Count
-	}
 	e.models.Add(1)
 	return m, nil
 }
 
-// open makes the model of a session that create makes for d.
-func (e *Engine) open(d device, opt backend.ModelOptions, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*model, error) {
-	options, err := e.sessionOptions(d, opt.Threads)
+// open makes the model of the sessions that create makes.
+func (e *Engine) open(places []placement, opt backend.ModelOptions, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*model, error) {
+	m := &model{engine: e, maxOutput: opt.MaxOutput}
+	err := m.put(places, opt, create)
+	if err == nil {
+		err = m.describe()
+	}
+	if err == nil {
+		err = m.pinMemory()
+	}
 	if err != nil {
-		return nil, err
-	}
-	defer destroy(options)
-	session, err := create(options)
-	if err != nil {
-		return nil, tidy(err)
-	}
-	m := &model{engine: e, session: session, maxOutput: opt.MaxOutput}
-	if err := m.describe(); err != nil {
-		return nil, errors.Join(err, session.Destroy())
-	}
-	for _, spec := range m.inputs {
-		m.inputNames = append(m.inputNames, C.CString(spec.Name))
-	}
-	for _, spec := range m.outputs {
-		m.outputNames = append(m.outputNames, C.CString(spec.Name))
+		return nil, errors.Join(err, m.free())
 	}
 	return m, nil
 }
 
-func (m *model) describe() (err error) {
-	if m.handle, err = handleOf(m.session); err != nil {
-		return err
-	}
-	var ranked []bool
-	m.inputs, m.outputs, ranked, err = m.engine.library.describe(m.handle)
-	if err != nil {
-		return err
-	}
-	for i, spec := range m.outputs {
-		m.predictions = append(m.predictions, predict(m.inputs, spec, ranked[i]))
+// put makes the model's instances, and the sessions they need.
+func (m *model) put(places []placement, opt backend.ModelOptions, create func(*ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (err error) {
+	for _, place := range places {
+		for range place.count {
+			s := m.shared(place.device)
+			if s == nil {
+				if s, err = m.engine.newSession(place.device, opt, create); err != nil {
+					return placeError(place.device, m.engine.device, err)
+				}
+				m.sessions = append(m.sessions, s)
+			}
+			m.instances = append(m.instances, s)
+		}
 	}
 	return nil
 }
 
-// handleOf reads the runtime's session out of the binding's, which does not export it. TestSessionHandle notices should a
-// new version of the binding call it something else.
-func handleOf(session *ort.DynamicAdvancedSession) (*C.OrtSession, error) {
-	inner := reflect.ValueOf(session).Elem().FieldByName("s")
-	if inner.Kind() != reflect.Pointer {
-		return nil, errors.New("BUG: this version of the onnxruntime_go binding keeps its session elsewhere")
+// placeError says where a model could not be loaded, unless it is where all models are.
+func placeError(where, usual device, err error) error {
+	if where == usual {
+		return err
 	}
-	handle := inner.Elem().FieldByName("ortSession")
-	if handle.Kind() != reflect.Pointer || handle.IsNil() {
-		return nil, errors.New("BUG: this version of the onnxruntime_go binding keeps its session handle elsewhere")
+	return fmt.Errorf("on %s: %w", where, err)
+}
+
+// shared is the session of which all instances on d are, if there is one already.
+func (m *model) shared(d device) *session {
+	for _, s := range m.sessions {
+		if s.device == d && !d.isGPU() {
+			return s
+		}
 	}
-	return (*C.OrtSession)(handle.UnsafePointer()), nil
+	return nil
+}
+
+// describe asks the first session what the model is: the others are of the same file.
+func (m *model) describe() error {
+	inputs, outputs, ranked, err := m.engine.library.describe(m.sessions[0].handle)
+	if err != nil {
+		return err
+	}
+	m.inputs, m.outputs = inputs, outputs
+	for i, spec := range m.outputs {
+		m.predictions = append(m.predictions, predict(m.inputs, spec, ranked[i]))
+		m.outputNames = append(m.outputNames, C.CString(spec.Name))
+	}
+	for _, spec := range m.inputs {
+		m.inputNames = append(m.inputNames, C.CString(spec.Name))
+	}
+	return nil
+}
+
+// pinMemory has tensors lie in page-locked memory if a GPU is to read them.
+func (m *model) pinMemory() (err error) {
+	for _, s := range m.sessions {
+		if s.device.isGPU() {
+			m.pinned, err = newPinned(m.engine.library, s, cudaPinned)
+			return err
+		}
+	}
+	return nil
 }
 
 // Inputs returns the model's inputs.
@@ -115,10 +140,15 @@ func (m *model) Inputs() []backend.Spec { return m.inputs }
 // Outputs returns the model's outputs.
 func (m *model) Outputs() []backend.Spec { return m.outputs }
 
-// Memory is nil: tensors lie on Go's heap.
-func (m *model) Memory() scheduler.Memory { return nil }
+// Memory is page-locked where the model runs on a GPU.
+func (m *model) Memory() scheduler.Memory {
+	if m.pinned == nil {
+		return nil // and not m.pinned, which as an interface would not be nil
+	}
+	return m.pinned
+}
 
-// Close waits for runs in flight and frees the session.
+// Close waits for runs in flight and frees the sessions.
 func (m *model) Close() error {
 	err := m.free()
 	if !errors.Is(err, errClosed) {
@@ -127,7 +157,7 @@ func (m *model) Close() error {
 	return err
 }
 
-func (m *model) free() error {
+func (m *model) free() (err error) {
 	m.running.Lock()
 	defer m.running.Unlock()
 	if m.closed {
@@ -140,8 +170,9 @@ func (m *model) free() error {
 	for _, name := range m.outputNames {
 		C.free(unsafe.Pointer(name))
 	}
-	if err := m.session.Destroy(); err != nil {
-		return fmt.Errorf("cannot free the session: %w", err)
+	m.pinned.close()
+	for _, s := range m.sessions {
+		err = errors.Join(err, s.free())
 	}
-	return nil
+	return err
 }

@@ -104,7 +104,7 @@ func TestDescribe(t *testing.T) {
 func TestSessionHandle(t *testing.T) {
 	e := start(t, Config{})
 	m := load(t, e, onnxtest.Write(t, onnxtest.Sum()), testLimit)
-	if handle, err := handleOf(m.session); err != nil || handle == nil {
+	if handle, err := handleOf(m.sessions[0].ort); err != nil || handle == nil {
 		t.Errorf("got %v, %v", handle, err)
 	}
 }

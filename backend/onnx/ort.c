@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { kind_tensor = 1, element_string = 8 };
-enum { allocator_arena = 1, memory_default = 0 };
+enum { allocator_device = 0, allocator_arena = 1, memory_default = 0, memory_host = -1 };
 
 // discard drops the status of a call whose failure changes nothing.
 static void discard(const gn_ort *ort, OrtStatus *status) {
@@ -294,6 +294,27 @@ OrtStatus *gn_take_strings(const gn_ort *ort, const gn_tensor *t, void *dst) {
 void gn_terminate(const gn_ort *ort, gn_call *call) { discard(ort, ort->RunOptionsSetTerminate(call->options)); }
 
 void gn_resume(const gn_ort *ort, gn_call *call) { discard(ort, ort->RunOptionsUnsetTerminate(call->options)); }
+
+OrtStatus *gn_new_allocator(const gn_ort *ort, const OrtSession *session, const char *name, int id, OrtAllocator **out) {
+	OrtMemoryInfo *info = NULL;
+	OrtStatus *status = ort->CreateMemoryInfo(name, allocator_device, id, memory_host, &info);
+	if (status != NULL) return status;
+	status = ort->CreateAllocator(session, info, out);
+	ort->ReleaseMemoryInfo(info);
+	return status;
+}
+
+void *gn_alloc(const gn_ort *ort, OrtAllocator *allocator, size_t size) {
+	void *memory = NULL;
+	discard(ort, ort->AllocatorAlloc(allocator, size, &memory));
+	return memory;
+}
+
+void gn_free(const gn_ort *ort, OrtAllocator *allocator, void *memory) {
+	discard(ort, ort->AllocatorFree(allocator, memory));
+}
+
+void gn_free_allocator(const gn_ort *ort, OrtAllocator *allocator) { ort->ReleaseAllocator(allocator); }
 
 unsigned gn_error_code(const gn_ort *ort, const OrtStatus *status) { return ort->GetErrorCode(status); }
 

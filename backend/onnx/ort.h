@@ -52,7 +52,9 @@ typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 	X(GetSymbolicDimensions, 63, OrtStatus *, (const OrtTensorTypeAndShapeInfo *, const char **, size_t))          \
 	X(GetTensorShapeElementCount, 64, OrtStatus *, (const OrtTensorTypeAndShapeInfo *, size_t *))                  \
 	X(GetTensorTypeAndShape, 65, OrtStatus *, (const OrtValue *, OrtTensorTypeAndShapeInfo **))                    \
+	X(CreateMemoryInfo, 68, OrtStatus *, (const char *, int, int, int, OrtMemoryInfo **))                          \
 	X(CreateCpuMemoryInfo, 69, OrtStatus *, (int, int, OrtMemoryInfo **))                                          \
+	X(AllocatorAlloc, 75, OrtStatus *, (OrtAllocator *, size_t, void **))                                          \
 	X(AllocatorFree, 76, OrtStatus *, (OrtAllocator *, void *))                                                    \
 	X(GetAllocatorWithDefaultOptions, 78, OrtStatus *, (OrtAllocator **))                                          \
 	X(ReleaseStatus, 93, void, (OrtStatus *))                                                                      \
@@ -63,6 +65,8 @@ typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 	X(ReleaseTensorTypeAndShapeInfo, 99, void, (OrtTensorTypeAndShapeInfo *))                                      \
 	X(GetStringTensorElementLength, 127, OrtStatus *, (const OrtValue *, size_t, size_t *))                        \
 	X(GetStringTensorElement, 128, OrtStatus *, (const OrtValue *, size_t, size_t, void *))                        \
+	X(CreateAllocator, 131, OrtStatus *, (const OrtSession *, const OrtMemoryInfo *, OrtAllocator **))             \
+	X(ReleaseAllocator, 132, void, (OrtAllocator *))                                                               \
 	X(AddRunConfigEntry, 165, OrtStatus *, (OrtRunOptions *, const char *, const char *))                          \
 	X(GetResizedStringTensorElementBuffer, 252, OrtStatus *, (OrtValue *, size_t, size_t, char **))                \
 	X(TensorTypeAndShape_HasShape, 390, bool, (const OrtTensorTypeAndShapeInfo *))
@@ -151,6 +155,13 @@ void gn_release(const gn_ort *ort, gn_call *call, size_t outs);
 // gn_terminate stops the run under way with call, from any thread; gn_resume makes call fit for further runs.
 void gn_terminate(const gn_ort *ort, gn_call *call);
 void gn_resume(const gn_ort *ort, gn_call *call);
+
+// gn_new_allocator makes an allocator of the host memory that the runtime calls name, such as "CudaPinned", of device id.
+// gn_alloc returns NULL where there is none left.
+OrtStatus *gn_new_allocator(const gn_ort *ort, const OrtSession *session, const char *name, int id, OrtAllocator **out);
+void *gn_alloc(const gn_ort *ort, OrtAllocator *allocator, size_t size);
+void gn_free(const gn_ort *ort, OrtAllocator *allocator, void *memory);
+void gn_free_allocator(const gn_ort *ort, OrtAllocator *allocator);
 
 unsigned gn_error_code(const gn_ort *ort, const OrtStatus *status);
 const char *gn_error_message(const gn_ort *ort, const OrtStatus *status);

@@ -23,6 +23,7 @@ import (
 // it needs is allocated once.
 type run struct {
 	model   *model
+	session *session
 	library library
 	slot    *slot
 
@@ -83,7 +84,7 @@ func (r *run) make(ctx context.Context) error {
 		return err
 	}
 	err = r.execute()
-	if err != nil && predicted && ctx.Err() == nil && r.model.maybeMispredicted(err) {
+	if err != nil && predicted && ctx.Err() == nil && r.maybeMispredicted(err) {
 		// If no prediction was wrong, this fails in the same way again.
 		r.results.Reset()
 		if _, err := r.bindOutputs(false); err != nil {
@@ -100,7 +101,11 @@ func (r *run) make(ctx context.Context) error {
 }
 
 func (r *run) execute() error {
-	return r.library.take(C.gn_run(r.library.ort, r.model.handle, r.slot.call, C.size_t(len(r.inputs)), C.size_t(len(r.wanted))))
+	err := r.library.take(C.gn_run(r.library.ort, r.session.handle, r.slot.call, C.size_t(len(r.inputs)), C.size_t(len(r.wanted))))
+	if err != nil && r.session.device.isGPU() {
+		r.model.engine.examine(r.session.device, err)
+	}
+	return err
 }
 
 func (r *run) bindInputs() {
@@ -225,7 +230,7 @@ func (r *run) judge(ctx context.Context, err error) error {
 	if refusal := differingAxes(r.model.inputs, r.inputs); refusal != nil {
 		return clientError{refusal, err}
 	}
-	return r.model.runError(err)
+	return r.runError(err)
 }
 
 // collect copies the outputs that the runtime allocated.

@@ -11,9 +11,7 @@ import (
 	"ganglion/internal/oip"
 )
 
-// runner is one instance of a model, which makes one run at a time. All instances of a model share its session: a session
-// makes as many runs at once as it is asked to, and a second one has been measured to gain nothing but its copy of the
-// weights.
+// runner is one instance of a model, which makes one run at a time.
 type runner struct {
 	run run
 
@@ -26,15 +24,15 @@ var _ scheduler.Stopper = (*runner)(nil)
 
 // Runners returns the instances.
 func (m *model) Runners() []scheduler.Runner {
-	runners := make([]scheduler.Runner, m.instances)
-	for i := range runners {
-		runners[i] = m.runner()
+	runners := make([]scheduler.Runner, len(m.instances))
+	for i, s := range m.instances {
+		runners[i] = m.runnerOn(s)
 	}
 	return runners
 }
 
-func (m *model) runner() *runner {
-	return &runner{run: run{model: m, library: m.engine.library}}
+func (m *model) runnerOn(s *session) *runner {
+	return &runner{run: run{model: m, session: s, library: m.engine.library}}
 }
 
 // Run makes one inference; see scheduler.Runner. It waits for a free slot first.
@@ -49,11 +47,15 @@ func (r *runner) Run(ctx context.Context, inputs []oip.Tensor, want []string, re
 	if err := r.run.order(inputs, want); err != nil {
 		return err
 	}
-	slot, err := m.engine.slots.acquire(ctx)
+	if sick := m.engine.Health(); sick != nil && r.run.session.device.isGPU() {
+		return newSickError(sick) // some of the errors that last take a run seconds to come up
+	}
+	slots := r.run.session.slots
+	slot, err := slots.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer m.engine.slots.release(slot)
+	defer slots.release(slot)
 	defer m.engine.shrinker.ran()
 	defer r.end()
 	if err := r.begin(ctx, slot); err != nil {

@@ -15,7 +15,7 @@ import (
 func TestStopMeansOneRun(t *testing.T) {
 	e := start(t, Config{Runs: 1})
 	m := load(t, e, onnxtest.Write(t, onnxtest.Slow(2000)), testLimit)
-	r := m.runner()
+	r := m.runnerOn(m.sessions[0])
 	results := scheduler.NewResults(nil)
 	long, short := []oip.Tensor{zeros("x", 512, 512)}, []oip.Tensor{zeros("x", 1, 1)}
 	works := func(when string) {
@@ -32,21 +32,26 @@ func TestStopMeansOneRun(t *testing.T) {
 		ended := make(chan error)
 		results.Reset()
 		go func() { ended <- r.Run(ctx, long, nil, results) }()
-		for { // until the run is under way
-			r.mu.Lock()
-			under := r.slot != nil
-			r.mu.Unlock()
-			if under {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
+		underWay(r)
 		cancel()
 		r.Stop()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("stopped: got %v, want the context's error", err)
 		}
 		works("stopped in the last run")
+	}
+}
+
+// underWay waits until r runs.
+func underWay(r *runner) {
+	for {
+		r.mu.Lock()
+		under := r.slot != nil
+		r.mu.Unlock()
+		if under {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -44,7 +44,7 @@ func newShrinker(e *Engine) (*shrinker, error) {
 		slot.free(e.library)
 		return nil, err
 	}
-	probe, err := e.open(device{cuda: cpu}, backend.ModelOptions{MaxOutput: 1 << 10}, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+	probe, err := e.open([]placement{{onCPU, 1}}, backend.ModelOptions{MaxOutput: 1 << 10}, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
 		model, err := constantModel()
 		if err != nil {
 			return nil, err
@@ -76,7 +76,7 @@ func (s *shrinker) shrink() {
 	if s.closed {
 		return
 	}
-	r := run{model: s.probe, library: s.probe.engine.library, slot: s.slot, results: scheduler.NewResults(nil)}
+	r := run{model: s.probe, session: s.probe.sessions[0], library: s.probe.engine.library, slot: s.slot, results: scheduler.NewResults(nil)}
 	defer s.slot.pin.Unpin()
 	if err := r.order(nil, nil); err != nil {
 		panic("BUG: the model for shrinking memory takes inputs: " + err.Error())

@@ -42,22 +42,26 @@ func (l library) take(status *C.OrtStatus) error {
 // the next one is a failure, an index out of range an argument. On a CPU, though, an operator's outcome follows from
 // nothing but its inputs, so when one fails in a model that has run before, this request's inputs are why. It matters
 // because a client's mistake answered with 500 would be tried again on another node, and blamed on both.
-func (m *model) runError(err error) error {
+func (r *run) runError(err error) error {
 	var status *statusError
 	if !errors.As(err, &status) {
 		return err
 	}
-	if strings.Contains(status.text, "bfc_arena") {
-		return m.memoryError(status)
+	onGPU := r.session.device.isGPU()
+	if sick := r.model.engine.Health(); onGPU && sick != nil {
+		return newSickError(err)
+	}
+	if outOfMemory(status.text) {
+		return r.memoryError(status)
 	}
 	_, failure, operator := strings.Cut(status.text, "Status Message: ")
 	switch {
 	case status.code == codeInvalidArgument && !operator:
 		failure = status.text
 	case status.code == codeInvalidArgument:
-	case operator && m.engine.device.cuda == cpu && m.worked.Load():
+	case operator && !onGPU && r.model.worked.Load():
 	default:
-		return runtimeError{err, operator && m.engine.device.cuda == cpu}
+		return runtimeError{err, operator && !onGPU}
 	}
 	return clientError{oip.Errorf(oip.InvalidArgument, "the model does not take these inputs: %s", withoutPaths(plain(failure))), err}
 }
@@ -65,13 +69,24 @@ func (m *model) runError(err error) error {
 // maybeMispredicted reports whether err may come from an output that did not fit the memory given for it. The CPU's words
 // for that have changed between versions but always name the OrtValue; other devices have words of their own. To be
 // wrong costs another failing run, of a millisecond, most of which the runtime spends on unwinding its stack.
-func (m *model) maybeMispredicted(err error) bool {
-	return m.engine.device.cuda != cpu || strings.Contains(err.Error(), "OrtValue")
+func (r *run) maybeMispredicted(err error) bool {
+	if r.session.device.isGPU() {
+		return r.model.engine.Health() == nil && !outOfMemory(err.Error())
+	}
+	return strings.Contains(err.Error(), "OrtValue")
 }
 
-// memoryError is for a run that met the bound of the shared arena, by itself or together with others.
-func (m *model) memoryError(err *statusError) error {
-	code, limit := oip.ResourceExhausted, m.engine.memory
+// outOfMemory recognises a run that got no memory: from an arena, of the CPU's or of a GPU's, or from CUDA itself.
+func outOfMemory(text string) bool {
+	return strings.Contains(text, "bfc_arena") || strings.Contains(text, "CUDA failure 2:") || strings.Contains(text, "cudaErrorMemoryAllocation")
+}
+
+// memoryError is for a run that met the bound of its arena, by itself or together with others.
+func (r *run) memoryError(err *statusError) error {
+	if r.session.device.isGPU() {
+		return clientError{oip.Errorf(oip.ResourceExhausted, "this request needs more memory than the node's GPU has left: send less at a time"), err}
+	}
+	code, limit := oip.ResourceExhausted, r.model.engine.memory
 	if _, requested, ok := strings.Cut(err.text, "requested bytes of "); ok {
 		var bytes int64
 		if n, _ := fmt.Sscan(requested, &bytes); n == 1 && bytes > limit {
