@@ -38,6 +38,9 @@ type Response struct {
 	Node                  Load // the whole node's
 	Model                 Load // that of the model that answered
 	Body                  []byte
+	// Sent, on the server's side, is called when nobody reads Body any more: it has been sent, or never will be. nil is nobody
+	// who wants to know.
+	Sent func()
 }
 
 // Reset empties r for the next use and keeps the memory of Headers and Body.

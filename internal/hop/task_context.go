@@ -10,10 +10,39 @@ import (
 // taskContext is the context of a handler. It is part of its task and reused with it; only a handler that asks for Done costs an
 // allocation.
 type taskContext struct {
-	task  *task
-	mu    sync.Mutex
-	done  chan struct{}
-	ended atomic.Int32
+	task   *task
+	mu     sync.Mutex
+	done   chan struct{}
+	leaver Leaver
+	ended  atomic.Int32
+}
+
+// Leaver is told when nobody waits for a request's answer any more.
+type Leaver interface {
+	// ClientGone is called at most once for each Watch, under locks: it must return at once and call nothing of this package.
+	ClientGone()
+}
+
+// Watch has l told when ctx ends before Unwatch, or at once if it has ended already. It is for handlers that would have to
+// make a channel for every request to wait on ctx. ctx is one that a Handler was given, and the Handler calls Unwatch
+// before it returns.
+func Watch(ctx context.Context, l Leaver) {
+	x := ctx.(*taskContext) //nolint:forcetypeassert // another context is a bug of the caller's
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended.Load() != contextLive {
+		l.ClientGone()
+		return
+	}
+	x.leaver = l
+}
+
+// Unwatch ends what Watch has begun. When it returns, ClientGone is not running and will not be called.
+func Unwatch(ctx context.Context) {
+	x := ctx.(*taskContext) //nolint:forcetypeassert // as in Watch
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.leaver = nil
 }
 
 // What ended is.
@@ -65,13 +94,20 @@ func (x *taskContext) end(cause error) {
 	}
 	x.mu.Lock() // before the state changes: a Done that comes between the two would close its channel, and this one close it again
 	defer x.mu.Unlock()
-	if x.ended.CompareAndSwap(contextLive, state) && x.done != nil {
+	if !x.ended.CompareAndSwap(contextLive, state) {
+		return
+	}
+	if x.done != nil {
 		close(x.done)
+	}
+	if l := x.leaver; l != nil {
+		x.leaver = nil
+		l.ClientGone()
 	}
 }
 
 // reset readies the context for the next task.
 func (x *taskContext) reset() {
-	x.done = nil
+	x.done, x.leaver = nil, nil
 	x.ended.Store(contextLive)
 }

@@ -40,6 +40,9 @@ func (c *serverConn) work(w *worker) {
 	for t := range w.tasks {
 		c.reply(t, c.run(t))
 		<-t.st.wake
+		if t.resp.Sent != nil {
+			t.resp.Sent()
+		}
 		c.server.recycle(t)
 		c.link.mu.Lock()
 		if c.crew.dismissed {
