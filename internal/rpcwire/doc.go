@@ -1,0 +1,8 @@
+// Package rpcwire is what the gRPC servers of node and gateway share beyond the generated stubs: the way between
+// internal/oip's types and the generated messages for all calls but inferences, and the compressors that clients use.
+//
+// It serves nothing and decides nothing. Importing it registers the compressors gzip and deflate with grpc, for servers and
+// clients of the whole program.
+//
+// Concurrency: functions without state; what they return is the caller's, but for byte slices, which alias the argument.
+package rpcwire
