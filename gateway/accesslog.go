@@ -153,7 +153,7 @@ const longestLogged = 256
 // appendAccessLine appends the line of an exchange. It holds neither bodies (but the beginning of a node's error, when
 // an attempt failed), nor queries, nor any header but the request's id.
 func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
-	h := &x.ctx.Request.Header
+	h := &x.req.Header
 	path, _, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
 	dst = append(dst, `{"time":"`...)
 	dst = x.start.UTC().AppendFormat(dst, logTime)
@@ -176,7 +176,7 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	dst = appendNumber(dst, "status", int64(x.status))
 	dst = appendField(dst, "reason", x.reason.String())
 	dst = appendNumber(dst, "bytes_in", int64(x.bytesIn))
-	dst = appendNumber(dst, "bytes_out", int64(len(x.ctx.Response.Body())))
+	dst = appendNumber(dst, "bytes_out", int64(len(x.resp.Body())))
 	if !turnedAway(x.reason) {
 		dst = appendMillis(dst, "ms", took)
 	}

@@ -28,7 +28,7 @@ func loggable(t testing.TB, target string) *exchange {
 	ctx.Request.Header.Set("Authorization", "Bearer secret")
 	ctx.Response.SetBodyString("12345")
 	x := &exchange{
-		ctx: ctx, start: time.Date(2026, 11, 23, 8, 0, 0, 123456789, time.FixedZone("", 3600)),
+		req: &ctx.Request, resp: &ctx.Response, start: time.Date(2026, 11, 23, 8, 0, 0, 123456789, time.FixedZone("", 3600)),
 		id: []byte("req-1"), client: []byte("10.1.2.3"), status: 200, reason: reasonOK, bytesIn: 150,
 	}
 	x.call, _ = oip.ParsePath(strings.Split(target, "?")[0])

@@ -34,7 +34,7 @@ func (x *exchange) answerFromCache() bool {
 	if x.route.ttl <= 0 || store == nil || !answersModel(x.call.Kind) {
 		return false
 	}
-	h := &x.ctx.Request.Header
+	h := &x.req.Header
 	httpserver.StripHopByHop(h) // first of all: what makes the key must be what a node gets
 	if x.use = useOf(h); x.use == cacheBypass {
 		return false
@@ -66,9 +66,9 @@ func (x *exchange) answerFromCache() bool {
 // Who asks is part of the key: callers with different credentials never share an answer, since the time it takes would
 // tell one what another has asked.
 func (x *exchange) question() (id []byte, cacheable bool) {
-	h := &x.ctx.Request.Header
+	h := &x.req.Header
 	length := peek(h, headerInferLength)
-	json, tensors, ok := split(x.ctx.Request.Body(), length)
+	json, tensors, ok := split(x.req.Body(), length)
 	if !ok || mayBeSequence(json) {
 		return nil, false
 	}
@@ -129,7 +129,7 @@ func atoi(b []byte) (int, bool) {
 
 // writeHit answers with what the cache has, under the caller's own id.
 func (x *exchange) writeHit(a *cache.Answer, id []byte) {
-	resp := &x.ctx.Response
+	resp := x.resp
 	resp.Header.SetNoDefaultContentType(true)
 	if a.ContentType != "" {
 		resp.Header.SetContentType(a.ContentType)
@@ -172,7 +172,7 @@ func (x *exchange) remember() {
 	if x.reason != reasonOK || x.status != fasthttp.StatusOK || (x.use != cacheMiss && x.use != cacheRefresh) {
 		return
 	}
-	resp := &x.ctx.Response
+	resp := x.resp
 	h := &resp.Header
 	body := resp.Body()
 	if !mayKeep(h) {

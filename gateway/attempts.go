@@ -13,10 +13,10 @@ func (x *exchange) prepare() {
 	x.target = appendTarget(x.target[:0], x.call, x.variant.versionFor(x.call), x.query)
 	x.header = x.appendHeader(x.header[:0])
 	x.out = outbound{
-		method: x.ctx.Method(),
+		method: x.req.Header.Method(),
 		target: x.target,
 		header: x.header,
-		body:   x.ctx.Request.Body(),
+		body:   x.req.Body(),
 		// One deadline for all attempts: a retry has what the first left.
 		deadline: x.start.Add(x.route.timeout),
 	}
@@ -69,7 +69,7 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	x.attempts++
 
 	x.out.start = time.Now()
-	resp := &x.ctx.Response
+	resp := x.resp
 	err := n.transport.roundTrip(&x.out, resp)
 	took := x.out.end.Sub(x.out.start)
 	x.upstream += took
@@ -99,7 +99,7 @@ func (x *exchange) settled(v verdict) bool {
 	if x.kept == nil {
 		x.kept = fasthttp.AcquireResponse()
 	}
-	x.ctx.Response.CopyTo(x.kept)
+	x.resp.CopyTo(x.kept)
 	return false
 }
 
@@ -108,7 +108,7 @@ func (x *exchange) giveUp(reason Reason) {
 	pool := x.variant.pool
 	switch {
 	case x.kept != nil && x.kept.StatusCode() >= fasthttp.StatusOK:
-		x.kept.CopyTo(&x.ctx.Response)
+		x.kept.CopyTo(x.resp)
 		x.reason = classifyAnswer(x.kept).reason
 		x.cleanAnswer()
 	case x.attempts == 0:

@@ -86,8 +86,8 @@ func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
 // fail answers the exchange with f.
 func (x *exchange) fail(f failure) {
 	x.reason = f.reason
-	httpserver.WriteError(x.ctx, f.status, f.text)
-	h := &x.ctx.Response.Header
+	httpserver.SetError(x.resp, f.status, f.text)
+	h := &x.resp.Header
 	h.SetBytesV(headerRequestID, x.id)
 	if f.allow != "" {
 		h.Set("Allow", f.allow)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -22,14 +23,20 @@ const maxNodes = 8
 const keepScratch = 64 << 10
 
 // exchange is a client's request from its first byte to the last byte of its answer. It is reused, and holds its
-// buffers for that; it belongs to the goroutine of its connection.
+// buffers for that; it belongs to the goroutine of its connection or call.
+//
+// It knows nothing of the server that it came in by: whoever has a request makes an exchange of it with begin, has it
+// answered by serve, and ends it with finish once the answer has been written.
 type exchange struct {
 	gateway *Gateway
-	ctx     *fasthttp.RequestCtx
+	req     *fasthttp.Request
+	resp    *fasthttp.Response
+	secure  bool // the client's connection is encrypted
 	table   *table
 
 	// What was asked. call points into the request's own memory.
 	start  time.Time
+	limit  time.Time // the client's own deadline; zero = none
 	id     []byte
 	client []byte // address
 	call   oip.Call
@@ -93,24 +100,39 @@ func capped(b []byte) []byte {
 // exchangeKey is where a RequestCtx carries its exchange.
 type exchangeKey struct{}
 
-// begin makes the exchange for a request. It ends by itself, in Close, once the answer has been written.
-func (g *Gateway) begin(ctx *fasthttp.RequestCtx) *exchange {
-	x := g.exchanges.acquire()
-	x.gateway, x.ctx, x.table = g, ctx, g.table.Load()
-	x.start = time.Now()
-	x.id = appendRequestID(x.id, peek(&ctx.Request.Header, headerRequestID))
-	x.client = appendClient(x.client, ctx)
-	g.inFlight.Add(1)
+// beginHTTP makes the exchange for a request of the HTTP server. It ends by itself, in Close, once the answer has been
+// written.
+func (g *Gateway) beginHTTP(ctx *fasthttp.RequestCtx) *exchange {
+	x := g.begin(&ctx.Request, &ctx.Response, ctx.RemoteAddr(), ctx.IsTLS())
 	// fasthttp closes user values when it is done with the request: after the answer has left, and before the
 	// request's memory is used again. That is the moment for everything that a client should not wait for.
 	ctx.SetUserValue(exchangeKey{}, x)
 	return x
 }
 
-// Close implements io.Closer for fasthttp, which calls it after the answer was written, or could not be. It keeps the
-// answer in the cache, gives the shadow its copy, and records the exchange. The request's headers and the answer may be
-// read until it returns; the request's body may not, since the server has taken its memory back by then.
+// Close implements io.Closer for fasthttp, which calls it after the answer was written, or could not be. The request's
+// headers and the answer may be read until it returns; the request's body may not, since the server has taken its memory
+// back by then.
 func (x *exchange) Close() error {
+	x.finish()
+	return nil
+}
+
+// begin makes the exchange for a request that is complete. Whoever begins an exchange finishes it. req and resp, which is
+// empty, are the exchange's until then, and are not touched afterwards.
+func (g *Gateway) begin(req *fasthttp.Request, resp *fasthttp.Response, client net.Addr, secure bool) *exchange {
+	x := g.exchanges.acquire()
+	x.gateway, x.req, x.resp, x.secure, x.table = g, req, resp, secure, g.table.Load()
+	x.start = time.Now()
+	x.id = appendRequestID(x.id, peek(&req.Header, headerRequestID))
+	x.client = appendClient(x.client, client)
+	g.inFlight.Add(1)
+	return x
+}
+
+// finish keeps the answer in the cache, gives the shadow its copy, and records the exchange. The answer has been written,
+// or could not be.
+func (x *exchange) finish() {
 	g := x.gateway
 	defer func() {
 		// Out here no server would recover: a bug in what follows an answer must not end the process.
@@ -121,7 +143,7 @@ func (x *exchange) Close() error {
 	}()
 	g.inFlight.Add(-1)
 	if x.status == 0 { // a refused request has it from the start: the server's answer is gone by now
-		x.status = x.ctx.Response.StatusCode()
+		x.status = x.resp.StatusCode()
 	}
 	x.remember()
 	if x.copied != nil {
@@ -129,7 +151,6 @@ func (x *exchange) Close() error {
 	}
 	x.record(time.Since(x.start))
 	g.exchanges.release(x)
-	return nil
 }
 
 // mirror makes the shadow's copy of a request that a node has answered well, to be sent once the client has that

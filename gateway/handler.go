@@ -9,19 +9,26 @@ import (
 	"ganglion/internal/oip"
 )
 
-// handle answers one request.
+// handle answers one request of the HTTP server.
 func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
-	x := g.begin(ctx)
-	x.bytesIn = len(ctx.Request.Body())
+	x := g.beginHTTP(ctx)
 	path, query, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
 	x.query = query
 	call, ok := oip.ParsePath(text(path))
 	if !ok {
+		x.bytesIn = len(x.req.Body())
 		x.fail(failNotFound())
 		return
 	}
 	x.call = call
-	if !call.Allows(text(ctx.Method())) {
+	x.serve()
+}
+
+// serve has the exchange answered, whose call is known.
+func (x *exchange) serve() {
+	call := x.call
+	x.bytesIn = len(x.req.Body())
+	if !call.Allows(text(x.req.Header.Method())) {
 		x.fail(failBadMethod(call))
 		return
 	}
@@ -43,7 +50,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 
 // refused records a request that the server turned away before handle could see it.
 func (g *Gateway) refused(ctx *fasthttp.RequestCtx, status int, reason string) {
-	x := g.begin(ctx)
+	x := g.beginHTTP(ctx)
 	ctx.Response.Header.SetBytesV(headerRequestID, x.id)
 	x.status = status
 	x.cause = errors.New(reason)
@@ -90,7 +97,7 @@ func (x *exchange) answerReady() {
 // answerJSON is an answer of the gateway's own.
 func (x *exchange) answerJSON(body string) {
 	x.reason = reasonOK
-	x.ctx.SetContentType("application/json")
-	x.ctx.Response.Header.SetBytesV(headerRequestID, x.id)
-	x.ctx.SetBodyString(body)
+	x.resp.Header.SetContentType("application/json")
+	x.resp.Header.SetBytesV(headerRequestID, x.id)
+	x.resp.SetBodyString(body)
 }

@@ -73,7 +73,7 @@ func suffixOf(k oip.Kind) string {
 // appendHeader appends the header lines a node gets: the client's, less what belongs to its connection and less what
 // it has no business to claim, plus what we know about it.
 func (x *exchange) appendHeader(dst []byte) []byte {
-	h := &x.ctx.Request.Header
+	h := &x.req.Header
 	httpserver.StripHopByHop(h)
 	for key, value := range h.All() {
 		if passesOn(key) {
@@ -85,12 +85,12 @@ func (x *exchange) appendHeader(dst []byte) []byte {
 	if host := h.Host(); len(host) > 0 {
 		dst = appendLine(dst, "X-Forwarded-Host", host)
 	}
-	if x.ctx.IsTLS() {
+	if x.secure {
 		dst = append(dst, "X-Forwarded-Proto: https\r\n"...)
 	} else {
 		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
 	}
-	if body := x.ctx.Request.Body(); len(body) > 0 || h.IsPost() {
+	if body := x.req.Body(); len(body) > 0 || h.IsPost() {
 		dst = append(dst, "Content-Length: "...)
 		dst = strconv.AppendInt(dst, int64(len(body)), 10)
 		dst = append(dst, "\r\n"...)
@@ -120,7 +120,7 @@ func passesOn(key []byte) bool {
 // cleanAnswer takes from a node's answer what was meant for the connection to us, its Connection: close included: the
 // node's connection ends, the client's does not.
 func (x *exchange) cleanAnswer() {
-	h := &x.ctx.Response.Header
+	h := &x.resp.Header
 	httpserver.StripHopByHop(h)
 	h.SetProtocol([]byte("HTTP/1.1"))
 	h.Del("Server")
@@ -165,9 +165,9 @@ func saneID(id []byte) bool {
 	return true
 }
 
-// appendClient appends the address of whoever is at the other end of the connection, without its port.
-func appendClient(dst []byte, ctx *fasthttp.RequestCtx) []byte {
-	tcp, ok := ctx.RemoteAddr().(*net.TCPAddr)
+// appendClient appends the address of whoever is at the other end of a connection, without its port.
+func appendClient(dst []byte, remote net.Addr) []byte {
+	tcp, ok := remote.(*net.TCPAddr)
 	if !ok {
 		return append(dst, "unknown"...) // RFC 7239's word for it
 	}

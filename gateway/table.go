@@ -169,7 +169,7 @@ func (rt *route) choose(x *exchange) *variant {
 	}
 	var forced []byte
 	if name := rt.choice.Header(); name != "" {
-		forced = x.ctx.Request.Header.Peek(name)
+		forced = x.req.Header.Peek(name)
 	}
 	if rt.choice.Canary(forced) {
 		return rt.canary

@@ -16,13 +16,18 @@ import (
 // set after it. It closes the connection when the request's body has not been read: the rest of it would be taken for
 // the next request.
 func WriteError(ctx *fasthttp.RequestCtx, status int, msg string) {
-	ctx.Response.Reset()
-	ctx.SetStatusCode(status)
-	ctx.SetContentType("application/json")
-	ctx.Response.SetBodyRaw(oip.AppendError(nil, msg))
+	SetError(&ctx.Response, status, msg)
 	if ctx.RequestBodyStream() != nil {
 		ctx.SetConnectionClose()
 	}
+}
+
+// SetError makes resp what WriteError answers, for requests whose body has been read.
+func SetError(resp *fasthttp.Response, status int, msg string) {
+	resp.Reset()
+	resp.SetStatusCode(status)
+	resp.Header.SetContentType("application/json")
+	resp.SetBodyRaw(oip.AppendError(nil, msg))
 }
 
 // refuse answers a request that will not get to the handler, and ends its connection: where its next request would
