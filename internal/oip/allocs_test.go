@@ -42,6 +42,11 @@ func TestAllocationsOfTheHotPath(t *testing.T) {
 		{Tensor: Tensor{Name: "l", Datatype: Bytes, Shape: []int64{1}, Data: AppendBytesElement(nil, "é")}, Binary: true},
 	}}
 	buf := make([]byte, 0, 4096)
+	protoBody := AppendProtoInferRequest(nil, "m", "1", &InferRequest{
+		ID: "7", Parameters: Parameters{{"a", String("b")}},
+		Inputs:  []Tensor{{Name: "x", Datatype: FP32, Shape: []int64{2}, Data: make([]byte, 8), Parameters: Parameters{{"n", Integer(1)}}}},
+		Outputs: []RequestedOutput{{Name: "y"}},
+	})
 	allocations(t, "writing an answer", 0, func() bool {
 		_, _, err := AppendInferResponse(buf[:0], &answer)
 		return err == nil
@@ -49,6 +54,17 @@ func TestAllocationsOfTheHotPath(t *testing.T) {
 	body, headerLen, _ := AppendInferResponse(nil, &answer)
 	var back InferResponse
 	allocations(t, "reading an answer with an id", 1, func() bool { return back.Decode(body, headerLen, DefaultLimits()) == nil })
+	allocations(t, "reading a protobuf request with an id and a text parameter", 2, func() bool {
+		_, _, err := r.DecodeProto(protoBody, DefaultLimits())
+		return err == nil
+	})
+	allocations(t, "writing a protobuf request", 0, func() bool {
+		return len(AppendProtoInferRequest(buf[:0], "m", "1", &r)) > 0
+	})
+	allocations(t, "ScanProtoHead", 0, func() bool {
+		_, err := ScanProtoHead(protoBody)
+		return err == nil
+	})
 	allocations(t, "CutID", 0, func() bool {
 		id, _, _, ok := CutID([]byte(irisBody))
 		return ok && id != nil

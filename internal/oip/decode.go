@@ -206,26 +206,31 @@ func (d *decoder) parameters(dst Parameters) (Parameters, error) {
 	if none, err := d.absent(); none || err != nil {
 		return dst, err
 	}
-	err := d.object(`"parameters"`, func(key []byte) error {
-		if len(key) > d.lim.NameBytes {
-			return invalid("a parameter's name has %d bytes, at most %d are accepted", len(key), d.lim.NameBytes)
-		}
-		p := Parameter{Name: d.names.of(key)}
-		if _, twice := dst.Lookup(p.Name); twice {
-			return invalid("parameter %s comes twice", quoted(p.Name))
-		}
-		if len(dst) == d.lim.Parameters {
-			return invalid("\"parameters\" has more than the %d entries accepted", d.lim.Parameters)
-		}
-		if none, err := d.absent(); none || err != nil {
-			return err
-		}
-		var err error
-		if p.Value, err = d.value(p.Name); err != nil {
-			return err
-		}
-		dst = append(dst, p)
-		return nil
+	err := d.object(`"parameters"`, func(key []byte) (err error) {
+		dst, err = d.parameter(dst, key)
+		return err
 	})
 	return dst, err
+}
+
+// parameter reads the value of the parameter called key and appends it to dst.
+func (d *decoder) parameter(dst Parameters, key []byte) (Parameters, error) {
+	if len(key) > d.lim.NameBytes {
+		return dst, invalid("a parameter's name has %d bytes, at most %d are accepted", len(key), d.lim.NameBytes)
+	}
+	p := Parameter{Name: d.names.of(key)}
+	if _, twice := dst.Lookup(p.Name); twice {
+		return dst, invalid("parameter %s comes twice", quoted(p.Name))
+	}
+	if len(dst) == d.lim.Parameters {
+		return dst, invalid("\"parameters\" has more than the %d entries accepted", d.lim.Parameters)
+	}
+	if none, err := d.absent(); none || err != nil {
+		return dst, err
+	}
+	var err error
+	if p.Value, err = d.value(p.Name); err != nil {
+		return dst, err
+	}
+	return append(dst, p), nil
 }

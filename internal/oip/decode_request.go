@@ -113,7 +113,14 @@ func (d *decoder) requestParameters(r *InferRequest) (err error) {
 	return nil
 }
 
-const binaryDataOutput = "binary_data_output"
+// Names that more than one place knows.
+const (
+	binaryDataOutput   = "binary_data_output"
+	binaryDataSize     = "binary_data_size"
+	classificationName = "classification"
+	sharedMemoryPrefix = "shared_memory_"
+	reservedPrefix     = "triton_"
+)
 
 // checkParameter checks those parameters of a request that the protocol defines.
 func checkParameter(p Parameter) error {
@@ -132,7 +139,7 @@ func checkParameter(p Parameter) error {
 	case "headers":
 		return invalid("parameter \"headers\" is reserved and cannot be sent")
 	default:
-		if strings.HasPrefix(p.Name, "triton_") {
+		if strings.HasPrefix(p.Name, reservedPrefix) {
 			return invalid("parameter %s: names that start with \"triton_\" are reserved and cannot be sent", quoted(p.Name))
 		}
 	}
@@ -146,6 +153,7 @@ const (
 	outputName fields = 1 << iota
 	outputParameters
 	outputBinary
+	outputClasses
 )
 
 // requestedOutputs reads the "outputs" member.
@@ -203,8 +211,15 @@ func (d *decoder) outputParameters(o *RequestedOutput, seen *fields) error {
 				o.Binary, err = d.flag(`"binary_data"`)
 			}
 			return err
-		case "classification":
-			return Errorf(Unsupported, "parameter \"classification\" is not supported, ask for the output itself")
+		case classificationName:
+			if err = seen.add(outputClasses, classificationName); err != nil {
+				return err
+			}
+			v, err := d.value(classificationName)
+			if err == nil {
+				o.Classification, err = classCount(v)
+			}
+			return err
 		case "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset":
 			return errSharedMemory(key)
 		default:

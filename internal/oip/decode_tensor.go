@@ -63,7 +63,7 @@ func (d *decoder) tensorMember(t *Tensor, w *wire, key []byte, label func() stri
 		}
 	case "parameters":
 		if err = w.seen.add(tensorParameters, "parameters"); err == nil {
-			err = d.tensorParameters(w)
+			err = d.tensorParameters(t, w)
 		}
 	case "data":
 		if err = w.seen.add(tensorData, "data"); err == nil {
@@ -120,23 +120,29 @@ func (d *decoder) shape() (shape []int64, count int64, err error) {
 	if count, err = ElementCount(shape); err != nil {
 		return nil, 0, err
 	}
-	if extent, _ := extentOf(shape); extent > d.lim.Elements {
-		return nil, 0, invalid("shape %s is larger than the %d elements accepted, empty dimensions not counted",
-			shapeText(shape), d.lim.Elements)
-	}
-	return shape, count, nil
+	return shape, count, d.checkExtent(shape)
 }
 
-// tensorParameters reads the parameters of one tensor. Those we do not know are the business of nobody behind us and are
-// only checked.
-func (d *decoder) tensorParameters(w *wire) error {
+// checkExtent refuses shapes beyond the limit, which are good otherwise.
+func (d *decoder) checkExtent(shape []int64) error {
+	if extent, _ := extentOf(shape); extent > d.lim.Elements {
+		return invalid("shape %s is larger than the %d elements accepted, empty dimensions not counted",
+			shapeText(shape), d.lim.Elements)
+	}
+	return nil
+}
+
+// tensorParameters reads the parameters of one tensor. Those of inputs that we do not know are kept for who may; servers
+// are known to answer with objects and lists in those of outputs, which are only read over.
+func (d *decoder) tensorParameters(t *Tensor, w *wire) error {
 	if none, err := d.absent(); none || err != nil {
 		return err
 	}
-	return d.object(`"parameters"`, func(key []byte) (err error) {
+	from := len(d.params)
+	err := d.object(`"parameters"`, func(key []byte) (err error) {
 		switch string(key) {
-		case "binary_data_size":
-			if err = w.seen.add(tensorBinarySize, "binary_data_size"); err != nil {
+		case binaryDataSize:
+			if err = w.seen.add(tensorBinarySize, binaryDataSize); err != nil {
 				return err
 			}
 			size, fault := d.wholeNumber()
@@ -147,10 +153,18 @@ func (d *decoder) tensorParameters(w *wire) error {
 			return nil
 		case "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset":
 			return errSharedMemory(key)
-		default:
-			return d.otherParameter(key)
 		}
+		if d.role == outputRole {
+			return d.s.skip()
+		}
+		params, err := d.parameter(Parameters(d.params[from:]), key)
+		d.params = append(d.params[:from], params...)
+		return err
 	})
+	if params := d.params[from:]; len(params) > 0 {
+		t.Parameters = slices.Clip(params)
+	}
+	return err
 }
 
 // errSharedMemory refuses a parameter of the shared memory extensions: client and node need not share a host.
@@ -158,12 +172,8 @@ func errSharedMemory(key []byte) error {
 	return Errorf(Unsupported, "parameter %q: shared memory is not supported, send the data with the request", key)
 }
 
-// otherParameter checks a parameter of a tensor that we do not use. Servers are known to answer with objects and lists in
-// theirs, which costs us nothing.
+// otherParameter checks a parameter of a requested output that we do not use.
 func (d *decoder) otherParameter(key []byte) error {
-	if d.role == outputRole {
-		return d.s.skip()
-	}
 	if none, err := d.absent(); none || err != nil {
 		return err
 	}

@@ -103,13 +103,17 @@ func appendValue(dst []byte, p Parameter) ([]byte, error) {
 // appendParameters appends the members of a parameters object; after is how many it already has.
 func appendParameters(dst []byte, params Parameters, after int) ([]byte, error) {
 	for i, p := range params {
-		dst = appendComma(dst, after+i)
-		dst = AppendJSONString(dst, p.Name)
-		dst = append(dst, ':')
 		var err error
-		if dst, err = appendValue(dst, p); err != nil {
+		if dst, err = appendParameter(dst, p, after+i); err != nil {
 			return dst, err
 		}
 	}
 	return dst, nil
+}
+
+// appendParameter appends one member of a parameters object; index is its place there.
+func appendParameter(dst []byte, p Parameter, index int) ([]byte, error) {
+	dst = appendComma(dst, index)
+	dst = AppendJSONString(dst, p.Name)
+	return appendValue(append(dst, ':'), p)
 }

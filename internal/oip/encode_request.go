@@ -46,8 +46,16 @@ func appendRequestParameters(dst []byte, r *InferRequest) (out []byte, err error
 		dst = append(dst, `"binary_data_output":true`...)
 		own++
 	}
-	dst, err = appendParameters(dst, r.Parameters, own)
-	return append(dst, "},"...), err
+	for _, p := range r.Parameters {
+		if p.Name == emptyFinalResponse {
+			continue // gRPC has it; on HTTP the name is reserved
+		}
+		if dst, err = appendParameter(dst, p, own); err != nil {
+			return dst, err
+		}
+		own++
+	}
+	return append(dst, "},"...), nil
 }
 
 // appendInput appends one input. Members that say how to read the data stand before it, so that it is read in one go.
@@ -60,10 +68,19 @@ func appendInput(dst []byte, t *Tensor, asBinary bool) (out []byte, err error) {
 	dst = append(dst, t.Datatype.String()...)
 	dst = append(dst, '"')
 	if asBinary {
-		dst, err = appendBinarySize(dst, t)
-	} else {
-		dst, err = appendData(dst, t, inputHint)
+		if dst, err = appendBinarySize(dst, t); err == nil {
+			dst, err = appendParameters(dst, t.Parameters, 1)
+		}
+		return append(dst, "}}"...), err
 	}
+	if len(t.Parameters) > 0 {
+		dst, err = appendParameters(append(dst, `,"parameters":{`...), t.Parameters, 0)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, '}')
+	}
+	dst, err = appendData(dst, t, inputHint)
 	return append(dst, '}'), err
 }
 
@@ -86,15 +103,19 @@ func appendRequestedOutputs(dst []byte, r *InferRequest) []byte {
 // appendOutputParameters appends what a requested output says for itself. Where any default asks for binary data it says
 // so in any case: Triton does not apply binary_data_output to outputs that are named.
 func appendOutputParameters(dst []byte, o RequestedOutput, binaryDefault bool) []byte {
-	switch {
-	case o.Classification > 0:
-		dst = append(dst, `,"parameters":{"classification":`...)
-		dst = strconv.AppendInt(dst, int64(o.Classification), 10)
-	case o.Binary || binaryDefault:
-		dst = append(dst, `,"parameters":{"binary_data":`...)
-		dst = strconv.AppendBool(dst, o.Binary)
-	default:
+	binary := o.Binary || binaryDefault
+	if o.Classification == 0 && !binary {
 		return dst
+	}
+	dst = append(dst, `,"parameters":{`...)
+	if o.Classification > 0 {
+		dst = append(dst, `"classification":`...)
+		dst = strconv.AppendInt(dst, int64(o.Classification), 10)
+	}
+	if binary {
+		dst = appendComma(dst, o.Classification)
+		dst = append(dst, `"binary_data":`...)
+		dst = strconv.AppendBool(dst, o.Binary)
 	}
 	return append(dst, '}')
 }

@@ -48,6 +48,7 @@ func appendOutput(dst []byte, o *OutputTensor) (out []byte, err error) {
 	dst = appendShape(dst, o.Shape)
 	if o.Binary {
 		dst, err = appendBinarySize(dst, &o.Tensor)
+		dst = append(dst, '}')
 	} else {
 		dst, err = appendData(dst, &o.Tensor, outputHint)
 	}

@@ -211,12 +211,11 @@ func appendData(dst []byte, t *Tensor, hint string) ([]byte, error) {
 	return append(dst, ']'), nil
 }
 
-// appendBinarySize appends the parameters of a tensor whose data follows the JSON.
+// appendBinarySize appends the parameters of a tensor whose data follows the JSON, and leaves their bracket open.
 func appendBinarySize(dst []byte, t *Tensor) ([]byte, error) {
 	if err := t.validate("tensor"); err != nil {
 		return dst, Errorf(Internal, "%v", err)
 	}
 	dst = append(dst, `,"parameters":{"binary_data_size":`...)
-	dst = strconv.AppendInt(dst, int64(len(t.Data)), 10)
-	return append(dst, '}'), nil
+	return strconv.AppendInt(dst, int64(len(t.Data)), 10), nil
 }

@@ -4,12 +4,17 @@ package oip
 type memory struct {
 	scan     scanner
 	names    names
-	shapes   []int64  // the shapes of all tensors, one behind the other
-	data     []byte   // the data of all tensors that came as JSON, one behind the other
-	wires    []wire   // beside each tensor while it is decoded
-	explicit []bool   // beside each requested output: it says for itself whether it is to be binary
-	columns  []column // for DecodeV1
-	flat     [1]int64 // the shape of flat data, here because an arrayReader's dims escape
+	shapes   []int64     // the shapes of all tensors, one behind the other
+	data     []byte      // the data of all tensors that came as JSON, one behind the other
+	wires    []wire      // beside each tensor while it is decoded
+	explicit []bool      // beside each requested output: it says for itself whether it is to be binary
+	columns  []column    // for DecodeV1
+	flat     [1]int64    // the shape of flat data, here because an arrayReader's dims escape
+	params   []Parameter // those of the input tensors, one behind the other
+
+	// For DecodeProto: the raw contents in order, and beside each tensor its typed contents. Both alias the message.
+	raws     [][]byte
+	contents [][]byte
 }
 
 // reset forgets the last message. What was handed out of shapes and data may be overwritten from now on.
@@ -19,11 +24,15 @@ func (m *memory) reset(json []byte) {
 	m.data = m.data[:0]
 	m.wires = m.wires[:0]
 	m.explicit = m.explicit[:0]
+	m.params = m.params[:0]
 }
 
 // shrink drops buffers beyond keep bytes and every alias of a body.
 func (m *memory) shrink(keep int) {
 	m.scan.reset(nil)
+	clear(m.raws[:cap(m.raws)])
+	clear(m.contents[:cap(m.contents)])
+	clear(m.params[:cap(m.params)])
 	if cap(m.data) > keep {
 		m.data = nil
 	}

@@ -29,6 +29,7 @@ type RequestedOutput struct {
 
 	// Classification is how many of the best classes to send instead of the tensor, 0 for the tensor itself. Decode
 	// refuses it for now.
+	// Classification is how many of the best classes to send instead of the tensor, 0 for the tensor itself. See Classify.
 	Classification int
 }
 

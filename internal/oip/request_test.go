@@ -47,7 +47,7 @@ func TestDecodeAcceptsMembersInAnyOrder(t *testing.T) {
 		"{ \"id\" : \"7\" ,\n\t\"inputs\" : [ { \"name\" : \"input\" , \"shape\" : [ 1 , 4 ] , \"datatype\" : \"FP32\" ,\r\n" +
 			" \"data\" : [ [ 5.1 , 3.5 , 1.4 , 0.2 ] ] } ] } ",
 		`{"id":"7","unknown":{"a":[1,{"b":null}]},"inputs":[{"name":"input","later":[[[]]],"shape":[1,4],"datatype":"FP32",` +
-			`"data":[5.1,3.5,1.4,0.2],"parameters":{"content_type":"np","n":1.5,"b":true}}]}`,
+			`"data":[5.1,3.5,1.4,0.2],"parameters":{}}]}`,
 		`{"\u0069d":"\u0037","inputs":[{"n\u0061me":"inp\u0075t","shape":[1,4],"datatype":"FP32","data":[51e-1,35E-1,0.14e1,2.0e-1]}]}`,
 		`{"id":"7","parameters":null,"outputs":null,"inputs":[{"name":"input","shape":[1,4],"parameters":null,"datatype":"FP32",` +
 			`"data":[5.1,3.5,1.4,0.2]}]}`,
@@ -166,6 +166,14 @@ func TestDecodeRefusals(t *testing.T) {
 		{`{"inputs":[],"parameters":{"a":1e999}}`, `parameter "a" is 1e999, FP64 accepts numbers from -1.7976931348623157e+308 to 1.7976931348623157e+308`},
 		{`{"inputs":[],"outputs":[{}]}`, `outputs[0]: it has no "name"`},
 		{`{"inputs":[],"outputs":["y"]}`, `outputs[0] is a string, expected an object`},
+		{
+			`{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":0}}]}`,
+			`outputs[0]: parameter "classification" is 0, expected a whole number from 1`,
+		},
+		{
+			`{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":"3"}}]}`,
+			`outputs[0]: parameter "classification" is "3", expected a whole number from 1`,
+		},
 		{`{"inputs":[],"outputs":[{"name":"y","parameters":{"binary_data":1}}]}`, `outputs[0]: "binary_data" is a number, expected true or false`},
 		{input(`"shape":[1],"shape":[1]`), `input "x": member "shape" comes twice`},
 	} {
@@ -178,10 +186,6 @@ func TestDecodeRefusals(t *testing.T) {
 
 func TestDecodeRefusesWhatWeDoNotSupport(t *testing.T) {
 	for _, c := range []struct{ body, want string }{
-		{
-			`{"inputs":[],"outputs":[{"name":"y","parameters":{"classification":3}}]}`,
-			`outputs[0]: parameter "classification" is not supported, ask for the output itself`,
-		},
 		{
 			`{"inputs":[],"outputs":[{"name":"y","parameters":{"shared_memory_region":"r"}}]}`,
 			`outputs[0]: parameter "shared_memory_region": shared memory is not supported, send the data with the request`,
@@ -210,5 +214,27 @@ func TestMessagesStayShort(t *testing.T) {
 		if e := refuse(t, body, NoHeaderLength, DefaultLimits()); len(e.Msg) > 400 {
 			t.Errorf("message of %d bytes: %s", len(e.Msg), e.Msg)
 		}
+	}
+}
+
+func TestInputParametersTravelOn(t *testing.T) {
+	const body = `{"inputs":[{"name":"a","shape":[1],"datatype":"INT8","parameters":{"content_type":"np","n":1.5},"data":[1]},` +
+		`{"name":"b","shape":[1],"datatype":"INT8","data":[2]}]}`
+	r := decode(t, body)
+	want := Parameters{{"content_type", String("np")}, {"n", Float(1.5)}}
+	if !reflect.DeepEqual(r.Inputs[0].Parameters, want) || r.Inputs[1].Parameters != nil {
+		t.Errorf("parameters %v and %v, want %v and none", r.Inputs[0].Parameters, r.Inputs[1].Parameters, want)
+	}
+	if out, _, err := AppendInferRequest(nil, r); err != nil || string(out) != body {
+		t.Errorf("written again: %s %v, want %s", out, err, body)
+	}
+	r.BinaryInputs = true
+	out, headerLen, err := AppendInferRequest(nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again InferRequest
+	if err := again.Decode(out, headerLen, DefaultLimits()); err != nil || !reflect.DeepEqual(again.Inputs[0].Parameters, want) {
+		t.Errorf("as binary data: %v %v, want %v", again.Inputs[0].Parameters, err, want)
 	}
 }
