@@ -40,6 +40,10 @@ type ModelOptions struct {
 
 	CUDA     CUDAOptions     // of instances on the CUDA and TensorRT providers
 	TensorRT TensorRTOptions // of instances on the TensorRT provider
+
+	// Content is the model file itself, to be opened in place of the one at the path, which then only names it; nil is none.
+	// It is not used any more when Open returns.
+	Content []byte
 }
 
 // InstanceGroup is a number of equal instances. Those on a CPU share one copy of the model; each on a GPU has its own.

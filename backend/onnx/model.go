@@ -46,6 +46,9 @@ func (e *Engine) Open(path string, opt backend.ModelOptions) (backend.Model, err
 	// The binding does not free its C copy of path: a few bytes for each session ever made. Loading from memory would leak
 	// nothing, but holds every model twice while it loads and cannot find weights in files beside it.
 	m, err := e.open(places, opt, func(options *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+		if opt.Content != nil {
+			return ort.NewDynamicAdvancedSessionWithONNXData(opt.Content, nil, nil, options)
+		}
 		return ort.NewDynamicAdvancedSession(path, nil, nil, options)
 	})
 	if err != nil {
