@@ -155,7 +155,12 @@ func (d *protoDecoder) raw(p *protoReader) error {
 }
 
 // rawField is the name of the field with raw contents.
-func (d *protoDecoder) rawField() string { return "raw_" + string(d.role) + "_contents" }
+func (d *protoDecoder) rawField() string {
+	if d.role == inputRole {
+		return "raw_input_contents"
+	}
+	return "raw_output_contents"
+}
 
 // protoText reads a string no longer than accepted.
 func (d *protoDecoder) protoText(p *protoReader, what string) ([]byte, error) {

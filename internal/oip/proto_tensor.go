@@ -14,7 +14,7 @@ func leUint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 // is only known once the datatype is.
 func (d *protoDecoder) tensor(p *protoReader, t *Tensor, index int) error {
 	label := func() string { return d.label(t, index) }
-	m, err := p.message(string(d.role) + "s")
+	m, err := p.message("a tensor")
 	var contents []byte
 	shapeFrom, parametersFrom := len(d.shapes), len(d.params)
 	for err == nil && m.more() {

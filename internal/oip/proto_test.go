@@ -313,7 +313,7 @@ func TestProtoRefusesWhatReadersSeeDifferently(t *testing.T) {
 		{append(bytes.Clone(parameter), parameter...), `parameter "priority" comes twice`},
 		{contents, `"contents" comes twice`},
 		{[]byte("\x2b\x2c"), "wire type 3"},
-		{[]byte("\x28\x01"), "inputs has wire type 0, expected 2"},
+		{[]byte("\x28\x01"), "a tensor has wire type 0, expected 2"},
 	} {
 		var r oip.InferRequest
 		if _, _, err := r.DecodeProto(c.msg, oip.DefaultLimits()); err == nil || !strings.Contains(err.Error(), c.want) {
