@@ -116,6 +116,7 @@ func TestModelBrokenOnOneNode(t *testing.T) {
 	models := repository(t, map[string][]byte{"iris": good, "torn": good[:len(good)/2]})
 	s := start(t, stack.Config{Nodes: 1, Models: models, GatewayConfig: `[server]
 http = "${STACK_HTTP}"
+grpc = "${STACK_GRPC}"
 admin = "${STACK_ADMIN}"
 [pools.main]
 policy = "round_robin"

@@ -18,6 +18,7 @@ const patience = 60 * time.Second
 const uncached = `
 [server]
 http = "${STACK_HTTP}"
+grpc = "${STACK_GRPC}"
 admin = "${STACK_ADMIN}"
 [log]
 access = "off"

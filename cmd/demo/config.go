@@ -12,15 +12,17 @@ import (
 	"ganglion/internal/stack"
 )
 
-// The addresses of the shipped gateway.toml. The gateway's own is ":8080" there, which a demo has no business to open
-// to the network.
+// The addresses of the shipped gateway.toml. The gateway's own are ":8080" and ":8081" there, which a demo has no
+// business to open to the network.
 const (
 	defaultHTTP  = "127.0.0.1:8080"
+	defaultGRPC  = "127.0.0.1:8081"
 	defaultAdmin = "127.0.0.1:8082"
 	defaultNode1 = "127.0.0.1:9000"
 	defaultNode2 = "127.0.0.1:9100"
 
 	shippedHTTP = ":8080"
+	shippedGRPC = ":8081"
 )
 
 // stackConfig is what to run: the gateway's configuration as it is in the file, but for the addresses.
@@ -36,7 +38,7 @@ func (o options) stackConfig() (stack.Config, error) {
 	if err != nil {
 		return stack.Config{}, fmt.Errorf("cannot read the gateway's configuration: %w", err)
 	}
-	moved := moveAddresses(string(text), o.http, o.admin, nodes)
+	moved := o.moveAddresses(string(text), nodes)
 	cfg, _, err := gateway.ParseConfig(o.config, []byte(moved)) // the gateway repeats the warnings
 	if err != nil {
 		return stack.Config{}, err
@@ -48,6 +50,7 @@ func (o options) stackConfig() (stack.Config, error) {
 		BinDir:        o.bin,
 		Models:        o.models,
 		HTTP:          onLoopback(cfg.Server.HTTP), // the file's own, if somebody has changed it
+		GRPC:          onLoopback(cfg.Server.GRPC),
 		Admin:         onLoopback(cfg.Server.Admin),
 		NodeAddresses: nodes,
 		GatewayConfig: moved,
@@ -55,10 +58,11 @@ func (o options) stackConfig() (stack.Config, error) {
 }
 
 // moveAddresses puts other addresses in the place of the shipped ones; what has been changed in the file stays.
-func moveAddresses(text, http, admin string, nodes []string) string {
+func (o options) moveAddresses(text string, nodes []string) string {
 	quote := func(s string) string { return `"` + s + `"` }
 	return strings.NewReplacer(
-		quote(shippedHTTP), quote(http), quote(defaultHTTP), quote(http), quote(defaultAdmin), quote(admin),
+		quote(shippedHTTP), quote(o.http), quote(defaultHTTP), quote(o.http),
+		quote(shippedGRPC), quote(o.grpc), quote(defaultGRPC), quote(o.grpc), quote(defaultAdmin), quote(o.admin),
 		quote(defaultNode1), quote(nodes[0]), quote(defaultNode2), quote(nodes[1]),
 	).Replace(text)
 }

@@ -45,7 +45,7 @@ func atFreePorts(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var addresses [4]string
+	var addresses [5]string
 	for i := range addresses {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -55,7 +55,7 @@ func atFreePorts(t *testing.T) []string {
 		addresses[i] = ln.Addr().String()
 	}
 	return []string{
-		"--http", addresses[0], "--admin", addresses[1], "--nodes", addresses[2] + "," + addresses[3],
+		"--http", addresses[0], "--grpc", addresses[4], "--admin", addresses[1], "--nodes", addresses[2] + "," + addresses[3],
 		"--config", filepath.Join(root, "gateway.toml"), "--bin", filepath.Join(root, "bin"), "--models", filepath.Join(root, "models"),
 	}
 }
@@ -158,7 +158,8 @@ func TestShippedConfigurationMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved := moveAddresses(string(text), "h:1", "a:1", []string{"n:1", "n:2"})
+	o := options{http: "h:1", grpc: "g:1", admin: "a:1"}
+	moved := o.moveAddresses(string(text), []string{"n:1", "n:2"})
 	for _, address := range []string{`"h:1"`, `"a:1"`, `"n:1"`, `"n:2"`} {
 		if strings.Count(moved, address) != 1 {
 			t.Errorf("%s is %d times in\n%s", address, strings.Count(moved, address), moved)

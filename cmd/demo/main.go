@@ -21,6 +21,7 @@ usage: demo [flags]
 
   --once           stop after the answers; exit 0 if all went well
   --http ADDR      where the gateway answers clients (default "127.0.0.1:8080")
+  --grpc ADDR      where it answers clients that speak gRPC (default "127.0.0.1:8081")
   --admin ADDR     where it answers operators (default "127.0.0.1:8082")
   --nodes ADDRS    where the nodes listen, two addresses with a comma between them
                    (default "127.0.0.1:9000,127.0.0.1:9100")
@@ -30,7 +31,7 @@ usage: demo [flags]
   --models DIR     the model repository (default "models")
   --verbose        show all that the processes log, not only warnings and errors
 
-DEMO_HTTP, DEMO_ADMIN and DEMO_NODES in the environment do the same: DEMO_HTTP=127.0.0.1:8090 make run
+DEMO_HTTP, DEMO_GRPC, DEMO_ADMIN and DEMO_NODES in the environment do the same: DEMO_HTTP=127.0.0.1:8090 make run
 `
 
 func main() {
@@ -49,7 +50,8 @@ func main() {
 // options are what the command line and the environment say.
 type options struct {
 	once, verbose       bool
-	http, admin, nodes  string
+	http, grpc, admin   string
+	nodes               string
 	config, bin, models string
 }
 
@@ -73,6 +75,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.once, "once", false, "")
 	flags.BoolVar(&o.verbose, "verbose", false, "")
 	flags.StringVar(&o.http, "http", fromEnv("DEMO_HTTP", defaultHTTP), "")
+	flags.StringVar(&o.grpc, "grpc", fromEnv("DEMO_GRPC", defaultGRPC), "")
 	flags.StringVar(&o.admin, "admin", fromEnv("DEMO_ADMIN", defaultAdmin), "")
 	flags.StringVar(&o.nodes, "nodes", fromEnv("DEMO_NODES", defaultNode1+","+defaultNode2), "")
 	flags.StringVar(&o.config, "config", "gateway.toml", "")

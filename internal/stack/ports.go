@@ -27,10 +27,12 @@ func (s *Stack) choosePorts() error {
 	} else {
 		s.cfg.NodeAddresses = slices.Clone(s.cfg.NodeAddresses)
 	}
-	s.http, s.admin = s.cfg.HTTP, s.cfg.Admin
-	wanted := []want{{"gateway", &s.http}, {"gateway's admin port", &s.admin}}
+	s.http, s.grpc, s.admin = s.cfg.HTTP, s.cfg.GRPC, s.cfg.Admin
+	s.nodeGRPC = make([]string, len(s.cfg.NodeAddresses))
+	wanted := []want{{"gateway", &s.http}, {"gateway's gRPC port", &s.grpc}, {"gateway's admin port", &s.admin}}
 	for i := range s.cfg.NodeAddresses {
-		wanted = append(wanted, want{fmt.Sprintf("node-%d", i+1), &s.cfg.NodeAddresses[i]})
+		who := fmt.Sprintf("node-%d", i+1)
+		wanted = append(wanted, want{who, &s.cfg.NodeAddresses[i]}, want{who + "'s gRPC port", &s.nodeGRPC[i]})
 	}
 
 	var taken []string

@@ -17,7 +17,8 @@ import (
 
 // Process is one child process that answers HTTP. It can be killed and started again on the same port.
 type Process struct {
-	name, address string
+	name          string
+	address, grpc string
 	readyURL      string
 	readyTimeout  time.Duration
 	command       func() *exec.Cmd
@@ -36,9 +37,9 @@ type incarnation struct {
 	meant atomic.Bool // to be gone: by Kill or Stop
 }
 
-func (s *Stack) process(name, address, readyURL, program string, args []string) *Process {
+func (s *Stack) process(name, address, grpc, readyURL, program string, args []string) *Process {
 	p := &Process{
-		name: name, address: address, readyURL: readyURL, readyTimeout: s.cfg.ReadyTimeout,
+		name: name, address: address, grpc: grpc, readyURL: readyURL, readyTimeout: s.cfg.ReadyTimeout,
 		output: &transcript{prefix: "[" + name + "] ", to: s.cfg.Out},
 	}
 	env := append(os.Environ(), s.environment()...)
@@ -57,6 +58,9 @@ func (p *Process) Name() string { return p.name }
 
 // Address is where the process listens, "127.0.0.1:15123".
 func (p *Process) Address() string { return p.address }
+
+// GRPC is where the process listens for gRPC.
+func (p *Process) GRPC() string { return p.grpc }
 
 // PID is the process's id, or that of its last run.
 func (p *Process) PID() int { return p.run().cmd.Process.Pid }

@@ -30,11 +30,12 @@ type Config struct {
 
 	Nodes         int      // how many nodes, on free ports; 0 = as NodeAddresses says, or two
 	NodeAddresses []string // where the nodes listen, in place of Nodes free ports
-	HTTP, Admin   string   // where the gateway listens; "" = a free port each
+	// Where the gateway listens; "" = a free port each. The nodes' gRPC ports are always free ones.
+	HTTP, GRPC, Admin string
 
 	// GatewayConfig is the text of gateway.toml; "" = every model, from all nodes, without a cache. It names the
-	// addresses as ${STACK_HTTP}, ${STACK_ADMIN}, ${STACK_NODE_1}, ${STACK_NODE_2} and so on, unless it repeats what is
-	// given above.
+	// addresses as ${STACK_HTTP}, ${STACK_GRPC}, ${STACK_ADMIN}, ${STACK_NODE_1}, ${STACK_NODE_2} and so on, unless it
+	// repeats what is given above.
 	GatewayConfig string
 	NodeArgs      []string // further flags for each node
 	Env           []string // further environment for all, NAME=value
@@ -51,8 +52,9 @@ type Stack struct {
 	dir     string // holds gateway.toml
 	gateway *Process
 	nodes   []*Process
-	http    string
-	admin   string
+
+	http, grpc, admin string
+	nodeGRPC          []string // parallel to nodes
 
 	stop    sync.Once
 	stopErr error
@@ -124,7 +126,7 @@ func (s *Stack) configFile() string { return filepath.Join(s.dir, "gateway.toml"
 
 func (s *Stack) start(ctx context.Context) error {
 	for i, address := range s.cfg.NodeAddresses {
-		s.nodes = append(s.nodes, s.node(i+1, address))
+		s.nodes = append(s.nodes, s.node(i+1, address, s.nodeGRPC[i]))
 	}
 	for _, n := range s.nodes {
 		if err := n.start(); err != nil {
@@ -148,14 +150,14 @@ func (s *Stack) start(ctx context.Context) error {
 	return nil
 }
 
-func (s *Stack) node(number int, address string) *Process {
+func (s *Stack) node(number int, address, grpc string) *Process {
 	name := fmt.Sprintf("node-%d", number)
-	args := append([]string{"serve", "--models", s.cfg.Models, "--http", address, "--id", name}, s.cfg.NodeArgs...)
-	return s.process(name, address, "http://"+address+"/v2/health/ready", s.cfg.Backend, args)
+	args := append([]string{"serve", "--models", s.cfg.Models, "--http", address, "--grpc", grpc, "--id", name}, s.cfg.NodeArgs...)
+	return s.process(name, address, grpc, "http://"+address+"/v2/health/ready", s.cfg.Backend, args)
 }
 
 func (s *Stack) edge() *Process {
-	return s.process("gateway", s.http, s.AdminURL()+"/readyz", s.cfg.Gateway, []string{"run", "--config", s.configFile()})
+	return s.process("gateway", s.http, s.grpc, s.AdminURL()+"/readyz", s.cfg.Gateway, []string{"run", "--config", s.configFile()})
 }
 
 // Stop ends all processes, the gateway first, each with SIGTERM and then SIGKILL, and removes what Start wrote. The
@@ -187,6 +189,9 @@ func (s *Stack) removeDir() error {
 
 // GatewayURL is where clients go, without a slash at the end.
 func (s *Stack) GatewayURL() string { return "http://" + s.http }
+
+// GRPC is where clients go that speak gRPC, "127.0.0.1:15124".
+func (s *Stack) GRPC() string { return s.grpc }
 
 // AdminURL is where operators go, without a slash at the end.
 func (s *Stack) AdminURL() string { return "http://" + s.admin }

@@ -84,7 +84,7 @@ func TestStartAndStop(t *testing.T) {
 		t.Errorf("%s was left behind", s.dir)
 	}
 	n := s.Nodes()[1]
-	want := fmt.Sprintf("[node-2] args: [serve --models %s --http %s --id node-2 --device cpu]\n", cfg.Models, n.Address())
+	want := fmt.Sprintf("[node-2] args: [serve --models %s --http %s --grpc %s --id node-2 --device cpu]\n", cfg.Models, n.Address(), n.GRPC())
 	if !strings.Contains(out.String(), want) {
 		t.Errorf("output lacks %q:\n%s", want, out.String())
 	}
