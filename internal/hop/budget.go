@@ -13,6 +13,7 @@ type Budget struct{ *budget }
 
 type budget struct {
 	left  atomic.Int64
+	share Memory             // instead of left, unless it is nil
 	class [classes]sync.Pool // of *[]byte with a capacity of a power of two, for as long as the garbage collector leaves them
 }
 
@@ -32,11 +33,36 @@ func NewBudget(bytes int64) Budget {
 	return b
 }
 
-// Left returns the bytes that are not reserved.
+// Memory is an account of bytes that others draw from too. Its methods may be called from any goroutine and must return at
+// once: connections call them under their locks.
+type Memory interface {
+	// Reserve takes bytes out, or nothing when they are not there, and says which.
+	Reserve(bytes int64) bool
+	// Release puts bytes back.
+	Release(bytes int64)
+}
+
+// ShareBudget returns a budget that draws from m: for a server that receives bodies by other ways too and bounds them all
+// together.
+func ShareBudget(m Memory) Budget { return Budget{&budget{share: m}} }
+
+// Left returns the bytes that are not reserved; 0 for those of ShareBudget, which others may take at any moment.
 func (b Budget) Left() int64 { return b.left.Load() }
+
+// Reserve takes bytes out for a body that is held longer than the connection holds it, or reports that they are not there.
+func (b Budget) Reserve(bytes int64) bool { return b.reserve(bytes) }
+
+// Release puts back what Reserve took.
+func (b Budget) Release(bytes int64) { b.release(bytes) }
+
+// Recycle takes the memory of a Response.Body that nobody uses any more.
+func (b Budget) Recycle(body []byte) { b.put(body) }
 
 // reserve takes bytes out, or nothing when they are not there.
 func (b *budget) reserve(bytes int64) bool {
+	if b.share != nil {
+		return b.share.Reserve(bytes)
+	}
 	if b.left.Add(-bytes) >= 0 {
 		return true
 	}
@@ -45,7 +71,13 @@ func (b *budget) reserve(bytes int64) bool {
 }
 
 // release puts bytes back.
-func (b *budget) release(bytes int64) { b.left.Add(bytes) }
+func (b *budget) release(bytes int64) {
+	if b.share != nil {
+		b.share.Release(bytes)
+		return
+	}
+	b.left.Add(bytes)
+}
 
 // get returns an empty slice with room for size bytes, out of the pool if it can.
 func (b *budget) get(size int64) []byte {

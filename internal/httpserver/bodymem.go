@@ -78,3 +78,16 @@ func (m *bodyMemory) abandon(b *body) {
 		m.used.Add(-int64(size))
 	}
 }
+
+// Reserve takes bytes out of what request bodies may take together (max_body_memory), for bodies that come another way than
+// by HTTP; false when they are not there.
+func (s *Server) Reserve(bytes int64) bool {
+	if s.bodies.used.Add(bytes) > s.bodies.budget {
+		s.bodies.used.Add(-bytes)
+		return false
+	}
+	return true
+}
+
+// Release puts back what Reserve took.
+func (s *Server) Release(bytes int64) { s.bodies.used.Add(-bytes) }
