@@ -51,7 +51,7 @@ func TestObserverIsToldOfEverything(t *testing.T) {
 			send(t.Context(), s, due(4, 500*time.Millisecond)), send(ctx, s, one(5)),
 		}
 		synctest.Wait()
-		if got, want := s.Stats(), (Stats{QueuedRequests: 4, QueuedBytes: 40, Busy: 1}); got != want {
+		if got, want := s.Stats(), (Stats{QueuedRequests: 4, QueuedBytes: 40, Busy: 1, Instances: 1}); got != want {
 			t.Errorf("the load is %+v, want %+v", got, want)
 		}
 		send(t.Context(), s, one(6)).wait() // finds the queue full

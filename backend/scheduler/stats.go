@@ -81,11 +81,15 @@ type Stats struct {
 	QueuedRequests int64 // waiting, not running
 	QueuedBytes    int64 // of their input data
 	Busy           int64 // instances that run, or are about to
+	Instances      int64 // that there are
 }
 
 // Stats returns the load. It takes no lock: the numbers may be of slightly different moments.
 func (s *Scheduler) Stats() Stats {
-	return Stats{QueuedRequests: s.load.requests.Load(), QueuedBytes: s.load.bytes.Load(), Busy: s.load.busy.Load()}
+	return Stats{
+		QueuedRequests: s.load.requests.Load(), QueuedBytes: s.load.bytes.Load(),
+		Busy: s.load.busy.Load(), Instances: int64(len(s.instances)),
+	}
 }
 
 // nobody observes nothing.
