@@ -38,6 +38,7 @@ var rules = []rule{
 	// The generated messages reflect; they are for the servers' rare calls, and for tests.
 	{in: "internal/oip/pb", forbid: own("internal", "gateway", "backend"), why: "the generated messages stand alone"},
 	{in: "", but: []string{"backend/onnx", "bench"}, forbid: []string{"github.com/yalue/onnxruntime_go"}, why: "only backend/onnx talks to ONNX Runtime"},
+	{in: "", but: []string{"backend/gpu"}, forbid: []string{"github.com/NVIDIA/go-nvml"}, why: "only backend/gpu talks to the driver"},
 	{in: "", but: []string{"internal/conf"}, forbid: []string{"github.com/BurntSushi/toml"}, why: "configuration is read one way, through internal/conf"},
 	{in: "", but: []string{"balancer"}, forbid: []string{"github.com/sony/gobreaker"}, why: "circuit breakers belong to the balancer's nodes"},
 	{in: "", but: []string{"cache"}, forbid: []string{"github.com/dgraph-io/ristretto"}, why: "the cache hides its store"},
