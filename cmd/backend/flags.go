@@ -19,8 +19,9 @@ const serveUsage = `usage: backend serve [flags]
                      optional DIR/<name>/config.toml (default "models")
   --http ADDR        where to answer REST requests and GET /metrics (default ":9000")
   --grpc ADDR        reserved: this version does not serve gRPC yet
-  --device DEVICE    auto, cpu or cuda:N. auto takes the first CUDA device if the library
-                     supports CUDA and the device answers, else the CPU (default "auto")
+  --device DEVICE    where models run that do not say it themselves: auto, cpu, cuda:N or
+                     tensorrt:N. auto takes the first CUDA device if the library supports
+                     CUDA and the device answers, else the CPU (default "auto")
   --id NAME          names this node in logs, metrics and the X-Node-Id header of answers
   --max-body SIZE    largest request body (default "64MiB")
   --max-output SIZE  largest outputs of one inference, together (default "64MiB")

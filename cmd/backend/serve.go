@@ -47,6 +47,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
+	if gpus := watchGPUs(engine, log); gpus != nil {
+		o.node.Devices = gpus // and never nil as an interface that is not
+		defer func() { err = errors.Join(err, gpus.Close()) }()
+	}
 	node, err := backend.New(o.node, engine, log)
 	if err != nil {
 		return err
