@@ -3,6 +3,7 @@ package modelconf
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"ganglion/internal/conf"
+	"ganglion/internal/oip"
 )
 
 // Bounds of what a file may ask for: above anything of use, and small enough that a slip of the keyboard does no harm.
@@ -133,11 +135,61 @@ func (c *Config) checkFiles(r report) {
 	if !plainName(c.ModelFile) {
 		r.Errorf("model_file", "%q is not the name of a file in the version's folder", c.ModelFile)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
+		in := c.Inputs[name]
+		in.Tensor.check(r, "inputs."+conf.Quote(name))
+		if in.Text && (in.Shape != nil || in.Datatype != "" || in.Optional) {
+			r.Errorf("inputs."+conf.Quote(name)+".text", "what takes text has no shape, datatype or default of its own")
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Outputs)) {
+		out := c.Outputs[name]
+		out.Tensor.check(r, "outputs."+conf.Quote(name))
 		if labels := c.Outputs[name].Labels; labels != "" && !plainName(labels) {
 			r.Errorf("outputs."+conf.Quote(name)+".labels", "%q is not the name of a file in the model's folder", labels)
 		}
 	}
+}
+
+// check judges a shape, and what it is reshaped to.
+func (t *Tensor) check(r report, key string) {
+	if _, ok := oip.ParseDatatype(t.Datatype); t.Datatype != "" && !ok {
+		r.Errorf(key+".datatype", "unknown datatype %q: want one such as \"FP32\"", t.Datatype)
+	}
+	for _, shape := range [][]int64{t.Shape, t.Reshape} {
+		for _, size := range shape {
+			if size < -1 || size > math.MaxInt32 {
+				r.Errorf(key+".shape", "%d is no size: want 0 or more, or -1 for any", size)
+				return
+			}
+		}
+	}
+	switch {
+	case t.Reshape == nil:
+	case t.Shape == nil:
+		r.Errorf(key+".reshape", "needs a shape that it is made of")
+	case !sameElements(t.Shape, t.Reshape):
+		r.Errorf(key+".reshape", "%d is made of %d, and does not have as many elements", t.Reshape, t.Shape)
+	}
+}
+
+// sameElements reports whether two shapes surely hold as many elements: the sizes that vary have to be in the same order,
+// with as many elements between them.
+func sameElements(a, b []int64) bool {
+	segments := func(shape []int64) (products []int64) {
+		product := int64(1)
+		for _, size := range shape {
+			if size < 0 {
+				products, product = append(products, product), 1
+				continue
+			}
+			if product *= size; product > math.MaxInt32 {
+				product = math.MaxInt32 + 1 // too many either way, and the next step must not overflow
+			}
+		}
+		return append(products, product)
+	}
+	return slices.Equal(segments(a), segments(b))
 }
 
 // deviceRule is what the engine takes; its bound of a thousand devices is the engine's own.

@@ -19,6 +19,9 @@ type Config struct {
 	Inputs  map[string]Input  `toml:"inputs"`
 	Outputs map[string]Output `toml:"outputs"`
 
+	// Complete says that the model's inputs are those above, and that clients see no other outputs.
+	Complete struct{ Inputs, Outputs bool }
+
 	MaxBatchSize        int           `toml:"max_batch_size"` // FindOut, if not set
 	MaxQueueDelay       time.Duration `toml:"max_queue_delay"`
 	PreferredBatchSizes []int         `toml:"preferred_batch_sizes"`
@@ -51,14 +54,32 @@ type Versions struct {
 	Only   []int64 `toml:"only"`   // these
 }
 
+// Tensor is what a configuration says of an input or output whatever the model says. It narrows: what it leaves out is the
+// model's.
+type Tensor struct {
+	Datatype string  `toml:"datatype"` // as the protocol spells it: "FP32"
+	Shape    []int64 `toml:"shape"`    // as clients see it, without the batch where the model batches; -1 varies
+
+	// Reshape is the same without the batch as the model has it, where that is another: a model of [batch] that clients
+	// bring [batch,1]. It holds as many elements as Shape; nil is the same as Shape.
+	Reshape []int64 `toml:"reshape"`
+}
+
 // Input is [inputs.NAME].
 type Input struct {
+	Tensor
+
 	// Text makes an input of UINT8 [-1,-1] also take BYTES: one string a row, padded with zeros to the longest.
 	Text bool `toml:"text"`
+
+	// Optional inputs have a default in the model, which requests leave it at.
+	Optional bool `toml:"optional"`
 }
 
 // Output is [outputs.NAME].
 type Output struct {
+	Tensor
+
 	// Labels names a file beside the configuration: what the indices along the last dimension stand for, one a line.
 	Labels string `toml:"labels"`
 }
