@@ -258,3 +258,23 @@ func TestAlarmForOthersDoesNotEndTheWatch(t *testing.T) {
 		}
 	})
 }
+
+// TestLeaderIsWatchedAfterLongAssembly has the inputs of a batch take longer to be put together than the alarm waits before
+// it looks for the leader's sender: it must look again.
+func TestLeaderIsWatchedAfterLongAssembly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScheduler(t, Config{MaxBatchSize: 8, Memory: slowMemory{}}, lasting(time.Minute))
+		busy := send(t.Context(), s, one(0))
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		both := []*call{send(ctx, s, one(1)), send(ctx, s, one(2))}
+		busy.wantEcho(t)
+		time.Sleep(10 * time.Second) // the run is under way
+		cancel()
+		for _, c := range both {
+			if err := c.wait(); !errors.Is(err, context.Canceled) || c.took > 80*time.Second {
+				t.Errorf("Infer gave %v after %v, want context.Canceled as soon as the sender has left", err, c.took)
+			}
+		}
+	})
+}

@@ -122,10 +122,14 @@ func (s *Scheduler) forgetDeadline(r *Request) {
 func (s *Scheduler) watch(now time.Duration) {
 	for _, in := range s.instances {
 		b := in.batch
-		if b == nil || b.unwatch != nil || b.leader.state != running || b.leader.ctx.Done() == nil {
+		if b == nil || !b.begun || b.unwatch != nil || b.leader.state == answered || b.leader.ctx.Done() == nil {
 			continue
 		}
-		if due := b.began + watchAfter; now < due {
+		due := b.began + watchAfter
+		if b.leader.state != running {
+			due = max(due, now+watchAfter) // large inputs are being put together
+		}
+		if now < due {
 			s.arm(due, now)
 			continue
 		}
