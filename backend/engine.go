@@ -84,7 +84,7 @@ type EngineInfo struct {
 	Name     string // "onnxruntime"
 	Version  string // of the library
 	Platform string // what model metadata shows as the platform of its models
-	Device   string // "cpu" or "cuda:N"
+	Device   string // "cpu", "cuda:N" or "tensorrt:N"
 	Reason   string // why that device
 	Runs     int    // how many runs it makes at the same time on the CPU; more wait
 }

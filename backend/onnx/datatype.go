@@ -19,8 +19,8 @@ var elements = [...]struct {
 	19: {"float8e5m2", oip.Invalid}, 20: {"float8e5m2fnuz", oip.Invalid}, 21: {"uint4", oip.Invalid}, 22: {"int4", oip.Invalid},
 }
 
-// kinds names what an input or output can be, by the runtime's number.
-var kinds = [...]string{"unknown", "tensor", "sequence", "map", "opaque", "sparse tensor", "optional"}
+// kinds says what an input or output can be, by the runtime's number.
+var kinds = [...]string{"of unknown kind", "a tensor", "a sequence", "a map", "an opaque value", "a sparse tensor", "an optional value"}
 
 // kindTensor is the only kind that the protocol can carry.
 const kindTensor = 1
@@ -36,7 +36,7 @@ func kindName(kind uint32) string {
 	if int(kind) < len(kinds) {
 		return kinds[kind]
 	}
-	return "kind " + strconv.Itoa(int(kind))
+	return "of kind " + strconv.Itoa(int(kind))
 }
 
 // datatypeOf is the protocol's datatype for the runtime's element type, oip.Invalid when it has none.

@@ -49,7 +49,7 @@ func specOf(raw *C.gn_spec, role string) (backend.Spec, error) {
 	defer C.gn_free_spec(raw)
 	name := C.GoString(raw.name)
 	if raw.kind != kindTensor {
-		return backend.Spec{}, fmt.Errorf("%s %q is a %s: only tensors can be served", role, name, kindName(uint32(raw.kind)))
+		return backend.Spec{}, fmt.Errorf("%s %q is %s: only tensors can be served", role, name, kindName(uint32(raw.kind)))
 	}
 	datatype := datatypeOf(uint32(raw.element))
 	if datatype == oip.Invalid {

@@ -26,6 +26,31 @@ func TestRefusedModels(t *testing.T) {
 	sequenceIn.Nodes = nil
 	sequenceIn.Node("ConcatFromSequence", "x", "y", onnxfile.Int("axis", 0))
 
+	optionalOut := onnxtest.Identity(onnxfile.Float, onnxfile.Dynamic("n"))
+	optionalOut.Opsets = []onnxfile.Opset{{Version: 15}}
+	optionalOut.Outputs[0].Type = onnxfile.Type{Kind: onnxfile.Optional, Of: &floats}
+	optionalOut.Nodes = nil
+	optionalOut.Node("Optional", "x", "y")
+
+	const domain = "ai.onnx.ml"
+	scores := onnxfile.TensorOf(onnxfile.Float)
+	byName := onnxfile.Type{Kind: onnxfile.Map, Elem: onnxfile.String, Of: &scores}
+	mapsOut := onnxtest.Identity(onnxfile.Float, onnxfile.Dynamic("n"), onnxfile.Fixed(2)) // as scikit-learn's exporter does it
+	mapsOut.Opsets = []onnxfile.Opset{{Version: 13}, {Domain: domain, Version: 2}}
+	mapsOut.Outputs[0].Type = onnxfile.Type{Kind: onnxfile.Sequence, Of: &byName}
+	mapsOut.Nodes = []onnxfile.Node{{
+		Op: "ZipMap", Domain: domain, Inputs: []string{"x"}, Outputs: []string{"y"},
+		Attrs: []onnxfile.Attr{onnxfile.Strs("classlabels_strings", "a", "b")},
+	}}
+
+	mapIn := onnxtest.Identity(onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(2))
+	mapIn.Opsets = mapsOut.Opsets
+	mapIn.Inputs[0].Type = byName
+	mapIn.Nodes = []onnxfile.Node{{
+		Op: "DictVectorizer", Domain: domain, Inputs: []string{"x"}, Outputs: []string{"y"},
+		Attrs: []onnxfile.Attr{onnxfile.Strs("string_vocabulary", "a", "b")},
+	}}
+
 	unranked := onnxtest.Identity(onnxfile.Float)
 	unranked.Inputs[0].Type.Unranked = true
 
@@ -36,6 +61,9 @@ func TestRefusedModels(t *testing.T) {
 	}{
 		{"sequence output", sequenceOut, `output "y" is a sequence: only tensors can be served`},
 		{"sequence input", sequenceIn, `input "x" is a sequence: only tensors can be served`},
+		{"optional output", optionalOut, `output "y" is an optional value: only tensors can be served`},
+		{"maps output", mapsOut, `output "y" is a sequence: only tensors can be served`},
+		{"map input", mapIn, `input "x" is a map: only tensors can be served`},
 		{"no rank", unranked, `input "x" does not say how many dimensions it has`},
 		{"complex", onnxtest.Identity(onnxfile.Complex64, onnxfile.Fixed(1)), ""}, // the runtime has no operator for it
 		{"deep", onnxtest.Identity(onnxfile.Float, make([]onnxfile.Dim, 9)...), `input "x" has 9 dimensions: at most 8 can be served`},

@@ -67,7 +67,7 @@ func TestWords(t *testing.T) {
 		{"srve", "", `unknown command "srve"`},
 		{"serve models", "", `serve: unexpected argument "models"`},
 		{"serve --modls x", "", "flag provided but not defined: -modls"},
-		{"serve --device gpu", "", `unknown device "gpu": want "auto", "cpu" or "cuda:N"`},
+		{"serve --device gpu", "", `unknown device "gpu": want "auto", "cpu", "cuda:N" or "tensorrt:N"`},
 		{"serve --max-body much", "", `invalid value "much" for flag -max-body: "much" is not a size`},
 		{"serve --max-body 1B", "", `invalid value "1B" for flag -max-body: want 1KiB to 2GiB`},
 		{"serve --timeout 5", "", `invalid value "5" for flag -timeout: want a length of time`},
