@@ -1,0 +1,41 @@
+package rpc
+
+import (
+	"math"
+	"time"
+
+	"ganglion/internal/conf"
+)
+
+// Config bounds what clients may ask of the server. The zero value is not usable: start from DefaultConfig.
+type Config struct {
+	ID         string    // names the node in the metadata x-node-id of its answers; "" leaves it out
+	MaxMessage conf.Size // largest request, inflated; answers are bounded by what the node lets a model put out
+
+	MaxConnections int    // open at once
+	MaxStreams     uint32 // calls under way at once on one connection
+
+	IdleTimeout  time.Duration // of a connection without a call
+	PingEvery    time.Duration // between two pings of a client; one that pings more often is told off
+	DrainTimeout time.Duration // for calls in flight at shutdown
+}
+
+// DefaultConfig returns a Config for a node that clients or a handful of gateways talk to.
+func DefaultConfig() Config {
+	return Config{
+		MaxMessage: 64 * conf.MiB, // as REST's request bodies
+
+		// Clients put all their calls on one connection, gateways on a few: a thousand is a hundred gateways with ten each.
+		MaxConnections: 1024,
+		MaxStreams:     256, // four times what a batch takes; further calls wait in the client, which knows the number
+
+		IdleTimeout: 5 * time.Minute, // a client comes back by itself; what it costs is one handshake
+		// grpc's own 5 minutes end connections of clients that ping as their documentation suggests, every 10 s or so. A ping
+		// costs no more than reading it.
+		PingEvery:    time.Second,
+		DrainTimeout: 20 * time.Second, // as REST's: less than the 30 s that Kubernetes waits before it kills
+	}
+}
+
+// maxAnswer is no bound: the node bounds answers itself, and knows the reason to give.
+const maxAnswer = math.MaxInt32

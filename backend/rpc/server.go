@@ -1,0 +1,142 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
+
+	"ganglion/internal/oip/pb"
+	_ "ganglion/internal/rpcwire" // lets clients compress with gzip and deflate
+)
+
+const (
+	// connectTimeout is for the HTTP/2 handshake, one round trip; grpc's own 120 s are an invitation.
+	connectTimeout = 10 * time.Second
+	// mostHeaders bounds the metadata of a call, as REST's headers are.
+	mostHeaders = 16 << 10
+	// pingAfter of silence the server asks whether a client is still there: one that lost its power leaves calls behind that
+	// would wait, and watch, for hours (grpc's own default is two).
+	pingAfter = time.Minute
+	// pingTimeout is grpc's own, said here because it belongs to the number above.
+	pingTimeout = 20 * time.Second
+)
+
+// Server serves a node's calls.
+type Server struct {
+	cfg  Config
+	node Node
+	log  *slog.Logger
+	grpc *grpc.Server
+	md   metadata.MD // of every answer, nil for none
+
+	inferences sync.Pool      // of *inference
+	receivers  sync.WaitGroup // of streams
+	draining   chan struct{}  // closed when no more calls are to come
+}
+
+// New returns a Server for node. It serves nothing before Run.
+func New(cfg Config, node Node, log *slog.Logger) *Server {
+	s := &Server{cfg: cfg, node: node, log: log, draining: make(chan struct{})}
+	if cfg.ID != "" {
+		s.md = metadata.Pairs("x-node-id", cfg.ID)
+	}
+	s.inferences.New = func() any { return new(inference) }
+	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.UnaryInterceptor(s.answerUnary),
+		grpc.StreamInterceptor(s.answerStream),
+		grpc.MaxRecvMsgSize(int(cfg.MaxMessage)),
+		grpc.MaxSendMsgSize(maxAnswer),
+		grpc.MaxConcurrentStreams(cfg.MaxStreams),
+		grpc.MaxHeaderListSize(mostHeaders),
+		grpc.ConnectionTimeout(connectTimeout),
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: cfg.IdleTimeout, Time: pingAfter, Timeout: pingTimeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.PingEvery, PermitWithoutStream: true}),
+	)
+	s.grpc.RegisterService(s.service(), calls{node: node})
+	healthpb.RegisterHealthServer(s.grpc, health{server: s})
+	reflection.Register(s.grpc)
+	return s
+}
+
+// service is the protocol's, with the inferences taken from the generated code.
+func (s *Server) service() *grpc.ServiceDesc {
+	service := pb.GRPCInferenceService_ServiceDesc
+	service.Methods = slices.Clone(service.Methods)
+	for i := range service.Methods {
+		if m := &service.Methods[i]; m.MethodName == "ModelInfer" {
+			m.Handler = s.modelInfer
+		}
+	}
+	service.Streams = slices.Clone(service.Streams)
+	for i := range service.Streams {
+		if m := &service.Streams[i]; m.StreamName == "ModelStreamInfer" {
+			m.Handler = s.modelStreamInfer
+		}
+	}
+	return &service
+}
+
+// Run serves ln until ctx ends, then drains: clients are told to go elsewhere, idle streams are ended, and what is in flight
+// has DrainTimeout to finish. It owns ln and closes it. It returns when nothing of the server is left. Call it once.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(limit(ln, s.cfg.MaxConnections)) }()
+	var err error
+	select {
+	case <-ctx.Done():
+		close(s.draining)
+		err = s.drain()
+		<-served // nil: it has been stopped
+	case err = <-served:
+		close(s.draining)
+		s.grpc.Stop()
+	}
+	s.receivers.Wait()
+	return err
+}
+
+// drain lets calls finish, and cuts those that take too long.
+func (s *Server) drain() (err error) {
+	cut := time.AfterFunc(s.cfg.DrainTimeout, s.grpc.Stop)
+	s.grpc.GracefulStop()
+	if !cut.Stop() {
+		err = fmt.Errorf("calls were still in flight after the drain timeout (%s) and were cut", s.cfg.DrainTimeout)
+	}
+	return err
+}
+
+// stamp says in a call's answer which node gave it.
+func (s *Server) stamp(ctx context.Context) {
+	if s.md != nil {
+		_ = grpc.SetHeader(ctx, s.md) // it fails once the call is over, and then nobody reads it
+	}
+}
+
+// answerUnary is around every call that is neither an inference nor on a stream.
+func (s *Server) answerUnary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (reply any, err error) {
+	defer s.recovered(info.FullMethod, &err)
+	s.stamp(ctx)
+	reply, err = handler(ctx, r)
+	return reply, s.refuse(ctx, info.FullMethod, err)
+}
+
+// answerStream is around every stream.
+func (s *Server) answerStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	defer s.recovered(info.FullMethod, &err)
+	s.stamp(stream.Context())
+	return handler(srv, stream)
+}
