@@ -160,7 +160,12 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	dst = append(dst, '"')
 	dst = appendField(dst, "id", text(x.id))
 	dst = appendField(dst, "client", text(x.client))
-	if hasRequestLine(h) {
+	switch {
+	case x.rpc != nil:
+		dst = appendField(dst, "protocol", "grpc")
+		dst = appendField(dst, "path", x.rpc.method)
+	case hasRequestLine(h):
+		dst = appendField(dst, "protocol", "http")
 		dst = appendField(dst, "method", text(h.Method()))
 		dst = appendField(dst, "path", text(path))
 	}
@@ -174,6 +179,9 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 		dst = appendField(dst, "cache", x.use.String())
 	}
 	dst = appendNumber(dst, "status", int64(x.status))
+	if x.rpc != nil {
+		dst = appendField(dst, "grpc", x.rpc.code.String())
+	}
 	dst = appendField(dst, "reason", x.reason.String())
 	dst = appendNumber(dst, "bytes_in", int64(x.bytesIn))
 	dst = appendNumber(dst, "bytes_out", int64(len(x.resp.Body())))

@@ -53,13 +53,13 @@ func TestAccessLogLines(t *testing.T) {
 		x    *exchange
 		want string
 	}{
-		"proxied": {proxied, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","method":"POST",` +
+		"proxied": {proxied, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","protocol":"http","method":"POST",` +
 			`"path":"/v2/models/iris/infer","model":"iris","route":"*","variant":"canary","nodes":["10.0.0.1:9000","10.0.0.2:9000"],` +
 			`"attempts":2,"cache":"miss","status":200,"reason":"ok","bytes_in":150,"bytes_out":5,"ms":1.500,"upstream_ms":1.200}`},
-		"failed": {failed, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","method":"POST",` +
+		"failed": {failed, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","protocol":"http","method":"POST",` +
 			`"path":"/v2/models/iris/infer","model":"iris","route":"iris","variant":"stable","nodes":[],"attempts":0,"cache":"off",` +
 			`"status":503,"reason":"no_node","bytes_in":150,"bytes_out":5,"ms":1.500,"error":"no \"node\""}`},
-		"strange": {strange, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","method":"POST",` +
+		"strange": {strange, `{"time":"2026-11-23T07:00:00.123Z","id":"req-1","client":"10.1.2.3","protocol":"http","method":"POST",` +
 			`"path":"/\u0001\"\\` + strings.Repeat("x", 252) + `","status":404,"reason":"not_found","bytes_in":150,"bytes_out":5,"ms":1.500}`},
 	} {
 		got := string(appendAccessLine(nil, c.x, 1500*time.Microsecond))

@@ -30,9 +30,6 @@ func (c *Config) Check(r *conf.Report) {
 func (c *ServerConfig) check(r *conf.Report) {
 	c.Config.Check(r)
 	c.checkListeners(r)
-	if c.GRPC != "" {
-		r.Warnf("grpc", "not in this version yet: gRPC; nothing will listen on %q", c.GRPC)
-	}
 	if c.DrainDelay < 0 || c.DrainDelay > 5*time.Minute {
 		r.Errorf("drain_delay", "%s is out of range: accepts 0s to 5m", c.DrainDelay)
 	}

@@ -22,7 +22,7 @@ type Config struct {
 // ServerConfig says where the gateway listens and what it asks of clients.
 type ServerConfig struct {
 	HTTP  string `toml:"http"`  // clients, REST
-	GRPC  string `toml:"grpc"`  // clients, gRPC; not in this version yet
+	GRPC  string `toml:"grpc"`  // clients, gRPC; "" turns it off
 	Admin string `toml:"admin"` // /metrics, /healthz, /readyz, /status; "" turns it off
 
 	// DrainDelay lies between /readyz failing and the listener closing, so that whoever sends traffic here has
@@ -36,6 +36,7 @@ type ServerConfig struct {
 func (c *ServerConfig) SetDefaults() {
 	c.Config.SetDefaults()
 	c.HTTP = ":8080"
+	c.GRPC = ":8081"
 	c.Admin = "127.0.0.1:8082"
 	// Long enough for a local reader of /readyz, short enough for Ctrl-C. Behind a balancer that asks every few
 	// seconds, set it to a little more than that.

@@ -39,6 +39,7 @@ type edge struct {
 	client   *http.Client
 	log      *lines
 	registry *prometheus.Registry
+	rpc      string       // where gRPC clients go; "" = nowhere
 	stop     func() error // ends the gateway and waits
 }
 
@@ -86,11 +87,18 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 		t.Fatal(err)
 	}
 	e.url = "http://" + ln.Addr().String()
+	var rpcs net.Listener
+	if cfg.Server.GRPC != "" {
+		if rpcs, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		e.rpc = rpcs.Addr().String()
+	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}
 	e.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- e.gateway.Run(ctx, ln) }()
+	go func() { done <- e.gateway.Run(ctx, ln, rpcs) }()
 	e.stop = sync.OnceValue(func() error {
 		cancel()
 		transport.CloseIdleConnections()

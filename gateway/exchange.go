@@ -31,7 +31,8 @@ type exchange struct {
 	gateway *Gateway
 	req     *fasthttp.Request
 	resp    *fasthttp.Response
-	secure  bool // the client's connection is encrypted
+	secure  bool     // the client's connection is encrypted
+	rpc     *rpcCall // what is known of it as a gRPC call; nil = it came over HTTP
 	table   *table
 
 	// What was asked. call points into the request's own memory.
@@ -171,7 +172,11 @@ func (x *exchange) record(took time.Duration) {
 	if x.variant != nil {
 		m = &x.variant.metrics
 	}
-	m.outcomes.add(x.status, x.reason)
+	if x.rpc != nil {
+		m.calls.add(x.status, x.reason)
+	} else {
+		m.outcomes.add(x.status, x.reason)
+	}
 	m.duration.Observe(took.Seconds())
 	if g.accessLog != nil {
 		x.line = appendAccessLine(x.line[:0], x, took)

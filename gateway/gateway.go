@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ganglion/cache"
+	"ganglion/gateway/rpc"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/lifecycle"
 	"ganglion/internal/oip"
@@ -35,6 +37,7 @@ type Gateway struct {
 	began    time.Time
 
 	server    *httpserver.Server
+	rpc       *rpc.Server // nil = off
 	table     atomic.Pointer[table]
 	cache     atomic.Pointer[cache.Store] // opened by Run; nil = off
 	accessLog *accessLog                  // nil = off
@@ -64,6 +67,11 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	g.table.Store(t)
 	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
 	g.server.ObserveRefusals(g.refused)
+	if cfg.Server.GRPC != "" {
+		if g.rpc, err = newRPC(g, cfg, g.log); err != nil {
+			return nil, err
+		}
+	}
 	if opt.Registry != nil {
 		if err := opt.Registry.Register(collector{g}); err != nil {
 			return nil, fmt.Errorf("cannot register the gateway's metrics: %w", err)
@@ -72,13 +80,16 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Run serves clients on ln, which it owns, until ctx ends; then it drains: readiness fails at once, new connections
-// are refused after server.drain_delay, and what is in flight is finished within server.drain_timeout. It returns nil
-// after a clean drain.
-func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
+// Run serves clients on ln, and those that speak gRPC on rpcs, until ctx ends; then it drains: readiness fails at once, new
+// connections are refused after server.drain_delay, and what is in flight is finished within server.drain_timeout. It
+// returns nil after a clean drain. It owns both listeners; rpcs is nil exactly if server.grpc is "".
+func (g *Gateway) Run(ctx context.Context, ln, rpcs net.Listener) error {
 	store, err := cache.New(g.cfg.Cache)
 	if err != nil {
 		ln.Close()
+		if rpcs != nil {
+			rpcs.Close()
+		}
 		return fmt.Errorf("cannot open the cache: %w", err)
 	}
 	g.cache.Store(store)
@@ -98,13 +109,13 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 			parts.Add("shadow of "+rt.name, rt.mirror.Run)
 		}
 	}
-	parts.Add("edge", func(ctx context.Context) error { return g.serve(ctx, ln) })
+	parts.Add("edge", func(ctx context.Context) error { return g.serve(ctx, ln, rpcs) })
 	return parts.Run(ctx)
 }
 
-// serve runs the server until ctx ends and the drain is over.
-func (g *Gateway) serve(ctx context.Context, ln net.Listener) error {
-	// The server is told to stop only after the delay, so its context is not a child of ctx.
+// serve runs the servers until ctx ends and the drain is over, or until one of them fails.
+func (g *Gateway) serve(ctx context.Context, ln, rpcs net.Listener) error {
+	// The servers are told to stop only after the delay, so their context is not a child of ctx.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	announced := make(chan struct{})
@@ -120,10 +131,19 @@ func (g *Gateway) serve(ctx context.Context, ln net.Listener) error {
 		}
 	}()
 	g.serving.Store(true)
+	var failed error // of the gRPC server
+	var calls sync.WaitGroup
+	if g.rpc != nil {
+		calls.Go(func() {
+			defer stop()
+			failed = g.rpc.Run(serving, rpcs)
+		})
+	}
 	err := g.server.Run(serving, ln)
 	stop()
+	calls.Wait()
 	<-announced
-	return err
+	return errors.Join(err, failed)
 }
 
 // rest waits for d, or until ctx ends.

@@ -89,7 +89,7 @@ const plainAnswer = `{"model_name":"m","model_version":"1","id":"1","outputs":[{
 // startPlain runs a gateway in front of one plain node.
 func startPlain(t testing.TB, route string) *plainClient {
 	t.Helper()
-	config := fmt.Sprintf("[server]\ndrain_delay = \"0s\"\n[pools.main]\nnodes = [{ address = %q }]\nhealth = { interval = \"1h\", doubt_interval = \"1h\", rise = 1 }\n"+
+	config := fmt.Sprintf("[server]\ngrpc = \"\"\ndrain_delay = \"0s\"\n[pools.main]\nnodes = [{ address = %q }]\nhealth = { interval = \"1h\", doubt_interval = \"1h\", rise = 1 }\n"+
 		"[routes.m]\npool = \"main\"\n%s", plainNode(t, plainAnswer), route)
 	cfg, _, err := ParseConfig("hot.toml", []byte(config))
 	if err != nil {
@@ -105,7 +105,7 @@ func startPlain(t testing.TB, route string) *plainClient {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx, ln) }()
+	go func() { done <- g.Run(ctx, ln, nil) }()
 	client := newPlainClient(t, ln.Addr().String())
 	t.Cleanup(func() { client.Close(); cancel(); <-done })
 	eventually(t, "the gateway ready", func() bool { return g.Ready() == nil })

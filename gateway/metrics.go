@@ -25,7 +25,8 @@ type metrics struct {
 
 // variantMetrics count the exchanges of one variant.
 type variantMetrics struct {
-	outcomes tally
+	outcomes tally // over HTTP
+	calls    tally // over gRPC
 	duration prometheus.Histogram
 }
 
@@ -117,8 +118,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s := sink{ch}
 	s.gauge(buildInfo, 1, g.version, runtime.Version())
 	s.gauge(inFlight, float64(g.inFlight.Load()))
-	s.counter(panics, g.panics.Load()+g.server.Stats().Panics)
+	s.counter(panics, g.panicked())
 	s.collectServer(g)
+	if g.rpc != nil {
+		s.collectRPC(g.rpc.Stats())
+	}
 	s.collectVariant(&g.metrics.noRoute, "", "")
 	t := g.table.Load()
 	for v := range t.variants {

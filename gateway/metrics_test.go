@@ -67,7 +67,7 @@ func TestMetricsCanBeScraped(t *testing.T) {
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, want := range []string{
-		`ganglion_requests_total{code="200",reason="ok",route="*",variant="stable"} 1`,
+		`ganglion_requests_total{code="200",protocol="http",reason="ok",route="*",variant="stable"} 1`,
 		`ganglion_request_duration_seconds_count{route="*",variant="stable"} 1`,
 		`ganglion_attempts_total{node="` + n.Address() + `",outcome="success",pool="main"} 1`,
 		`ganglion_attempts_total{node="` + n.Address() + `",outcome="failure",pool="main"} 0`, // there before it happens

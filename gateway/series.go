@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ganglion/balancer"
+	"ganglion/gateway/rpc"
 )
 
 // The series that are not histograms. Dashboards and alerts rely on these names. What is said about a node here is what
@@ -15,8 +16,8 @@ var (
 	panics    = series("panics_total", "Panics that cost one exchange each: every one is a bug.")
 	inFlight  = series("requests_in_flight", "Requests being answered.")
 
-	requests = series("requests_total", "Exchanges by route, variant, HTTP status and reason. Shadow copies have the variant shadow, and code 0 when they got no answer.",
-		"route", "variant", "code", "reason")
+	requests = series("requests_total", "Exchanges by protocol, route, variant, HTTP status (for gRPC, the one that stands for what the client was told) and reason. Shadow copies have the protocol http, the variant shadow, and code 0 when they got no answer.",
+		"protocol", "route", "variant", "code", "reason")
 	cacheHits   = series("cache_hits_total", "Requests answered from memory.", "route")
 	cacheMisses = series("cache_misses_total", "Cacheable requests that were not in memory.", "route")
 
@@ -51,6 +52,11 @@ var (
 	acceptRetries = series("accept_retries_total", "Accepts repeated after running out of descriptors or memory.")
 	badRequests   = series("bad_requests_total", "Requests refused before they were routed: malformed, too large or too slow.")
 	bodyBytes     = series("request_body_bytes", "Memory that request bodies take now.")
+	rpcConns      = series("grpc_connections", "Connections of gRPC clients open now.")
+	rpcAccepts    = series("grpc_connections_total", "Connections of gRPC clients accepted.")
+	rpcRefused    = series("grpc_connections_refused_total", "Connections of gRPC clients closed at once because as many as may be were open.")
+	rpcBytes      = series("grpc_message_bytes", "Memory that messages of gRPC calls take now.")
+	rpcNoRoom     = series("grpc_messages_refused_total", "Calls refused because server.max_body_memory was spent by messages.")
 	bodyRefused   = series("request_bodies_refused_total", "Requests refused because server.max_body_memory was spent.")
 )
 
@@ -60,7 +66,10 @@ func series(name, help string, labels ...string) *prometheus.Desc {
 
 func (s sink) collectVariant(m *variantMetrics, route, variant string) {
 	m.outcomes.each(func(o outcome, n uint64) {
-		s.counter(requests, n, route, variant, strconv.Itoa(o.status), o.reason.String())
+		s.counter(requests, n, "http", route, variant, strconv.Itoa(o.status), o.reason.String())
+	})
+	m.calls.each(func(o outcome, n uint64) {
+		s.counter(requests, n, "grpc", route, variant, strconv.Itoa(o.status), o.reason.String())
 	})
 	s.ch <- m.duration
 }
@@ -118,4 +127,12 @@ func (s sink) collectServer(g *Gateway) {
 	s.counter(badRequests, st.BadRequests)
 	s.gauge(bodyBytes, float64(st.BodyBytes))
 	s.counter(bodyRefused, st.BodiesRejected)
+}
+
+func (s sink) collectRPC(st rpc.Stats) {
+	s.gauge(rpcConns, float64(st.Open))
+	s.counter(rpcAccepts, st.Accepted)
+	s.counter(rpcRefused, st.Refused)
+	s.gauge(rpcBytes, float64(st.BodyBytes))
+	s.counter(rpcNoRoom, st.BodiesRejected)
 }

@@ -90,14 +90,14 @@ func TestCommandLine(t *testing.T) {
 func TestValidate(t *testing.T) {
 	file := write(t, good)
 	stdout, stderr, err := call(t, "validate", "--config", file)
-	want := file + ": ok: 1 route to 1 pool of 1 node, 1 cached, clients at :8080, admin at 127.0.0.1:8082\n"
+	want := file + ": ok: 1 route to 1 pool of 1 node, 1 cached, clients at :8080 and, over gRPC, :8081, admin at 127.0.0.1:8082\n"
 	if err != nil || stdout != want || stderr != "" {
 		t.Errorf("a good file: %q, %q, %v; want %q", stdout, stderr, err, want)
 	}
 
-	file = write(t, "[server]\ngrpc = \":8081\"\n"+good)
+	file = write(t, strings.Replace(good, "[routes", "policy = \"least_load\"\n[routes", 1))
 	stdout, stderr, err = call(t, "validate", "--config", file)
-	if err != nil || !strings.Contains(stdout, ": ok: ") || !strings.HasPrefix(stderr, "warning: "+file+":2: server.grpc: not in this version yet") {
+	if err != nil || !strings.Contains(stdout, ": ok: ") || !strings.HasPrefix(stderr, "warning: "+file+":3: pools.main.policy: this version does not have") {
 		t.Errorf("a file ahead of its time: %q, %q, %v", stdout, stderr, err)
 	}
 
@@ -123,7 +123,7 @@ func TestValidateForScripts(t *testing.T) {
 		}
 		return err
 	}
-	if err := read("[server]\ngrpc = \":8081\"\n" + good); err != nil || !got.OK || len(got.Warnings) != 1 || got.Warnings[0].Key != "server.grpc" || got.Errors == nil {
+	if err := read(strings.Replace(good, "[routes", "policy = \"least_load\"\n[routes", 1)); err != nil || !got.OK || len(got.Warnings) != 1 || got.Warnings[0].Key != "pools.main.policy" || got.Errors == nil {
 		t.Errorf("a good file: %v, %+v", err, got)
 	}
 	if err := read("[server]\nhtpp = 1\n" + good); !errors.Is(err, errSaid) || got.OK || len(got.Errors) != 1 ||
@@ -140,8 +140,9 @@ func TestAPortInUseIsOneLine(t *testing.T) {
 	defer ln.Close()
 	taken := ln.Addr().String()
 	for _, server := range []string{
-		fmt.Sprintf("http = %q\nadmin = \"\"\n", taken),
-		fmt.Sprintf("http = \"127.0.0.1:0\"\nadmin = %q\n", taken),
+		fmt.Sprintf("http = %q\ngrpc = \"\"\nadmin = \"\"\n", taken),
+		fmt.Sprintf("http = \"127.0.0.1:0\"\ngrpc = \"\"\nadmin = %q\n", taken),
+		fmt.Sprintf("http = \"127.0.0.1:0\"\ngrpc = %q\nadmin = \"\"\n", taken),
 	} {
 		_, _, err := call(t, "run", "--config", write(t, "[server]\n"+server+"[log]\naccess = \"off\"\n"+good))
 		if err == nil || !strings.Contains(err.Error(), taken) || strings.Contains(err.Error(), "\n") {
@@ -222,7 +223,7 @@ func (p *process) waitSaid(t *testing.T, text string) {
 func TestSignals(t *testing.T) {
 	n := testnode.Start(t)
 	accessLog := filepath.Join(t.TempDir(), "access.log")
-	config := fmt.Sprintf("[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"\"\ndrain_delay = \"10ms\"\n[log]\naccess = %q\n"+
+	config := fmt.Sprintf("[server]\nhttp = \"127.0.0.1:0\"\ngrpc = \"\"\nadmin = \"\"\ndrain_delay = \"10ms\"\n[log]\naccess = %q\n"+
 		"[pools.main]\nnodes = [{ address = %q }]\n[routes.\"*\"]\npool = \"main\"\n", accessLog, n.Address())
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	infer := func(p *process) (int, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -47,7 +48,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 
-	// Both ports are taken before anything runs, so that one in use is all that is said.
+	// All ports are taken before anything runs, so that one in use is all that is said.
 	clients, err := httpserver.Listen(cfg.Server.HTTP)
 	if err != nil {
 		return err
@@ -64,7 +65,15 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		parts.Add("admin", func(ctx context.Context) error { return admin.New(edge, registry, log).Run(ctx, operators) })
 		log.Info("admin port is open", "address", operators.Addr().String())
 	}
-	parts.Add("gateway", func(ctx context.Context) error { return edge.Run(ctx, clients) })
+	var calls net.Listener
+	if cfg.Server.GRPC != "" {
+		if calls, err = httpserver.Listen(cfg.Server.GRPC); err != nil {
+			return err
+		}
+		defer calls.Close()
+		log.Info("gRPC port is open", "address", calls.Addr().String())
+	}
+	parts.Add("gateway", func(ctx context.Context) error { return edge.Run(ctx, clients, calls) })
 	log.Info("serving", "address", clients.Addr().String(), "version", version, "config", *file)
 	if err := parts.Run(ctx); err != nil {
 		return err

@@ -96,6 +96,9 @@ func summary(cfg *gateway.Config) string {
 		s += fmt.Sprintf(", %d cached", cached)
 	}
 	s += ", clients at " + cfg.Server.HTTP
+	if cfg.Server.GRPC != "" {
+		s += " and, over gRPC, " + cfg.Server.GRPC
+	}
 	if cfg.Server.Admin != "" {
 		s += ", admin at " + cfg.Server.Admin
 	}

@@ -63,8 +63,11 @@ type Server struct {
 
 	background sync.WaitGroup // what goes on beside handlers: streams
 
-	connections struct{ open, accepted, refused atomic.Int64 }
-	panics      atomic.Uint64
+	connections struct {
+		open              atomic.Int64
+		accepted, refused atomic.Uint64
+	}
+	panics atomic.Uint64
 }
 
 // New makes a server. It starts nothing.
@@ -145,10 +148,11 @@ func (s *Server) contain(err *error) {
 
 // Stats are counters and gauges of a server.
 type Stats struct {
-	Open, Accepted, Refused int64 // connections
-	BodyBytes               int64 // of messages being answered
-	BodiesRejected          uint64
-	Panics                  uint64
+	Open              int64  // connections now
+	Accepted, Refused uint64 // connections
+	BodyBytes         int64  // of messages being answered
+	BodiesRejected    uint64
+	Panics            uint64
 }
 
 // Stats reads them. Any goroutine may.
