@@ -58,6 +58,16 @@ check: build $(GOLANGCI) ## formatting, vet, lint, architecture rules, shipped c
 e2e: build ## only the end to end tests: real binaries, real ONNX Runtime
 	go test -race -count=1 -timeout 15m -v ./e2e/...
 
+.PHONY: interop
+interop: build ## the clients and servers that people have: tritonclient, perf_analyzer, KServe SDK, Triton, MLServer (2 GB by pip)
+	@e2e/interop/setup.sh .tools/interop
+	go run ./e2e/interop
+
+.PHONY: conformance
+conformance: build ## ONNX's own operator models and test vectors through a real node, over JSON and binary
+	@e2e/conformance/fetch.sh .tools/conformance
+	go run ./e2e/conformance
+
 .PHONY: bench
 bench: build ## CPU per request beside nginx and HAProxy, in one run of five minutes (installs them by apt-get when missing)
 	@bench/setup.sh

@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, bin, tools, only string) error {
-	tools, err := filepath.Abs(tools)
+func run(ctx context.Context, bin, tools, only string) (err error) {
+	tools, err = filepath.Abs(tools)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func run(ctx context.Context, bin, tools, only string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := writeRepository(dir); err != nil {
 		return err
 	}

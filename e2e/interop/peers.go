@@ -24,8 +24,9 @@ type peer struct {
 	name       string
 	http, grpc string // addresses
 	cmd        *exec.Cmd
-	done       chan error
-	output     bytes.Buffer // read after done
+	done       chan struct{} // closed when it has ended
+	ended      error         // how; read after done, like output
+	output     bytes.Buffer
 }
 
 // models is where the peers' models are.
@@ -59,14 +60,17 @@ func (p *peers) start(ctx context.Context, name, tools string, command func(stri
 	if err != nil {
 		return err
 	}
-	pr := &peer{name: name, http: "127.0.0.1:" + ports[0], grpc: "127.0.0.1:" + ports[1], cmd: cmd, done: make(chan error, 1)}
+	pr := &peer{name: name, http: "127.0.0.1:" + ports[0], grpc: "127.0.0.1:" + ports[1], cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &pr.output, &pr.output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // both have children
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go func() { pr.done <- cmd.Wait() }()
+	go func() {
+		defer close(pr.done)
+		pr.ended = cmd.Wait()
+	}()
 	p.all = append(p.all, pr)
 	return pr.awaitReady(ctx)
 }
@@ -147,9 +151,8 @@ func (p *peer) awaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case err := <-p.done:
-			p.done <- err
-			return fmt.Errorf("it ended before it was ready: %w\n%s", err, p.output.String())
+		case <-p.done:
+			return fmt.Errorf("it ended before it was ready: %w\n%s", p.ended, p.output.String())
 		case <-ctx.Done():
 			return fmt.Errorf("it was not ready: %w", ctx.Err())
 		case <-poll.C:
