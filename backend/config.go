@@ -16,6 +16,9 @@ type Config struct {
 	// Timeout bounds one inference, its wait for a free slot included. A run that takes longer is stopped.
 	Timeout time.Duration
 
+	// Watch is how often the node looks for changes in the model repository; 0 never does.
+	Watch time.Duration
+
 	MaxOutput conf.Size // outputs of one inference, together
 	HTTP      httpserver.Config
 

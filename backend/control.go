@@ -2,7 +2,11 @@ package backend
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
+	"ganglion/backend/modelconf"
 	"ganglion/internal/oip"
 )
 
@@ -14,11 +18,11 @@ func (s *Server) Index(onlyReady bool) []oip.IndexEntry {
 	for _, name := range c.names {
 		e := c.models[name]
 		if len(e.versions) == 0 && !onlyReady {
-			entries = append(entries, oip.IndexEntry{Name: name, State: oip.StateUnavailable, Reason: e.problem})
+			entries = append(entries, oip.IndexEntry{Name: name, State: unavailable, Reason: e.problem})
 		}
 		for _, v := range e.versions {
 			if !onlyReady || v.state == ready {
-				entries = append(entries, oip.IndexEntry{Name: name, Version: v.number, State: oip.ModelState(v.state), Reason: v.reason})
+				entries = append(entries, oip.IndexEntry{Name: name, Version: v.number, State: v.state, Reason: v.reason})
 			}
 		}
 	}
@@ -26,14 +30,60 @@ func (s *Server) Index(onlyReady bool) []oip.IndexEntry {
 }
 
 // LoadModel loads a model from its folder, or loads again what has changed in it since, and returns when the new versions are
-// ready or it is known why they are not; what served before then goes on serving. opt may bring a configuration and files to
-// use in place of the folder's. When ctx ends first, the load goes on, and the index tells how it ended.
+// ready or it is known why they are not; what served before then goes on serving. opt may bring a configuration and model
+// files to use in place of the folder's; what is loaded from them stays until the model is loaded or unloaded again, whatever
+// becomes of the folder. When ctx ends first, the load goes on, and the index tells how it ended.
 func (s *Server) LoadModel(ctx context.Context, name string, opt oip.LoadOptions) error {
-	return oip.Errorf(oip.Unsupported, "this version of the node does not load models on request")
+	from, err := sourceOf(name, opt)
+	if err != nil {
+		return err
+	}
+	h, err := s.loader.take(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.loader.run(ctx, h, s.loader.load(from), false)
 }
 
 // UnloadModel takes a model out of service and returns when what was in flight has been answered and its memory is free. When
 // ctx ends first, the unload goes on. Models here do not depend on each other, so that there are never dependents to unload.
-func (s *Server) UnloadModel(ctx context.Context, name string, dependents bool) error {
-	return oip.Errorf(oip.Unsupported, "this version of the node does not unload models")
+func (s *Server) UnloadModel(ctx context.Context, name string, _ bool) error {
+	if !oip.ValidModelName(name) {
+		return unknownModel(name)
+	}
+	h, err := s.loader.take(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.loader.run(ctx, h, s.loader.unload, true)
+}
+
+// sourceOf reads what a load request brings.
+func sourceOf(name string, opt oip.LoadOptions) (from source, err error) {
+	if !oip.ValidModelName(name) {
+		return from, oip.Errorf(oip.InvalidArgument, "no model can have the name %q: want 1 to 64 of A-Z a-z 0-9 _ . -", name)
+	}
+	if opt.Config == nil {
+		if len(opt.Files) > 0 {
+			return from, oip.Errorf(oip.InvalidArgument, "failed to load '%s': files need the parameter config beside them", name)
+		}
+		return from, nil
+	}
+	config, err := modelconf.ReadJSON(name, opt.Config)
+	if err != nil {
+		return from, oip.Errorf(oip.InvalidArgument, "failed to load '%s': %v", name, err)
+	}
+	from.config = &config
+	if opt.Files == nil {
+		return from, nil
+	}
+	from.files = map[string][]byte{}
+	for _, path := range slices.Sorted(maps.Keys(opt.Files)) {
+		number, file, _ := strings.Cut(path, "/")
+		if !isVersion(number) || file != config.ModelFile {
+			return from, oip.Errorf(oip.InvalidArgument, "failed to load '%s': a request cannot bring the file %q, only VERSION/%s", name, path, config.ModelFile)
+		}
+		from.files[number] = opt.Files[path]
+	}
+	return from, nil
 }

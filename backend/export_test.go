@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 
@@ -26,9 +25,9 @@ func HandlerForTest(t testing.TB, engine Engine, models string, change ...func(*
 	for _, f := range change {
 		f(s)
 	}
-	s.loadAll(context.Background())
+	s.loader.loadAll(s.folders)
 	return s.handle, func() {
-		if err := s.closeAll(); err != nil {
+		if err := s.loader.closeAll(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -14,6 +14,7 @@ type instance struct {
 	name, version string
 	model         Model
 	config        modelConfig
+	origin        origin               // what it was loaded from
 	scheduler     *scheduler.Scheduler // all inferences go through it
 
 	inputs, outputs []oip.TensorMetadata

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,7 +96,7 @@ func fakeRequestOf(x string) string { return strings.Replace(fakeRequest, "%", x
 func TestReadyAfterLoading(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "iris", dir)
-	copyModel(t, "language_id", dir) // loaded after iris
+	copyModel(t, "language_id", dir)
 	loadingSecond, goOn := make(chan struct{}), make(chan struct{})
 	engine := &fakeEngine{open: func(path string) error {
 		if strings.Contains(path, "language_id") {
@@ -108,7 +110,7 @@ func TestReadyAfterLoading(t *testing.T) {
 	<-loadingSecond
 	n.get("/v2/health/live").want(t, 200, `{"live":true}`)
 	n.get("/v2/health/ready").want(t, 503, `{"ready":false,"error":"the node is loading its models"}`)
-	n.get("/v2/models/iris/ready").want(t, 200, "")
+	n.waitFor("/v2/models/iris/ready", 200)
 	n.post("/v2/models/iris/infer", fakeRequestOf("3")).want(t, 200, `"data":[3]`)
 	n.get("/v2/models/language_id/ready").want(t, 503, `model \"language_id\" is not ready: version 1: it is being loaded`)
 	if got := n.readIndex(t)["language_id"]; got.State != "LOADING" {
@@ -206,18 +208,17 @@ func (n *node) waitDrained(client *http.Client) {
 // TestStopWhileLoading: a node told to end does not load the rest first.
 func TestStopWhileLoading(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"fashion_mnist_cnn", "iris", "language_id"} {
-		copyModel(t, name, dir)
+	const models = 10
+	for i := range models {
+		copyFile(t, filepath.Join(demoModels(t), "iris", "1", "model.onnx"), filepath.Join(dir, "m"+strconv.Itoa(i), "1", "model.onnx"))
 	}
 	loadingFirst, goOn := make(chan struct{}), make(chan struct{})
-	engine := &fakeEngine{}
-	engine.open = func(string) error {
-		if engine.opened.Load() == 0 {
-			close(loadingFirst)
-			<-goOn
-		}
+	said := sync.OnceFunc(func() { close(loadingFirst) })
+	engine := &fakeEngine{open: func(string) error {
+		said()
+		<-goOn
 		return nil
-	}
+	}}
 	n := startNodeOn(t, engine, dir)
 	<-loadingFirst
 	stopped := make(chan error)
@@ -227,7 +228,7 @@ func TestStopWhileLoading(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if opened, closed := engine.opened.Load(), engine.closed.Load(); opened == 3 || opened != closed {
+	if opened, closed := engine.opened.Load(), engine.closed.Load(); opened == models || opened != closed {
 		t.Errorf("%d models opened, %d closed", opened, closed)
 	}
 }

@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -11,61 +10,73 @@ import (
 	"ganglion/internal/oip"
 )
 
-// runModels loads every version of the repository in order, and closes them all when ctx ends.
+// runModels loads the versions of the repository, watches it, and closes them all when ctx ends.
 func (s *Server) runModels(ctx context.Context) error {
 	began := time.Now()
-	loaded, failed := s.loadAll(ctx)
+	s.loader.loadAll(s.folders)
 	if s.state.CompareAndSwap(int32(starting), int32(serving)) {
+		loaded, failed := s.catalog.Load().count()
 		s.log.Info("the first load pass is over: ready", "versions", loaded, "failed", failed, "ms", time.Since(began).Milliseconds())
+	}
+	if s.cfg.Watch > 0 {
+		s.loader.watch(ctx, s.cfg.Watch)
 	}
 	<-ctx.Done()
 	// The server in front has drained. What still runs has nobody to answer to.
-	return s.closeAll()
+	return s.loader.closeAll()
 }
 
-func (s *Server) loadAll(ctx context.Context) (loaded, failed int) {
-	for _, f := range s.folders {
-		if f.problem != "" {
-			s.log.Error("cannot serve a model", "model", f.name, "reason", f.problem)
-			s.metrics.loadFailures.Inc()
-			failed++
-		}
-		for _, number := range f.versions {
-			if phase(s.state.Load()) == draining {
-				return loaded, failed // ctx ends later, when nobody is left to be answered
-			}
-			if s.loadVersion(ctx, f.name, number) {
-				loaded++
-			} else {
-				failed++
-			}
-		}
-	}
-	return loaded, failed
+// origin is what a version is loaded from.
+type origin struct {
+	config modelConfig
+
+	// What the files looked like before they were read; 0 where the model did not come from files.
+	files, rest stamp
+
+	content []byte // the model file, where it does not come from the repository
 }
 
-// loadVersion makes one version ready, or leaves the reason why it is not.
-func (s *Server) loadVersion(ctx context.Context, name, number string) bool {
+// is reports whether a version that was loaded from o is what it would be if it were loaded from other.
+func (o *origin) is(other *origin) bool {
+	return o.files != 0 && o.files == other.files && o.rest == other.rest && o.config.ServesAs(&other.config)
+}
+
+// open loads a version and makes it ready to serve. It returns when ctx ends only if the engine does.
+func (s *Server) open(ctx context.Context, name, number string, from *origin) (*instance, error) {
 	log := s.log.With("model", name, "version", number)
-	s.publish(name, version{number: number, state: loading, reason: "it is being loaded"})
 	began := time.Now()
-	in, err := s.load(name, number)
-	open := time.Now()
-	if err == nil {
-		err = s.prepare(ctx, in, log)
-	}
+	in, err := s.openVersion(name, number, from)
 	if err != nil {
-		s.publish(name, version{number: number, state: unavailable, reason: s.repository.reason(err)})
-		s.metrics.loadFailures.Inc()
-		s.metrics.ready.WithLabelValues(name, number).Set(0)
-		log.Error("cannot load a model", "reason", err)
-		return false
+		return nil, err
 	}
-	in.metrics.scheduler.Store(in.scheduler)
-	s.publish(name, version{number: number, state: ready, instance: in})
-	s.metrics.ready.WithLabelValues(name, number).Set(1)
-	log.Info("loaded a model", "ms", open.Sub(began).Milliseconds(), "warm_up_ms", time.Since(open).Milliseconds())
-	return true
+	opened := time.Now()
+	if err := s.prepare(ctx, in, log); err != nil {
+		return nil, err
+	}
+	log.Info("loaded a model", "ms", opened.Sub(began).Milliseconds(), "warm_up_ms", time.Since(opened).Milliseconds())
+	return in, nil
+}
+
+// openVersion opens a version and holds it against its configuration.
+func (s *Server) openVersion(name, number string, from *origin) (*instance, error) {
+	path, err := s.repository.check(name, number, from)
+	if err != nil {
+		return nil, err
+	}
+	options := engineOptions(&from.config)
+	options.MaxOutput, options.Content = int64(s.cfg.MaxOutput), from.content
+	model, err := s.engine.Open(path, options)
+	if err != nil {
+		return nil, err
+	}
+	in, err := newInstance(name, number, model, from.config)
+	if err != nil {
+		return nil, errors.Join(err, model.Close())
+	}
+	in.origin = *from
+	in.origin.content = nil // the engine has made its own of it
+	in.metrics = s.metrics.of(name, number)
+	return in, nil
 }
 
 // prepare warms a version up and gives it its scheduler. When it fails the model is closed.
@@ -94,48 +105,4 @@ func (s *Server) warmUp(ctx context.Context, in *instance, runner scheduler.Runn
 	defer cancel()
 	t := trial{inputs: in.inputs, runner: runner, limit: int64(s.cfg.HTTP.MaxBody)}
 	return t.run(ctx, rows)
-}
-
-// load opens a version and holds it against its configuration.
-func (s *Server) load(name, number string) (*instance, error) {
-	config, err := s.repository.config(name)
-	if err != nil {
-		return nil, err
-	}
-	path, err := s.repository.model(name, number)
-	if err != nil {
-		return nil, err
-	}
-	options := engineOptions(&config)
-	options.MaxOutput = int64(s.cfg.MaxOutput)
-	model, err := s.engine.Open(path, options)
-	if err != nil {
-		return nil, err
-	}
-	in, err := newInstance(name, number, model, config)
-	if err != nil {
-		return nil, errors.Join(err, model.Close())
-	}
-	in.metrics = s.metrics.of(name, number)
-	return in, nil
-}
-
-// publish shows everybody the next catalog. Only the loading goroutine calls it.
-func (s *Server) publish(name string, v version) {
-	s.catalog.Store(s.catalog.Load().with(name, v))
-}
-
-func (s *Server) closeAll() error {
-	var errs []error
-	for name, e := range s.catalog.Load().models {
-		for _, v := range e.versions {
-			if v.instance == nil {
-				continue
-			}
-			if err := v.instance.close(); err != nil {
-				errs = append(errs, fmt.Errorf("cannot close model %q version %s: %w", name, v.number, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }

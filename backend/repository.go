@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ganglion/backend/modelconf"
 	"ganglion/internal/oip"
 	"ganglion/internal/onnxfile"
 )
@@ -27,11 +29,26 @@ type repository struct {
 	log  *slog.Logger
 }
 
-// folder is a model as the repository has it.
+// folder is a model as the repository has it at one moment.
 type folder struct {
 	name     string
 	versions []string // ascending
 	problem  string   // why none of it can be served; then versions is empty
+	empty    bool     // the problem is that there is no version
+
+	// What its files looked like before any of them was read: those of each version, the configuration, all others.
+	files        map[string]stamp
+	config, rest stamp
+}
+
+// stamp sums up the whole folder.
+func (f *folder) stamp() stamp {
+	s := newStamper()
+	for _, number := range f.versions {
+		fmt.Fprintf(s.sum, "%s\x00%d\x00", number, f.files[number])
+	}
+	fmt.Fprintf(s.sum, "%s\x00%d\x00%d", f.problem, f.config, f.rest)
+	return s.stamp()
 }
 
 func openRepository(path string, log *slog.Logger) (*repository, error) {
@@ -56,48 +73,64 @@ func (r *repository) scan() ([]folder, error) {
 	}
 	var folders []folder
 	for _, entry := range entries {
-		name := entry.Name()
-		path := filepath.Join(r.root, name)
-		if strings.HasPrefix(name, ".") || !isFolder(path) {
-			continue
-		}
-		versions, err := r.versions(name)
-		switch {
-		case err != nil:
-			folders = append(folders, folder{name: name, problem: "cannot read its folder: " + bare(err).Error()})
-		case len(versions) == 0 && !exists(filepath.Join(path, configFile)):
-			r.log.Debug("skipped a folder that is no model", "folder", name)
-		case len(versions) == 0:
-			folders = append(folders, folder{name: name, problem: "it has no version: want " + name + "/1/" + modelFile})
-		case !oip.ValidModelName(name):
-			folders = append(folders, folder{name: name, problem: "its name cannot be in a URL: want 1 to 64 of A-Z a-z 0-9 _ . -"})
-		default:
-			folders = append(folders, folder{name: name, versions: versions})
+		if f, ok := r.folder(entry.Name()); ok {
+			folders = append(folders, f)
 		}
 	}
 	return folders, nil
 }
 
-// versions lists the folders of a model whose name is a version number, ascending.
-func (r *repository) versions(name string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(r.root, name))
-	if err != nil {
-		return nil, err
+// folder reads what the repository has of one model. ok is false when there is no folder of that name, or it is no model.
+func (r *repository) folder(name string) (f folder, ok bool) {
+	path := filepath.Join(r.root, name)
+	if strings.HasPrefix(name, ".") || !isFolder(path) {
+		return folder{}, false
 	}
-	var versions []string
-	for _, entry := range entries {
-		if !isFolder(filepath.Join(r.root, name, entry.Name())) {
-			continue
-		}
-		if !isVersion(entry.Name()) {
-			r.log.Debug("skipped a folder that is no version", "model", name, "folder", entry.Name())
-			continue
-		}
-		versions = append(versions, entry.Name())
+	f = folder{name: name, files: map[string]stamp{}}
+	configured, err := r.survey(&f)
+	switch {
+	case err != nil:
+		f.problem = "cannot read its folder: " + bare(err).Error()
+	case len(f.versions) == 0 && !configured:
+		r.log.Debug("skipped a folder that is no model", "folder", name)
+		return folder{}, false
+	case len(f.versions) == 0:
+		f.empty, f.problem = true, "it has no version: want "+name+"/1/"+modelFile
+	case !oip.ValidModelName(name):
+		f.problem, f.versions = "its name cannot be in a URL: want 1 to 64 of A-Z a-z 0-9 _ . -", nil
 	}
-	slices.SortFunc(versions, compareVersions)
-	return versions, nil
+	return f, true
 }
+
+// survey fills f with the versions of a model, which are the folders whose name is a version number, and with stamps.
+func (r *repository) survey(f *folder) (configured bool, err error) {
+	entries, err := os.ReadDir(filepath.Join(r.root, f.name))
+	if err != nil {
+		return false, err
+	}
+	config, rest := newStamper(), newStamper()
+	for _, entry := range entries {
+		path := filepath.Join(r.root, f.name, entry.Name())
+		switch {
+		case isVersion(entry.Name()) && isFolder(path):
+			files := newStamper()
+			files.add("", path, stampDepth)
+			f.files[entry.Name()] = files.stamp()
+			f.versions = append(f.versions, entry.Name())
+		case isConfig(entry.Name()):
+			configured = true
+			config.add(entry.Name(), path, 0)
+		case !isScratch(entry):
+			rest.add(entry.Name(), path, stampDepth)
+		}
+	}
+	f.config, f.rest = config.stamp(), rest.stamp()
+	slices.SortFunc(f.versions, compareVersions)
+	return configured, nil
+}
+
+// isConfig reports whether a file of a model's folder is its configuration.
+func isConfig(name string) bool { return name == modelconf.TOMLFile || name == modelconf.PBTXTFile }
 
 // isVersion reports whether s is a positive number without leading zeros, of at most 18 digits so that int64 holds it.
 func isVersion(s string) bool {
@@ -113,16 +146,20 @@ func compareVersions(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// model returns the path of a version's model file, free of links, after checks: the file, and all that it refers to, is
-// regular, whole enough to be summed up, and inside the repository.
-func (r *repository) model(name, version string) (string, error) {
-	path, err := r.resolve(filepath.Join(name, version, modelFile))
+// check returns the path of a version's model file, free of links, after checks: the file, and all that it refers to, is
+// regular, whole enough to be summed up, and inside the repository. A file that a request has brought has only a name.
+func (r *repository) check(name, number string, from *origin) (path string, err error) {
+	file := from.config.ModelFile
+	if from.content != nil {
+		return filepath.Join(r.root, name, number, file), checkContent(file, from.content)
+	}
+	path, err = r.resolve(filepath.Join(name, number, file))
 	if err != nil {
 		return "", err
 	}
 	summary, err := onnxfile.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", modelFile, bare(err))
+		return "", fmt.Errorf("%s: %w", file, bare(err))
 	}
 	inside, err := filepath.Rel(r.root, filepath.Dir(path))
 	if err != nil {
@@ -131,13 +168,25 @@ func (r *repository) model(name, version string) (string, error) {
 	for _, location := range summary.External {
 		// The location was written by whoever made the file. IsLocal knows about "..", roots and volume names.
 		if !filepath.IsLocal(location) || strings.ContainsRune(location, '\\') {
-			return "", fmt.Errorf("%s keeps weights in %q, outside of its own folder", modelFile, location)
+			return "", fmt.Errorf("%s keeps weights in %q, outside of its own folder", file, location)
 		}
 		if _, err := r.resolve(filepath.Join(inside, location)); err != nil {
-			return "", fmt.Errorf("%s keeps weights in %q: %w", modelFile, location, err)
+			return "", fmt.Errorf("%s keeps weights in %q: %w", file, location, err)
 		}
 	}
 	return path, nil
+}
+
+// checkContent checks a model file that has no folder.
+func checkContent(file string, content []byte) error {
+	summary, err := onnxfile.Read(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if len(summary.External) > 0 {
+		return fmt.Errorf("%s keeps weights in %q: a model that a request brings has to have them inside", file, summary.External[0])
+	}
+	return nil
 }
 
 // resolve follows the links of a path relative to the root and refuses what is no regular file inside the root.

@@ -30,6 +30,7 @@ type Server struct {
 	engine     Engine
 	repository *repository
 	folders    []folder
+	loader     *loader
 	http       *httpserver.Server
 	metrics    *metrics
 	limits     oip.Limits
@@ -70,6 +71,7 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	s.inferences.New = func() any { return s.newInference() }
 	s.exchanges.New = func() any { return new(exchange) }
 	s.catalog.Store(newCatalog(folders))
+	s.loader = newLoader(s)
 	s.registerHealth()
 	s.http = httpserver.New("node", cfg.HTTP, s.handle, log)
 	return s, nil
@@ -78,7 +80,10 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 // Run answers on ln and loads the models, until ctx ends. Then it stops being ready, lets what is in flight finish, closes
 // the models and returns. It owns ln. Call it once.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { s.state.Store(int32(draining)) })
+	stop := context.AfterFunc(ctx, func() {
+		s.state.Store(int32(draining))
+		s.loader.refuse()
+	})
 	defer stop()
 	var parts lifecycle.Group
 	if s.cfg.Devices != nil {

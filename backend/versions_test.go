@@ -24,6 +24,7 @@ func TestVersions(t *testing.T) {
 	onnxtest.WriteAt(t, constant(9), at("9"))
 	onnxtest.WriteAt(t, constant(10), at("10"))
 	write(t, at("11"), "broken")
+	write(t, filepath.Join(dir, "m", "config.toml"), "[versions]\nall = true\n")
 	for _, ignored := range []string{"latest", "012", "0", "-1", "99999999999999999999"} {
 		onnxtest.WriteAt(t, constant(0), at(ignored))
 	}
