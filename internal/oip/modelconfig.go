@@ -1,5 +1,7 @@
 package oip
 
+import "strings"
+
 // ModelConfig is a model's configuration as Triton shows it: those of its fields that mean something to an ONNX model.
 type ModelConfig struct {
 	Name                 string
@@ -111,12 +113,26 @@ type WarmupInput struct {
 	InputDataFile string
 }
 
-// AppendModelConfig appends c as JSON, spelled as Triton spells it: fields in the order of its messages, numbers and flags
-// printed even when they have their default.
-func AppendModelConfig(dst []byte, c *ModelConfig) []byte { return dst }
+// configTypePrefix is what Triton puts before the name of a datatype.
+const configTypePrefix = "TYPE_"
 
-// ParseModelConfig reads a model configuration as Triton spells it. Unknown are the paths of the members it met and has no
-// field for ("optimization.cuda"): whether that is an error is for the caller to say.
-func ParseModelConfig(body []byte) (c ModelConfig, unknown []string, err error) {
-	return ModelConfig{}, nil, Errorf(Unsupported, "not built")
+// ConfigName returns the datatype's name in a model configuration: TYPE_FP32, TYPE_STRING for BYTES.
+func (d Datatype) ConfigName() string {
+	if d == Bytes {
+		return "TYPE_STRING"
+	}
+	return configTypePrefix + d.String()
+}
+
+// ParseConfigDatatype returns the datatype with such a name.
+func ParseConfigDatatype(s string) (Datatype, bool) {
+	switch s {
+	case "TYPE_STRING":
+		return Bytes, true
+	case "TYPE_INVALID": // what Triton prints where none is set
+		return Invalid, true
+	}
+	name, found := strings.CutPrefix(s, configTypePrefix)
+	d, ok := ParseDatatype(name)
+	return d, found && ok && d != Bytes
 }

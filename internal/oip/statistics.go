@@ -1,5 +1,7 @@
 package oip
 
+import "slices"
+
 // ModelStatistics is what one version of a model has done since it was loaded: an entry of "model_stats". All counters
 // only ever grow; clients subtract.
 type ModelStatistics struct {
@@ -49,10 +51,63 @@ type MemoryUsage struct {
 	ByteSize uint64
 }
 
-// AppendStatistics appends {"model_stats":[…]}, the answer to GET …/stats.
-func AppendStatistics(dst []byte, stats []ModelStatistics) []byte { return dst }
+// stageNames are the members of "inference_stats", in the order of stages.
+var stageNames = [...]string{
+	"success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss",
+}
 
-// ParseStatistics reads {"model_stats":[…]} as any server of the protocol sends it.
-func ParseStatistics(body []byte) ([]ModelStatistics, error) {
-	return nil, Errorf(Unsupported, "not built")
+// stages lists the stages, which are all treated alike.
+func (s *InferenceStatistics) stages() [len(stageNames)]*StatisticDuration {
+	return [...]*StatisticDuration{
+		&s.Success, &s.Fail, &s.Queue, &s.ComputeInput, &s.ComputeInfer, &s.ComputeOutput, &s.CacheHit, &s.CacheMiss,
+	}
+}
+
+// Add adds what o counted to s; name and version stay. Batches are added by size, memory by device.
+func (s *ModelStatistics) Add(o *ModelStatistics) {
+	s.LastInference = max(s.LastInference, o.LastInference)
+	s.InferenceCount += o.InferenceCount
+	s.ExecutionCount += o.ExecutionCount
+	theirs := o.Inference.stages()
+	for i, d := range s.Inference.stages() {
+		d.add(*theirs[i])
+	}
+	for _, b := range o.Batches {
+		i := slices.IndexFunc(s.Batches, func(have BatchStatistics) bool { return have.BatchSize == b.BatchSize })
+		if i < 0 {
+			s.Batches = append(s.Batches, b)
+			continue
+		}
+		s.Batches[i].ComputeInput.add(b.ComputeInput)
+		s.Batches[i].ComputeInfer.add(b.ComputeInfer)
+		s.Batches[i].ComputeOutput.add(b.ComputeOutput)
+	}
+	for _, m := range o.Memory {
+		i := slices.IndexFunc(s.Memory, func(have MemoryUsage) bool { return have.Type == m.Type && have.ID == m.ID })
+		if i < 0 {
+			s.Memory = append(s.Memory, m)
+			continue
+		}
+		s.Memory[i].ByteSize += m.ByteSize
+	}
+}
+
+func (d *StatisticDuration) add(o StatisticDuration) {
+	d.Count += o.Count
+	d.NS += o.NS
+}
+
+// StartedOver reports whether s counts less than before did: then whoever counts has been restarted in between, or has
+// loaded the model anew.
+func (s *ModelStatistics) StartedOver(before *ModelStatistics) bool {
+	if s.InferenceCount < before.InferenceCount || s.ExecutionCount < before.ExecutionCount {
+		return true
+	}
+	then := before.Inference.stages()
+	for i, d := range s.Inference.stages() {
+		if d.Count < then[i].Count || d.NS < then[i].NS {
+			return true
+		}
+	}
+	return false
 }
