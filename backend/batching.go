@@ -71,7 +71,7 @@ func (s *Server) batchSize(ctx context.Context, in *instance, runner scheduler.R
 	configured := in.config.MaxBatchSize
 	b := batchingOf(in.model.Inputs(), in.model.Outputs())
 	if configured > 0 && b.problem != "" {
-		return 0, fmt.Errorf("%s sets max_batch_size = %d, but %s: want 0", configFile, configured, b.problem)
+		return 0, fmt.Errorf("%s sets max_batch_size = %d, but %s: want 0", in.config.Where("max_batch_size"), configured, b.problem)
 	}
 	one, err := s.warmUp(ctx, in, runner, 1)
 	if err != nil {

@@ -47,7 +47,11 @@ func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out
 	for i := range r.Outputs {
 		x.wanted = append(x.wanted, r.Outputs[i].Name)
 	}
+	x.wanted = in.offered(x.wanted)
 	in.sortInputs(r.Inputs)
+	if in.view.reshaped {
+		in.view.toEngine(r.Inputs)
+	}
 	q := &x.scheduled
 	q.Inputs, q.Want = r.Inputs, x.wanted
 	hurried := s.heed(x, r)
@@ -58,6 +62,9 @@ func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out
 	out.ModelName, out.ModelVersion, out.ID = in.name, in.version, r.ID
 	out.Parameters, out.Outputs = out.Parameters[:0], out.Outputs[:0]
 	for _, t := range q.Outputs {
+		if in.outputView.reshaped {
+			in.outputView.toClient(&t)
+		}
 		out.Outputs = append(out.Outputs, oip.OutputTensor{Tensor: t, Binary: r.WantsBinary(t.Name)})
 	}
 	return nil

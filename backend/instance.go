@@ -17,7 +17,8 @@ type instance struct {
 	origin        origin               // what it was loaded from
 	scheduler     *scheduler.Scheduler // all inferences go through it
 
-	inputs, outputs []oip.TensorMetadata
+	presented
+	inputs, outputs []oip.TensorMetadata // as clients see them
 	unmasked        []oip.TensorMetadata // the inputs without the masks that the scheduler can make
 	text            []bool               // parallel to inputs: takes strings too
 	rows            []oip.TensorMetadata // inputs as v1 sees them: text is BYTES [-1]
@@ -27,13 +28,10 @@ type instance struct {
 
 func newInstance(name, number string, model Model, config modelConfig) (*instance, error) {
 	in := &instance{name: name, version: number, model: model, config: config, life: lifetime{idle: make(chan struct{})}}
-	for _, spec := range model.Inputs() {
-		in.inputs = append(in.inputs, spec.TensorMetadata)
-	}
-	for _, spec := range model.Outputs() {
-		in.outputs = append(in.outputs, spec.TensorMetadata)
-	}
 	var err error
+	if err = in.present(); err != nil {
+		return nil, err
+	}
 	if in.text, err = textInputs(&config, in.inputs); err != nil {
 		return nil, err
 	}

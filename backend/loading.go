@@ -70,6 +70,9 @@ func (s *Server) openVersion(name, number string, from *origin) (*instance, erro
 		return nil, err
 	}
 	in, err := newInstance(name, number, model, from.config)
+	if err == nil {
+		in.labels, err = s.repository.readLabels(in)
+	}
 	if err != nil {
 		return nil, errors.Join(err, model.Close())
 	}
@@ -92,6 +95,10 @@ func (s *Server) prepare(ctx context.Context, in *instance, log *slog.Logger) (e
 		return err
 	}
 	log.Debug("how requests are run", "max_batch_size", size, "instances", len(runners), "threads", in.config.Instances.Threads)
+	in.batch = size
+	if err := s.warmUps(ctx, in, size > 0, runners, log); err != nil {
+		return err
+	}
 	return in.schedule(size, runners)
 }
 
@@ -103,6 +110,6 @@ const longestWarmUp = 10 * time.Second
 func (s *Server) warmUp(ctx context.Context, in *instance, runner scheduler.Runner, rows int64) ([]oip.Tensor, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(s.cfg.Timeout, longestWarmUp))
 	defer cancel()
-	t := trial{inputs: in.inputs, runner: runner, limit: int64(s.cfg.HTTP.MaxBody)}
+	t := trial{inputs: in.view.engine, runner: runner, limit: int64(s.cfg.HTTP.MaxBody)}
 	return t.run(ctx, rows)
 }

@@ -62,7 +62,7 @@ func TestConfigContradictsModel(t *testing.T) {
 		config string
 		reason string
 	}{
-		"fixed":         {onnxtest.Fill(2), "max_batch_size = 4", `config.toml sets max_batch_size = 4, but the first dimension of input "size" is always 2: want 0`},
+		"fixed":         {onnxtest.Fill(2), "max_batch_size = 4", `config.toml:1 sets max_batch_size = 4, but the first dimension of input "size" is always 2: want 0`},
 		"negative":      {onnxtest.Sum(), "max_batch_size = -1", "max_batch_size: -1 is not between 0 and"},
 		"delay":         {onnxtest.Sum(), `max_queue_delay = "2h"`, "max_queue_delay: 2h0m0s is not between 0s and 1m0s"},
 		"preferred":     {onnxtest.Sum(), "max_batch_size = 4\nmax_queue_delay = \"1ms\"\npreferred_batch_sizes = [8]", "preferred size 8: must be between 1 and the max batch size 4"},

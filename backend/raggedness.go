@@ -16,28 +16,29 @@ import (
 func (in *instance) raggedGroups() (groups []scheduler.Ragged, err error) {
 	for i := range in.config.Ragged {
 		c := &in.config.Ragged[i]
+		where := in.config.Where(fmt.Sprintf("ragged[%d]", i))
 		group := scheduler.Ragged{Buckets: scheduler.Buckets(c.Longest, c.MaxWaste)}
 		for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 			input, err := in.raggedInput(name, c.Inputs[name])
 			if err != nil {
-				return nil, fmt.Errorf("%s, ragged[%d]: %w", configFile, i, err)
+				return nil, fmt.Errorf("%s: ragged[%d]: %w", where, i, err)
 			}
 			group.Inputs = append(group.Inputs, input)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.Outputs)) {
 			if err := variableAxis("output", name, c.Outputs[name], in.outputs); err != nil {
-				return nil, fmt.Errorf("%s, ragged[%d]: %w", configFile, i, err)
+				return nil, fmt.Errorf("%s: ragged[%d]: %w", where, i, err)
 			}
 			group.Outputs = append(group.Outputs, scheduler.RaggedOutput{Name: name, Axis: c.Outputs[name]})
 		}
 		if c.Mask != "" {
 			// The scheduler makes masks of shape [rows, length].
 			if err := variableAxis("mask", c.Mask, 1, in.inputs); err != nil {
-				return nil, fmt.Errorf("%s, ragged[%d]: %w", configFile, i, err)
+				return nil, fmt.Errorf("%s: ragged[%d]: %w", where, i, err)
 			}
 			mask := find(in.inputs, c.Mask)
 			if len(mask.Shape) != 2 {
-				return nil, fmt.Errorf("%s, ragged[%d]: mask %q has %d dimensions, want 2: rows and length", configFile, i, c.Mask, len(mask.Shape))
+				return nil, fmt.Errorf("%s: ragged[%d]: mask %q has %d dimensions, want 2: rows and length", where, i, c.Mask, len(mask.Shape))
 			}
 			group.Mask = scheduler.Mask{Name: c.Mask, Datatype: mask.Datatype}
 		}
