@@ -17,6 +17,8 @@ const serveUsage = `usage: backend serve [flags]
 
   --models DIR       the model repository: DIR/<name>/<version>/model.onnx, with an
                      optional DIR/<name>/config.toml (default "models")
+  --watch TIME       look this often for models and versions that are new, changed or gone, and
+                     load or unload them; 0 only loads what is asked for (default "0s")
   --http ADDR        where to answer REST requests and GET /metrics (default ":9000")
   --grpc ADDR        reserved: this version does not serve gRPC yet
   --device DEVICE    where models run that do not say it themselves: auto, cpu, cuda:N or
@@ -58,6 +60,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	maxBody := sizeFlag{least: conf.KiB, most: 2 * conf.GiB, value: o.node.HTTP.MaxBody}
 	maxOutput := sizeFlag{least: conf.KiB, most: 1 << 50, value: o.node.MaxOutput}
 	timeout := durationFlag{least: 10 * time.Millisecond, value: o.node.Timeout}
+	watch := durationFlag{least: 100 * time.Millisecond, none: true, value: o.node.Watch}
 
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
@@ -70,6 +73,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	flags.Var(&maxOutput, "max-output", "")
 	flags.Var(&o.memory, "memory", "")
 	flags.Var(&timeout, "timeout", "")
+	flags.Var(&watch, "watch", "")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "")
 	err := flags.Parse(args)
 	switch {
@@ -89,6 +93,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	o.node.HTTP.MaxBodyMemory = max(o.node.HTTP.MaxBodyMemory, 4*maxBody.value)
 	o.node.MaxOutput = maxOutput.value
 	o.node.Timeout = timeout.value
+	o.node.Watch = watch.value
 	return o, nil
 }
 
@@ -110,7 +115,10 @@ func (f *sizeFlag) Set(s string) error {
 }
 
 // durationFlag is a flag for a length of time.
-type durationFlag struct{ least, value time.Duration }
+type durationFlag struct {
+	least, value time.Duration
+	none         bool // 0 is accepted too
+}
 
 func (f *durationFlag) String() string { return f.value.String() }
 
@@ -119,7 +127,7 @@ func (f *durationFlag) Set(s string) error {
 	if err != nil {
 		return errors.New(`want a length of time, such as "500ms" or "1m"`)
 	}
-	if d < f.least {
+	if d < f.least && !(f.none && d == 0) {
 		return fmt.Errorf("want at least %s", f.least)
 	}
 	f.value = d

@@ -72,6 +72,7 @@ func TestWords(t *testing.T) {
 		{"serve --max-body 1B", "", `invalid value "1B" for flag -max-body: want 1KiB to 2GiB`},
 		{"serve --timeout 5", "", `invalid value "5" for flag -timeout: want a length of time`},
 		{"serve --timeout 1ms", "", "want at least 10ms"},
+		{"serve --watch 1ms", "", "want at least 100ms"},
 		{"serve --log-level loud", "", `invalid value "loud" for flag -log-level`},
 	}
 	for _, test := range tests {
