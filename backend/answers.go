@@ -3,18 +3,15 @@ package backend
 import (
 	"context"
 	"errors"
-
-	"github.com/valyala/fasthttp"
+	"net/http"
 
 	"ganglion/backend/scheduler"
-	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
 
-func writeJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {
-	ctx.SetStatusCode(status)
-	ctx.SetContentType("application/json")
-	ctx.Response.SetBody(body)
+// json answers with a body that has been appended to x.answer.
+func (r *reply) json(status int, body []byte) {
+	r.status, r.contentType, r.answer = status, typeJSON, body
 }
 
 // statusOf is the HTTP status that an error stands for, in metrics also where there is no HTTP; 200 for none.
@@ -22,13 +19,13 @@ func statusOf(err error) int {
 	var refusal *oip.Error
 	switch {
 	case err == nil:
-		return fasthttp.StatusOK
+		return http.StatusOK
 	case errors.As(err, &refusal):
 		return refusal.Code.HTTPStatus()
 	case errors.Is(err, context.Canceled):
 		return statusClientGone
 	default:
-		return fasthttp.StatusInternalServerError
+		return http.StatusInternalServerError
 	}
 }
 
@@ -38,31 +35,39 @@ const statusClientGone = 499
 
 // refuse answers with what err says to the client, and returns the status. Errors that are not the client's are logged, and
 // the client reads only that there was one.
-func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) (status int) {
+func (s *Server) refuse(x *exchange, err error) (status int) {
+	status = statusOf(err)
 	var refusal *oip.Error
 	switch {
 	case errors.As(err, &refusal):
-		s.log.Debug("refused a request", "path", string(ctx.Path()), "status", refusal.Code.HTTPStatus(), "reason", err)
+		s.log.Debug("refused a request", "path", x.path, "status", status, "reason", err)
+	case status == statusClientGone:
+		refusal = oip.Errorf(oip.Unknown, "the client has left")
+		s.log.Debug("a client has left", "path", x.path)
 	default:
 		refusal = oip.Errorf(oip.Internal, "the model failed: the node's log has the reason")
-		log := s.log.With("path", string(ctx.Path()))
+		log := s.log.With("path", x.path)
 		if p, ok := errors.AsType[*scheduler.PanicError](err); ok {
 			log = log.With("stack", string(p.Stack))
 		}
 		log.Error("an inference failed", "reason", err)
 	}
-	status = refusal.Code.HTTPStatus()
-	httpserver.WriteError(ctx, status, refusal.Msg)
-	if status == fasthttp.StatusServiceUnavailable {
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1") // seconds: loads and restarts take about that
+	x.headers, x.headerLength = x.headers[:0], oip.NoHeaderLength
+	x.json(status, oip.AppendError(x.answer[:0], refusal.Msg))
+	if status == http.StatusServiceUnavailable {
+		x.set("Retry-After", "1") // seconds: loads and restarts take about that
+	}
+	if status == http.StatusNotImplemented && len(x.contentEncoding) > 0 {
+		x.set("Accept-Encoding", codingGzip+", "+codingDeflate) // as RFC 7694 asks, and Triton does
 	}
 	if refusal.Refusal != "" {
-		ctx.Response.Header.Set(oip.RefusalName, string(refusal.Refusal))
+		x.set(oip.RefusalName, string(refusal.Refusal))
 	}
 	return status
 }
 
-func refuseMethod(ctx *fasthttp.RequestCtx, allowed string) {
-	httpserver.WriteError(ctx, fasthttp.StatusMethodNotAllowed, "Method Not Allowed")
-	ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
+// refuseMethod answers a request for a path that there is, with a method that it does not take.
+func (x *exchange) refuseMethod(allowed string) {
+	x.json(http.StatusMethodNotAllowed, oip.AppendError(x.answer[:0], "Method Not Allowed")) // Triton's text
+	x.set("Allow", allowed)
 }

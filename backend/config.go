@@ -19,6 +19,10 @@ type Config struct {
 	// Watch is how often the node looks for changes in the model repository; 0 never does.
 	Watch time.Duration
 
+	// PathPrefix is what paths may have in front, as in "/serving/v2/models/M"; "" is nothing. Without it they are answered too:
+	// gateways and probes need not know of it. It begins with a slash and does not end with one.
+	PathPrefix string
+
 	MaxOutput conf.Size // outputs of one inference, together
 	HTTP      httpserver.Config
 

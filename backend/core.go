@@ -28,7 +28,7 @@ func (s *Server) Infer(ctx context.Context, model, version string, r *oip.InferR
 		return nil, err
 	}
 	x := s.inferences.Get().(*inference) // the pool's New makes nothing else
-	x.began, x.in = began, in
+	x.enter(in, began)
 	err = s.run(ctx, x, r, out)
 	in.metrics.ended(err == nil, x.refused, began)
 	s.metrics.answered(in, statusOf(err), began)

@@ -1,116 +1,103 @@
 package backend
 
 import (
-	"context"
-	"strconv"
-	"strings"
+	"net/http"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"ganglion/internal/oip"
 )
 
-// exchange is the memory of one REST inference and its answer, reused for later ones.
-type exchange struct {
-	inference
-	request  oip.InferRequest
-	response oip.InferResponse
-	body     []byte // of the answer
-}
-
 // infer answers POST …/infer and …:predict.
-func (s *Server) infer(ctx *fasthttp.RequestCtx, call oip.Call) {
+func (s *Server) infer(x *exchange) {
 	began := time.Now()
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	in, err := s.acquire(call.Model, call.Version)
-	if err == nil {
-		x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
-		x.began, x.in, x.refused = began, in, false
-		err = s.exchange(ctx, call, x)
-		in.metrics.ended(err == nil, x.refused, began)
-	}
-	status := fasthttp.StatusOK
+	in, err := s.acquire(x.call.Model, x.call.Version)
 	if err != nil {
-		status = s.refuse(ctx, err)
+		s.metrics.answered(nil, s.refuse(x, err), began)
+		return
+	}
+	x.enter(in, began)
+	defer s.settle(&x.inference)
+	err = s.inferWith(x)
+	in.metrics.ended(err == nil, x.refused, began)
+	status := http.StatusOK
+	if err != nil {
+		status = s.refuse(x, err)
 	}
 	s.metrics.answered(in, status, began)
+	x.node, x.model = s.loadAt(began), in.metrics.loadNow()
 }
 
-// exchange reads the request, runs the model and writes the answer.
-func (s *Server) exchange(ctx *fasthttp.RequestCtx, call oip.Call, x *exchange) error {
-	defer func() {
-		s.settle(&x.inference)
-		x.reset()
-		s.exchanges.Put(x)
-	}()
-	if err := s.read(ctx, call, x.in, x); err != nil {
+// inferWith reads the request, runs the model and writes the answer.
+func (s *Server) inferWith(x *exchange) error {
+	if err := s.read(x); err != nil {
 		return err
 	}
-	if err := s.run(context.Background(), &x.inference, &x.request, &x.response); err != nil {
+	if err := s.run(&x.patience, &x.inference, &x.request, &x.response); err != nil {
 		return err
 	}
-	if err := x.write(ctx, call); err != nil {
+	if err := s.write(x); err != nil {
 		return err
 	}
-	return s.holdAnswer(ctx)
+	return s.holdAnswer(x)
 }
 
 // read decodes the request's body, which stays the connection's.
-func (s *Server) read(ctx *fasthttp.RequestCtx, call oip.Call, in *instance, x *exchange) error {
-	if encoding := ctx.Request.Header.ContentEncoding(); len(encoding) > 0 && !strings.EqualFold(string(encoding), "identity") {
-		return oip.Errorf(oip.Unsupported, "content encoding %q is not supported: send the body as it is", encoding)
+func (s *Server) read(x *exchange) error {
+	body, err := s.plain(x)
+	if err != nil {
+		return err
 	}
-	if call.Kind == oip.CallV1Predict {
-		return x.request.DecodeV1(ctx.PostBody(), in.rows, s.limits)
+	if x.call.Kind == oip.CallV1Predict {
+		return x.request.DecodeV1(body, x.in.rows, s.limits)
 	}
-	values := ctx.Request.Header.PeekAll(oip.HeaderLengthName)
-	if len(values) > 1 { // a proxy in between may have gone by the other
-		return oip.Errorf(oip.InvalidArgument, "more than one %s header", oip.HeaderLengthName)
+	if x.speaksProto() {
+		return s.readProto(x, body)
 	}
-	length, err := oip.NoHeaderLength, error(nil)
-	if len(values) == 1 {
-		length, err = oip.ParseHeaderLength(values[0])
-	}
+	length, err := x.jsonBytes()
 	if err != nil {
 		return err
 	}
 	if length == 0 {
-		return x.request.DecodeRaw(ctx.PostBody(), in.inputs, s.limits)
+		return x.request.DecodeRaw(body, x.in.inputs, s.limits)
 	}
-	return x.request.Decode(ctx.PostBody(), length, s.limits)
+	return x.request.Decode(body, length, s.limits)
 }
 
-// write encodes the response. The buffer is exchanged for the one that fasthttp has, which saves a copy.
-func (x *exchange) write(ctx *fasthttp.RequestCtx, call oip.Call) (err error) {
-	length := oip.NoHeaderLength
-	if call.Kind == oip.CallV1Predict {
-		x.body, err = oip.AppendV1Predictions(x.body[:0], x.response.Outputs)
-	} else {
-		x.body, length, err = oip.AppendInferResponse(x.body[:0], &x.response)
+// jsonBytes is how much of the body is JSON.
+func (x *exchange) jsonBytes() (int, error) {
+	switch x.lengths {
+	case 0:
+		return x.jsonLength, nil
+	case 1:
+		return oip.ParseHeaderLength(x.lengthText)
+	default: // a proxy in between may have gone by the other
+		return 0, oip.Errorf(oip.InvalidArgument, "more than one %s header", oip.HeaderLengthName)
+	}
+}
+
+// write encodes the response.
+func (s *Server) write(x *exchange) (err error) {
+	x.reply.contentType = typeJSON
+	switch {
+	case x.call.Kind == oip.CallV1Predict:
+		x.answer, err = oip.AppendV1Predictions(x.answer, x.response.Outputs)
+	case x.speaksProto():
+		x.answer, x.contentType = oip.AppendProtoInferResponse(x.answer, &x.response), oip.ProtoContentType
+	default:
+		x.answer, x.headerLength, err = oip.AppendInferResponse(x.answer, &x.response)
+		if x.headerLength != oip.NoHeaderLength {
+			x.contentType = typeBinary
+		}
 	}
 	if err != nil {
 		return err
 	}
-	ctx.SetStatusCode(fasthttp.StatusOK)
-	ctx.SetContentType("application/json")
-	if string(ctx.Request.Header.Peek(timingName)) == "1" {
-		ctx.Response.Header.Set("Server-Timing", timingText(&x.scheduled.Timing))
+	x.status = http.StatusOK
+	if x.wantsTiming {
+		x.set("Server-Timing", timingText(&x.scheduled.Timing))
 	}
-	if length != oip.NoHeaderLength {
-		ctx.SetContentType("application/octet-stream")
-		ctx.Response.Header.Set(oip.HeaderLengthName, strconv.Itoa(length))
-	}
-	x.body = ctx.Response.SwapBody(x.body)
+	s.compress(x)
 	return nil
-}
-
-// reset lets go of the request's body and of buffers too large to keep.
-func (x *exchange) reset() {
-	x.request.Reset(keepBytes)
-	x.response.Reset(keepBytes)
-	if cap(x.body) > keepBytes {
-		x.body = nil
-	}
 }

@@ -31,7 +31,6 @@ const keepBytes = 64 << 10
 // read only, and valid until finish, which is called whether or not run has failed.
 func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out *oip.InferResponse) error {
 	in := x.in
-	x.refused = false
 	for i := range r.Inputs {
 		if err := s.hold(x, int64(len(r.Inputs[i].Data))); err != nil {
 			return err
@@ -70,6 +69,12 @@ func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out
 	return nil
 }
 
+// enter begins an inference on an instance that has been acquired for it.
+func (x *inference) enter(in *instance, began time.Time) {
+	x.in, x.began, x.refused = in, began, false
+	in.metrics.came(began)
+}
+
 // settle ends an inference: its answer has been read, or it has none.
 func (s *Server) settle(x *inference) {
 	x.scheduled.Release()
@@ -79,6 +84,7 @@ func (s *Server) settle(x *inference) {
 	if cap(x.rows) > keepBytes {
 		x.rows = nil
 	}
+	x.in.metrics.inside.Add(-1)
 	x.in.release()
 	x.in = nil
 }

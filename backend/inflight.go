@@ -3,8 +3,6 @@ package backend
 import (
 	"sync/atomic"
 
-	"github.com/valyala/fasthttp"
-
 	"ganglion/internal/conf"
 	"ganglion/internal/oip"
 )
@@ -53,14 +51,14 @@ func (h *answerHeld) Close() error {
 
 // holdAnswer takes the bytes of the answer until the client has read it. Small ones are not counted: what a connection
 // keeps for them anyway is bounded by the number of connections.
-func (s *Server) holdAnswer(ctx *fasthttp.RequestCtx) error {
-	size := int64(len(ctx.Response.Body()))
+func (s *Server) holdAnswer(x *exchange) error {
+	size := int64(len(x.answer))
 	if size <= keepBytes {
 		return nil
 	}
 	err := s.answers.take(size)
 	if err == nil {
-		ctx.SetUserValue("answer", &answerHeld{&s.answers, size})
+		x.owed = size
 	}
 	return err
 }

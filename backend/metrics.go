@@ -1,15 +1,16 @@
 package backend
 
 import (
+	"bytes"
+	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
-	"github.com/valyala/fasthttp"
 
-	"ganglion/internal/httpserver"
+	"ganglion/internal/oip"
 )
 
 // durationBuckets are those of all durations: a tiny model answers in 30 microseconds, a large one on a busy CPU in seconds,
@@ -26,7 +27,9 @@ type metrics struct {
 	inFlight     prometheus.Gauge
 	ready        *prometheus.GaugeVec // model, version
 	loadFailures prometheus.Counter
+	refusals     *prometheus.CounterVec // status
 	stages       *stageMetrics
+	hop          hopMetrics
 }
 
 func newMetrics(cfg Config, info EngineInfo) *metrics {
@@ -49,6 +52,10 @@ func newMetrics(cfg Config, info EngineInfo) *metrics {
 			Name: "ganglion_node_model_ready",
 			Help: "1 where a model version is ready, 0 where it could not be loaded.",
 		}, []string{"model", "version"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ganglion_node_http_refusals_total",
+			Help: "Requests refused before anybody read what they ask for (malformed, too large, too slow), by the HTTP status of the answer.",
+		}, []string{"status"}),
 		loadFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ganglion_node_load_failures_total",
 			Help: "Models and versions that could not be loaded.",
@@ -63,7 +70,7 @@ func newMetrics(cfg Config, info EngineInfo) *metrics {
 	})
 	about.Set(1)
 	m.stages = newStageMetrics()
-	m.registry.MustRegister(m.stages, m.requests, m.durations, m.inFlight, m.ready, m.loadFailures, about,
+	m.registry.MustRegister(m.stages, m.requests, m.durations, m.inFlight, m.ready, m.loadFailures, m.refusals, about,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -74,7 +81,7 @@ func (m *metrics) answered(in *instance, status int, began time.Time) {
 	case in == nil:
 		m.requests.WithLabelValues("", "", strconv.Itoa(status)).Inc()
 		return
-	case status == fasthttp.StatusOK:
+	case status == http.StatusOK:
 		in.metrics.ok.Inc()
 	default:
 		m.requests.WithLabelValues(in.name, in.version, strconv.Itoa(status)).Inc()
@@ -82,24 +89,21 @@ func (m *metrics) answered(in *instance, status int, began time.Time) {
 	in.metrics.duration.Observe(time.Since(began).Seconds())
 }
 
-// serve answers GET /metrics in Prometheus' text format.
-func (m *metrics) serve(ctx *fasthttp.RequestCtx) {
-	if !ctx.IsGet() {
-		refuseMethod(ctx, fasthttp.MethodGet)
-		return
-	}
-	families, err := m.registry.Gather()
+// serveMetrics answers GET /metrics in Prometheus' text format.
+func (s *Server) serveMetrics(x *exchange) {
+	families, err := s.metrics.registry.Gather()
 	if err != nil {
-		httpserver.WriteError(ctx, fasthttp.StatusInternalServerError, "cannot gather metrics: "+err.Error())
+		x.json(http.StatusInternalServerError, oip.AppendError(x.answer[:0], "cannot gather metrics: "+err.Error()))
 		return
 	}
 	format := expfmt.NewFormat(expfmt.TypeTextPlain)
-	encoder := expfmt.NewEncoder(ctx, format) // writes into the response's buffer
+	text := bytes.NewBuffer(x.answer)
+	encoder := expfmt.NewEncoder(text, format)
 	for _, family := range families {
 		if err := encoder.Encode(family); err != nil {
-			httpserver.WriteError(ctx, fasthttp.StatusInternalServerError, "cannot write metrics: "+err.Error())
+			x.json(http.StatusInternalServerError, oip.AppendError(x.answer[:0], "cannot write metrics: "+err.Error()))
 			return
 		}
 	}
-	ctx.SetContentType(string(format))
+	x.status, x.reply.contentType, x.answer = http.StatusOK, string(format), text.Bytes()
 }

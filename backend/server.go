@@ -7,8 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/valyala/fasthttp"
-
+	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/lifecycle"
 	"ganglion/internal/oip"
@@ -32,12 +31,16 @@ type Server struct {
 	folders    []folder
 	loader     *loader
 	http       *httpserver.Server
+	hop        *hop.Server
 	metrics    *metrics
 	limits     oip.Limits
 	tensors    memoryBound
 	answers    memoryBound
 	inferences sync.Pool // of *inference, for Infer
 	exchanges  sync.Pool // of *exchange
+	coders     coders
+	nodeLoad   nodeLoad
+	idHeader   hop.Header // what the hop carries of X-Node-Id
 
 	state   atomic.Int32 // a phase
 	catalog atomic.Pointer[catalog]
@@ -73,7 +76,13 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	s.catalog.Store(newCatalog(folders))
 	s.loader = newLoader(s)
 	s.registerHealth()
+	s.idHeader = hop.Header{Name: []byte(nodeIDName), Value: []byte(cfg.ID)}
 	s.http = httpserver.New("node", cfg.HTTP, s.handle, log)
+	s.http.ObserveRefusals(s.metrics.refused)
+	s.metrics.observe(s.http)
+	if s.hop, err = s.newHop(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -93,49 +102,4 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	parts.Add("models", s.runModels)
 	parts.Add("http", func(ctx context.Context) error { return s.http.Run(ctx, ln) })
 	return parts.Run(ctx)
-}
-
-// handle answers one request.
-func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	s.route(ctx)
-	if s.cfg.ID != "" {
-		ctx.Response.Header.Set("X-Node-Id", s.cfg.ID)
-	}
-}
-
-func (s *Server) route(ctx *fasthttp.RequestCtx) {
-	path := string(ctx.URI().PathOriginal())
-	if path == "/metrics" {
-		s.metrics.serve(ctx)
-		return
-	}
-	call, ok := oip.ParsePath(path)
-	if !ok {
-		httpserver.WriteError(ctx, fasthttp.StatusNotFound, "Not Found")
-		return
-	}
-	if !call.Allows(string(ctx.Method())) {
-		refuseMethod(ctx, call.Methods())
-		return
-	}
-	switch call.Kind {
-	case oip.CallModelInfer, oip.CallV1Predict:
-		s.infer(ctx, call)
-	case oip.CallServerMetadata:
-		s.describeServer(ctx)
-	case oip.CallServerLive:
-		writeJSON(ctx, fasthttp.StatusOK, []byte(`{"live":true}`))
-	case oip.CallServerReady:
-		s.answerReady(ctx)
-	case oip.CallModelList, oip.CallV1List:
-		s.listModels(ctx)
-	case oip.CallModelMetadata:
-		s.describeModel(ctx, call)
-	case oip.CallModelReady, oip.CallV1Model:
-		s.answerModelReady(ctx, call)
-	case oip.CallRepositoryIndex:
-		s.index(ctx)
-	default:
-		s.refuse(ctx, oip.Errorf(oip.Unsupported, "this version of the node does not have %s", call.Kind))
-	}
 }

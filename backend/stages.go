@@ -72,6 +72,11 @@ type versionMetrics struct {
 	runs       atomic.Int64
 	requestNs  atomic.Int64 // of those that succeeded
 	stageNs    [stageCount]atomic.Int64
+	failedNs   atomic.Int64
+	last       atomic.Int64 // when the last request came, in ms since 1970; 0 = none has
+	inside     atomic.Int64 // requests between their arrival and their answer
+	batches    batchStatistics
+	pace       pace
 
 	scheduler atomic.Pointer[scheduler.Scheduler] // that takes requests now; nil before the first is ready
 }
@@ -115,6 +120,8 @@ func (m *metrics) forget(model, version string) {
 // Ran counts a run.
 func (v *versionMetrics) Ran(r scheduler.Run) {
 	v.runs.Add(1)
+	v.pace.ran(r.Input+r.Infer+r.Output, r.Requests)
+	v.batches.ran(r)
 	v.rows.Observe(float64(r.Rows))
 	v.stages[stageInput].Observe(r.Input.Seconds())
 	v.stages[stageInfer].Observe(r.Infer.Seconds())
@@ -135,14 +142,40 @@ func (v *versionMetrics) Answered(a scheduler.Answer) {
 	}
 }
 
+// came counts a request that has found the version.
+func (v *versionMetrics) came(began time.Time) {
+	v.inside.Add(1)
+	v.last.Store(began.UnixMilli())
+}
+
 // ended counts a request when its answer has been made. refused means that the scheduler has counted its failure.
 func (v *versionMetrics) ended(succeeded, refused bool, began time.Time) {
-	switch {
-	case succeeded:
+	if succeeded {
 		v.succeeded.Add(1)
 		v.requestNs.Add(int64(time.Since(began)))
-	case !refused:
+		return
+	}
+	v.failedNs.Add(int64(time.Since(began)))
+	if !refused {
 		v.malformed.Add(1)
+	}
+}
+
+// failures is how many requests have failed, for whatever reason.
+func (v *versionMetrics) failures() int64 {
+	failed := v.malformed.Load()
+	for o := scheduler.Succeeded + 1; int(o) < len(v.answered); o++ {
+		failed += v.answered[o].Load()
+	}
+	return failed
+}
+
+// eachVersion calls f for all versions that there are series of.
+func (m *stageMetrics) eachVersion(f func(*versionMetrics)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, v := range m.versions {
+		f(v)
 	}
 }
 
@@ -160,11 +193,7 @@ func (m *stageMetrics) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range m.histograms() {
 		h.Collect(ch)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, v := range m.versions {
-		v.collect(ch)
-	}
+	m.eachVersion(func(v *versionMetrics) { v.collect(ch) })
 }
 
 // collect emits one version's numbers.

@@ -1,0 +1,64 @@
+package backend
+
+import (
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/hop"
+	"ganglion/internal/httpserver"
+	"ganglion/internal/oip"
+)
+
+// handle answers one request that came by HTTP.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if s.upgrade(ctx) {
+		return
+	}
+	x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
+	method, _ := hop.ParseMethod(ctx.Method())
+	// The buffer is fasthttp's own, so that the answer need not be copied into it.
+	x.begin(method, ctx.URI().PathOriginal(), s.cfg.PathPrefix, ctx.PostBody(), ctx.Response.SwapBody(nil))
+	for name, value := range ctx.Request.Header.All() {
+		x.field(name, value)
+	}
+	if x.waits() && ctx.Conn() != nil { // only tests have none
+		x.renew(x.deadline)
+		httpserver.Watch(ctx, &x.patience)
+		s.rest(x)
+		httpserver.Unwatch(ctx)
+	} else {
+		s.rest(x)
+	}
+	s.send(ctx, x)
+	x.end()
+	s.exchanges.Put(x)
+}
+
+// send makes the exchange's answer that of ctx.
+func (s *Server) send(ctx *fasthttp.RequestCtx, x *exchange) {
+	ctx.SetStatusCode(x.status)
+	ctx.SetContentType(x.reply.contentType)
+	h := &ctx.Response.Header
+	if x.reply.headerLength != oip.NoHeaderLength {
+		h.Set(oip.HeaderLengthName, strconv.Itoa(x.reply.headerLength))
+	}
+	for _, f := range x.headers {
+		h.Set(f.name, f.value)
+	}
+	if s.cfg.ID != "" {
+		h.Set(nodeIDName, s.cfg.ID)
+	}
+	if x.wantsLoad {
+		if value := hop.AppendLoad(nil, x.node, x.model); len(value) > 0 {
+			h.SetBytesV(hop.LoadHeader, value)
+		}
+	}
+	ctx.Response.SwapBody(x.answer)
+	if x.owed > 0 {
+		ctx.SetUserValue("answer", &answerHeld{&s.answers, x.owed})
+	}
+}
+
+// nodeIDName is the header in which a node that has a name says it.
+const nodeIDName = "X-Node-Id"
