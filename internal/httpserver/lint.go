@@ -11,7 +11,7 @@ import (
 const maxFields = 100
 
 // allowedMethods are those that a handler may see, as an Allow header lists them.
-const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+const allowedMethods = "GET, HEAD, POST, QUERY, PUT, PATCH, DELETE, OPTIONS"
 
 // flaw is what is wrong with a request's headers: an index into flaws.
 type flaw byte
@@ -86,7 +86,7 @@ func lint(h *fasthttp.RequestHeader) flaw {
 		return badVersion
 	}
 	switch string(h.Method()) {
-	case fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPut,
+	case fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodQuery, fasthttp.MethodPut,
 		fasthttp.MethodPatch, fasthttp.MethodDelete, fasthttp.MethodOptions:
 	case fasthttp.MethodConnect, fasthttp.MethodTrace:
 		return forbiddenMethod
