@@ -228,6 +228,9 @@ func (d *decoder) parameter(dst Parameters, key []byte) (Parameters, error) {
 	if none, err := d.absent(); none || err != nil {
 		return dst, err
 	}
+	if c := d.s.peek(); d.role == outputRole && (c == '{' || c == '[') {
+		return dst, d.s.skip() // some servers answer with more than the protocol has
+	}
 	var err error
 	if p.Value, err = d.value(p.Name); err != nil {
 		return dst, err
