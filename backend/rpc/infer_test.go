@@ -159,7 +159,9 @@ func TestErrorsInGRPCsWords(t *testing.T) {
 // TestRefusalsSayWhatTheyAreAbout: whoever spreads calls over nodes has to know that the node is well.
 func TestRefusalsSayWhatTheyAreAbout(t *testing.T) {
 	node := newEcho()
-	node.infer = func(string, string, *oip.InferRequest) error { return oip.Refusef(oip.Full, "Exceeds maximum queue size") }
+	node.infer = func(string, string, *oip.InferRequest) error {
+		return oip.Refusef(oip.Full, "Exceeds maximum queue size")
+	}
 	c := client(t, serve(t, node, func(cfg *rpc.Config) { cfg.ID = "one" }))
 	var header, trailer metadata.MD
 	_, err := c.ModelInfer(within(t), small(""), grpc.Header(&header), grpc.Trailer(&trailer))

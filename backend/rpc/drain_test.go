@@ -1,0 +1,92 @@
+package rpc_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"ganglion/backend/rpc"
+	"ganglion/internal/oip/pb"
+)
+
+// TestADrainLosesNoCall: what was taken is answered, what comes later is told to go elsewhere.
+func TestADrainLosesNoCall(t *testing.T) {
+	node := newEcho()
+	node.hold = make(chan struct{})
+	server := serve(t, node, nil)
+	c := client(t, server)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.ModelInfer(within(t), small("taken"))
+		answered <- err
+	}()
+	wait(t, node.arrived, "the call")
+	done := make(chan error, 1)
+	go func() { done <- server.stop() }()
+
+	for refused := false; !refused; { // from some moment on
+		ctx, cancel := context.WithTimeout(within(t), time.Second)
+		_, err := c.ServerLive(ctx, &pb.ServerLiveRequest{})
+		refused = status.Code(err) == codes.Unavailable
+		cancel()
+	}
+	close(node.hold)
+	if err := wait(t, answered, "the answer"); err != nil {
+		t.Errorf("the call that had been taken: %v", err)
+	}
+	if err := wait(t, done, "the end of the server"); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// TestADrainEndsInTime: a call that does not is cut, and said to have been.
+func TestADrainEndsInTime(t *testing.T) {
+	node := newEcho()
+	node.hold = make(chan struct{})
+	server := serve(t, node, func(cfg *rpc.Config) { cfg.DrainTimeout = 50 * time.Millisecond })
+	c := client(t, server)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.ModelInfer(within(t), small("slow"))
+		answered <- err
+	}()
+	wait(t, node.arrived, "the call")
+	if err := server.stop(); err == nil || !strings.Contains(err.Error(), "still in flight after the drain timeout (50ms)") {
+		t.Errorf("the server ended with %v", err)
+	}
+	if id := wait(t, node.gone, "the end of the call's context"); id != "slow" {
+		t.Errorf("%q has left", id)
+	}
+	if err := wait(t, answered, "the answer"); status.Code(err) != codes.Unavailable {
+		t.Errorf("the call that was cut: %v", err)
+	}
+}
+
+// TestTooManyConnectionsAreClosed: those that are there go on.
+func TestTooManyConnectionsAreClosed(t *testing.T) {
+	server := serve(t, newEcho(), func(cfg *rpc.Config) { cfg.MaxConnections = 1 })
+	first := dial(t, server)
+	if _, err := pb.NewGRPCInferenceServiceClient(first).ServerLive(within(t), &pb.ServerLiveRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	second := client(t, server)
+	if _, err := second.ServerLive(within(t), &pb.ServerLiveRequest{}); status.Code(err) != codes.Unavailable {
+		t.Errorf("the second connection: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // until the server has noticed
+		_, err := second.ServerLive(within(t), &pb.ServerLiveRequest{})
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after the first has gone: %v", err)
+		}
+	}
+}
