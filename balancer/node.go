@@ -43,6 +43,7 @@ type Node struct {
 	successes atomic.Uint64
 	failures  atomic.Uint64
 	neutral   atomic.Uint64
+	load      loadCell
 }
 
 // Address is the node's "host:port", as configured.

@@ -11,14 +11,13 @@ import (
 // prepare makes what a node will get to see, the same for every attempt.
 func (x *exchange) prepare() {
 	x.target = appendTarget(x.target[:0], x.call, x.variant.versionFor(x.call), x.query)
-	x.header = x.appendHeader(x.header[:0])
-	x.out = outbound{
-		method: x.req.Header.Method(),
-		target: x.target,
-		header: x.header,
-		body:   x.req.Body(),
-		// One deadline for all attempts: a retry has what the first left.
-		deadline: x.start.Add(x.route.timeout),
+	out := x.out
+	out.method, out.target, out.body = x.req.Header.Method(), x.target, x.req.Body()
+	out.headers = x.appendHeaders(out.headers[:0])
+	// One deadline for all attempts: a retry has what the first left.
+	out.deadline = x.start.Add(x.route.timeout)
+	if !x.limit.IsZero() && x.limit.Before(out.deadline) {
+		out.deadline = x.limit
 	}
 }
 
@@ -27,17 +26,29 @@ func (x *exchange) forward() {
 	pool := x.variant.pool
 	last := verdict{reason: reasonNoNode}
 	var tried balancer.Tried
+	sent, again := 0, false
 	for {
 		lease, err := pool.Pick(0, &tried)
 		if err != nil {
-			break // nobody is left to ask
+			if !last.unsent || again {
+				break // nobody is left to ask
+			}
+			// Nobody else is there: the node that would not take it on one connection may do so on the next.
+			tried, again = balancer.Tried{}, true
+			continue
 		}
 		var answered bool
 		last, answered = x.attempt(&lease)
 		if answered && x.settled(last) {
 			return
 		}
-		if !last.retry || x.attempts >= pool.Attempts() || x.late() || !pool.allowRetry() {
+		if !last.retry || x.late() {
+			break
+		}
+		if last.unsent {
+			continue // no node has had work of it, so that asking another one is no burden beyond the first
+		}
+		if sent++; sent >= pool.Attempts() || !pool.allowRetry() {
 			break
 		}
 	}
@@ -70,7 +81,7 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 
 	x.out.start = time.Now()
 	resp := x.resp
-	err := n.transport.roundTrip(&x.out, resp)
+	err := n.transport.roundTrip(x.out, resp)
 	took := x.out.end.Sub(x.out.start)
 	x.upstream += took
 	n.metrics.duration.Observe(took.Seconds())
@@ -78,6 +89,7 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	if err != nil {
 		resp.Reset() // half an answer is none
 	}
+	lease.Node().Report(balancer.Load(x.out.node))
 	v = classify(err, resp, x.late())
 	switch {
 	case err != nil:
@@ -114,6 +126,8 @@ func (x *exchange) giveUp(reason Reason) {
 	case x.attempts == 0:
 		x.cause = balancer.ErrNoNode
 		x.fail(failNoNode(x.call.Model, pool.RetryAfter()))
+	case reason == reasonClientGone:
+		x.fail(failClientGone())
 	default:
 		x.fail(failUpstream(reason, x.route.timeout, pool.RetryAfter()))
 	}

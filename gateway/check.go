@@ -119,8 +119,12 @@ func (c *UpstreamConfig) check(r *conf.Report) {
 	}
 	atMost(r, "connect_timeout", c.ConnectTimeout, time.Minute)
 	atMost(r, "idle_timeout", c.IdleTimeout, maxTimeout)
-	if c.MaxAnswer < conf.KiB || c.MaxAnswer > 4*conf.GiB {
-		r.Errorf("max_answer", "%s is out of range: accepts 1KiB to 4GiB", c.MaxAnswer)
+	if c.MaxAnswer < conf.KiB || c.MaxAnswer > 2*conf.GiB {
+		r.Errorf("max_answer", "%s is out of range: accepts 1KiB to 2GiB", c.MaxAnswer)
+	}
+	if c.MaxAnswerMemory < 2*c.MaxAnswer {
+		r.Errorf("max_answer_memory", "%s is less than twice max_answer (%s): a large answer is in memory twice while it is put together",
+			c.MaxAnswerMemory, c.MaxAnswer)
 	}
 }
 

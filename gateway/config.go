@@ -63,6 +63,9 @@ type UpstreamConfig struct {
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	IdleTimeout    time.Duration `toml:"idle_timeout"` // keep it below the nodes' own
 	MaxAnswer      conf.Size     `toml:"max_answer"`   // largest answer body of a node
+	// MaxAnswerMemory bounds what all answers larger than 64 KiB take at once, from their first byte until the client has
+	// the last.
+	MaxAnswerMemory conf.Size `toml:"max_answer_memory"`
 }
 
 // SetDefaults implements conf.Defaulter.
@@ -75,6 +78,8 @@ func (c *UpstreamConfig) SetDefaults() {
 	c.IdleTimeout = 4 * time.Second
 	// As much as a request may bring by default: Triton's own limit for one request.
 	c.MaxAnswer = 64 * conf.MiB
+	// Eight of the largest, as for requests.
+	c.MaxAnswerMemory = 512 * conf.MiB
 }
 
 // RouteConfig is what the file says about one model name.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ganglion/internal/conf"
+	"ganglion/internal/hop"
 )
 
 var update = flag.Bool("update", false, "write what the tests got into their golden files")
@@ -96,7 +97,7 @@ func FuzzParseConfig(f *testing.F) {
 			t.Errorf("accepted a file that serves nothing:\n%s", src)
 		}
 		if err == nil {
-			if _, err := buildTable(cfg, quiet); err != nil {
+			if _, err := buildTable(cfg, hop.NewBudget(0), quiet); err != nil {
 				t.Errorf("accepted a file from which no table can be made: %v\n%s", err, src)
 			}
 		}

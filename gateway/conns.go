@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ganglion/internal/hop"
 )
 
 // conn is one connection to a node. It belongs to the exchange that acquired it.
@@ -14,12 +16,32 @@ type conn struct {
 	in  *bufio.Reader
 	out []byte // the request being sent; reused
 
+	answers  hop.Budget
+	held     *held // of the exchange
+	received int   // bytes since the exchange began that count against answers
+
 	pieces [2][]byte // of a request too large to be copied together
 	vector net.Buffers
 
 	used      bool // carried an exchange before
 	usable    bool // may carry another one
 	idleSince time.Time
+}
+
+// holdStep is how much memory is set aside at a time for an answer that has outgrown the buffers that are kept: few steps for
+// a large answer, little beyond what has come of it.
+const holdStep = 256 << 10
+
+// Read reads from the node, and stops when there is no memory for more.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.received += n; c.received > keepScratch {
+		if !c.held.grow(c.answers, holdStep) {
+			return 0, errAnswerMemory
+		}
+		c.received -= holdStep
+	}
+	return n, err
 }
 
 // connReader is the size of a connection's read buffer, and so the limit of an answer's headers: node headers fit a
@@ -37,6 +59,8 @@ const busyWait = 10 * time.Millisecond
 type conns struct {
 	address string
 	cfg     UpstreamConfig
+	answers hop.Budget
+	onDial  func()
 	slots   chan struct{} // one element for each connection in use
 	dialed  atomic.Uint64
 
@@ -45,8 +69,8 @@ type conns struct {
 	shut bool
 }
 
-func newConns(address string, cfg UpstreamConfig) *conns {
-	return &conns{address: address, cfg: cfg, slots: make(chan struct{}, cfg.MaxConnections)}
+func newConns(address string, cfg UpstreamConfig, answers hop.Budget, onDial func()) *conns {
+	return &conns{address: address, cfg: cfg, answers: answers, onDial: onDial, slots: make(chan struct{}, cfg.MaxConnections)}
 }
 
 // longAgo is a deadline that has passed: setting it makes whoever reads or writes the connection return at once.
@@ -106,10 +130,13 @@ func (p *conns) dial(now, deadline time.Time) (*conn, error) {
 	dialer := net.Dialer{Deadline: deadline}
 	raw, err := dialer.Dial("tcp", p.address)
 	if err != nil {
-		return nil, &transportError{connecting, err}
+		return nil, &transportError{phase: connecting, err: err, unsent: true}
 	}
 	p.dialed.Add(1)
-	return &conn{Conn: raw, in: bufio.NewReaderSize(raw, connReader)}, nil
+	p.onDial()
+	c := &conn{Conn: raw, answers: p.answers}
+	c.in = bufio.NewReaderSize(c, connReader)
+	return c, nil
 }
 
 // giveBack ends the use of a connection: it is kept for the next exchange if it may carry one, and closed otherwise. A

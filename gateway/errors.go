@@ -29,6 +29,7 @@ const (
 	reasonUpstreamBusy                  // every connection to the node was in use, or the model's queue was full
 	reasonUpstreamError                 // no node gave a usable answer, or the last one answered 5xx
 	reasonUpstreamTimeout               // the route's timeout ran out
+	reasonClientGone                    // the client left before it had its answer: nobody is to blame
 	reasonCount
 )
 
@@ -38,6 +39,7 @@ func (r Reason) String() string {
 		"panic", "ok", "cache_hit", "rejected", "not_found", "bad_method", "bad_request", "too_large",
 		"overload", "no_route",
 		"not_ready", "no_node", "upstream_busy", "upstream_error", "upstream_timeout",
+		"client_gone",
 	}[r]
 }
 
@@ -79,8 +81,15 @@ func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
 		return failure{reason: reason, status: 504, text: "the model did not answer within " + timeout.String()}
 	case reasonUpstreamBusy:
 		return failure{reason: reason, status: 503, text: "every connection to the model's nodes is in use", retryAfter: retryAfter}
+	case reasonOverload:
+		return failure{reason: reason, status: 503, text: "answers in flight take more than upstream.max_answer_memory; try again", retryAfter: time.Second}
 	}
 	return failure{reason: reasonUpstreamError, status: 502, text: "no node gave a usable answer; see the gateway's log for this X-Request-Id"}
+}
+
+// failClientGone is for the record: nobody is there to read it. 499 is what nginx has made of that.
+func failClientGone() failure {
+	return failure{reason: reasonClientGone, status: 499, text: "the client has left"}
 }
 
 // fail answers the exchange with f.

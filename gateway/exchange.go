@@ -31,8 +31,9 @@ type exchange struct {
 	gateway *Gateway
 	req     *fasthttp.Request
 	resp    *fasthttp.Response
-	secure  bool     // the client's connection is encrypted
-	rpc     *rpcCall // what is known of it as a gRPC call; nil = it came over HTTP
+	http    *fasthttp.RequestCtx // that it came by; nil = not by our HTTP server
+	secure  bool                 // the client's connection is encrypted
+	rpc     *rpcCall             // what is known of it as a gRPC call; nil = it came over HTTP
 	table   *table
 
 	// What was asked. call points into the request's own memory.
@@ -46,7 +47,7 @@ type exchange struct {
 	// Where it goes.
 	route   *route
 	variant *variant
-	out     outbound
+	out     *outbound // reused
 
 	// How it went.
 	reason   Reason
@@ -62,7 +63,7 @@ type exchange struct {
 
 	key     cache.Key
 	target  []byte // out.target
-	header  []byte // out.header
+	lines   []byte // of the shadow's copy
 	asked   []byte // the question without its id
 	scratch []byte
 	line    []byte // of the access log
@@ -75,16 +76,17 @@ func (p *exchanges) acquire() *exchange {
 	if x, ok := p.spare.Get().(*exchange); ok {
 		return x
 	}
-	return new(exchange)
+	return &exchange{out: new(outbound)}
 }
 
 func (p *exchanges) release(x *exchange) {
 	if x.kept != nil {
 		fasthttp.ReleaseResponse(x.kept)
 	}
+	x.out.reset()
 	*x = exchange{
-		id: x.id[:0], client: x.client[:0],
-		target: capped(x.target), header: capped(x.header),
+		out: x.out, id: x.id[:0], client: x.client[:0],
+		target: capped(x.target), lines: capped(x.lines),
 		asked: capped(x.asked), scratch: capped(x.scratch), line: capped(x.line),
 	}
 	p.spare.Put(x)
@@ -105,6 +107,7 @@ type exchangeKey struct{}
 // written.
 func (g *Gateway) beginHTTP(ctx *fasthttp.RequestCtx) *exchange {
 	x := g.begin(&ctx.Request, &ctx.Response, ctx.RemoteAddr(), ctx.IsTLS())
+	x.http = ctx
 	// fasthttp closes user values when it is done with the request: after the answer has left, and before the
 	// request's memory is used again. That is the moment for everything that a client should not wait for.
 	ctx.SetUserValue(exchangeKey{}, x)
@@ -130,6 +133,9 @@ func (g *Gateway) begin(req *fasthttp.Request, resp *fasthttp.Response, client n
 	g.inFlight.Add(1)
 	return x
 }
+
+// ClientGone breaks the exchange off: nobody waits for its answer any more. Any goroutine may call it, but none after finish.
+func (x *exchange) ClientGone() { x.out.breakOff() }
 
 // finish keeps the answer in the cache, gives the shadow its copy, and records the exchange. The answer has been written,
 // or could not be.
@@ -162,7 +168,8 @@ func (x *exchange) mirror() {
 	}
 	sh := x.route.shadow
 	x.scratch = appendTarget(x.scratch[:0], x.call, or(sh.version, x.call.Version), x.query)
-	x.copied = x.route.mirror.Copy(x.out.method, x.scratch, x.header, x.out.body)
+	x.lines = appendLines(x.lines[:0], x.out.headers)
+	x.copied = x.route.mirror.Copy(x.out.method, x.scratch, x.lines, x.out.body)
 }
 
 // record counts the exchange and writes its line.

@@ -15,6 +15,7 @@ import (
 
 	"ganglion/cache"
 	"ganglion/gateway/rpc"
+	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/lifecycle"
 	"ganglion/internal/oip"
@@ -42,6 +43,7 @@ type Gateway struct {
 	cache     atomic.Pointer[cache.Store] // opened by Run; nil = off
 	accessLog *accessLog                  // nil = off
 	exchanges exchanges
+	answers   hop.Budget // memory for large answers
 
 	serving  atomic.Bool
 	draining atomic.Bool
@@ -60,7 +62,8 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	g.metadata = oip.ServerMetadata{Name: "ganglion", Version: opt.Version} // extensions are for each node to offer
 	g.metrics.noRoute = newVariantMetrics("", "")
 	g.accessLog = newAccessLog(opt.AccessLog, g.log)
-	t, err := buildTable(cfg, g.log)
+	g.answers = hop.NewBudget(int64(cfg.Upstream.MaxAnswerMemory))
+	t, err := buildTable(cfg, g.answers, g.log)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +103,10 @@ func (g *Gateway) Run(ctx context.Context, ln, rpcs net.Listener) error {
 		parts.Add("access log", g.accessLog.run)
 	}
 	t := g.table.Load()
-	parts.Add("connections", func(ctx context.Context) error { return t.sweep(ctx, g.cfg.Upstream.IdleTimeout) })
 	for _, up := range t.pools {
+		for _, n := range up.nodes {
+			parts.Add("connections to "+n.address, n.transport.run)
+		}
 		parts.Add("pool "+up.Name(), up.Run)
 	}
 	for _, rt := range t.routes {

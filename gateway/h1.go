@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/internal/conf"
+	"ganglion/internal/hop"
 )
 
 // h1 is the transport to any HTTP/1.1 server: one exchange at a time on each of several keep-alive connections.
@@ -22,11 +24,13 @@ type h1 struct {
 	stale atomic.Uint64
 }
 
-func newH1(address string, cfg UpstreamConfig) *h1 {
-	return &h1{conns: newConns(address, cfg), host: []byte("Host: " + address + "\r\n\r\n")}
+// newH1 makes the transport to address. dialed is called for every connection made; answers is the memory for large answers
+// of all nodes.
+func newH1(address string, cfg UpstreamConfig, answers hop.Budget, dialed func()) *h1 {
+	return &h1{conns: newConns(address, cfg, answers, dialed), host: []byte("Host: " + address + "\r\n\r\n")}
 }
 
-// roundTrip implements transport.
+// roundTrip is transport's.
 //
 // A kept connection may have been closed by the node while the request was on its way: keep-alive has no way to agree
 // on who hangs up. Such a request is sent once more, on a fresh connection to the same node, since the node has done
@@ -66,13 +70,26 @@ func hungUp(err error) bool {
 	return errors.As(err, &te) && (te.phase == sending || te.phase == waiting) && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// closeIdle implements transport.
-func (t *h1) closeIdle(now time.Time) { t.conns.closeIdle(now.Add(-t.conns.cfg.IdleTimeout)) }
+// sweepEvery is how often idle connections are looked at, as a part of their idle time.
+const sweepEvery = 2
 
-// shut implements transport.
-func (t *h1) shut() { t.conns.close() }
+// sweep closes connections that have been idle for too long, until ctx ends; then it closes all.
+func (t *h1) sweep(ctx context.Context) {
+	idle := t.conns.cfg.IdleTimeout
+	tick := time.NewTicker(max(idle/sweepEvery, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			t.conns.closeIdle(now.Add(-idle))
+		case <-ctx.Done():
+			t.conns.close()
+			return
+		}
+	}
+}
 
-// stats implements transport.
+// stats is transport's.
 func (t *h1) stats() transportStats {
 	busy, idle := t.conns.counts()
 	return transportStats{busy: busy, idle: idle, dials: t.conns.dialed.Load(), stale: t.stale.Load()}
@@ -81,33 +98,37 @@ func (t *h1) stats() transportStats {
 // exchange sends out and reads the answer into resp. It leaves c.usable to say whether c may carry another one.
 func (c *conn) exchange(out *outbound, host []byte, resp *fasthttp.Response, maxAnswer int) error {
 	c.usable = false
+	c.held, c.received = &out.answer, 0
 	c.SetDeadline(out.deadline)
-	if out.ctx != nil {
-		stop := context.AfterFunc(out.ctx, func() { c.SetDeadline(longAgo) })
-		defer func() {
-			// If the end of ctx came in the same moment as the answer, the deadline may yet be set: under the next
-			// exchange, if there were one.
-			if !stop() {
-				c.usable = false
-			}
-		}()
+	if !out.board(c) {
+		return errLeft
 	}
+	err := c.converse(out, host, resp, maxAnswer)
+	if out.alight() {
+		c.usable = false // it has a deadline that has passed
+		return errLeft
+	}
+	return err
+}
+
+// converse is exchange but for the client that may leave.
+func (c *conn) converse(out *outbound, host []byte, resp *fasthttp.Response, maxAnswer int) error {
 	sent := c.send(out, host)
 	if sent != nil {
 		if errors.Is(sent, os.ErrDeadlineExceeded) {
-			return &transportError{sending, sent}
+			return &transportError{phase: sending, err: sent}
 		}
 		// A node that refuses a body may answer, and hang up, before it has read all of it: look for that answer.
 		c.SetReadDeadline(time.Now().Add(earlyAnswerWait))
 	}
 	if _, err := c.in.Peek(1); err != nil {
 		if sent != nil {
-			return &transportError{sending, sent}
+			return &transportError{phase: sending, err: sent}
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return &transportError{silent, err}
+			return &transportError{phase: silent, err: err}
 		}
-		return &transportError{waiting, err}
+		return &transportError{phase: waiting, err: err}
 	}
 	if err := c.receive(out, resp, maxAnswer); err != nil {
 		return err
@@ -132,7 +153,14 @@ func (c *conn) send(out *outbound, host []byte) error {
 	b = append(b, ' ')
 	b = append(b, out.target...)
 	b = append(b, " HTTP/1.1\r\n"...)
-	b = append(b, out.header...)
+	for i := range out.headers {
+		b = appendLine(b, out.headers[i].Name, out.headers[i].Value)
+	}
+	if len(out.body) > 0 || string(out.method) == fasthttp.MethodPost {
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(len(out.body)), 10)
+		b = append(b, "\r\n"...)
+	}
 	b = append(b, host...)
 	if len(out.body) <= copyBelow {
 		b = append(b, out.body...)
@@ -159,7 +187,7 @@ func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) er
 	head, _ := c.in.Peek(c.in.Buffered())
 	whole, doubt, err := inspectHead(head)
 	if err != nil {
-		return &transportError{receiving, err}
+		return &transportError{phase: receiving, err: err}
 	}
 	resp.SkipBody = out.bodiless()
 	if err := resp.ReadLimitBody(c.in, maxAnswer); err != nil {
@@ -167,7 +195,7 @@ func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) er
 	}
 	if c.used && resp.StatusCode() == fasthttp.StatusRequestTimeout && resp.ConnectionClose() {
 		// Some servers say goodbye to an idle connection with a 408 that answers no request.
-		return &transportError{waiting, errors.New("the node closed the idle connection with a 408")}
+		return &transportError{phase: waiting, err: errors.New("the node closed the idle connection with a 408")}
 	}
 	// Bytes that nobody asked for would be read as the next exchange's answer.
 	doubt = doubt || (!whole && resp.Header.ContentLength() < 0)
@@ -181,14 +209,16 @@ func receiveError(err error, maxAnswer int) error {
 	var headers *fasthttp.ErrSmallBuffer
 	var timeout interface{ Timeout() bool } // fasthttp has an error of its own for some of them
 	switch {
+	case errors.Is(err, errAnswerMemory):
+		return errAnswerMemory
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return fmt.Errorf("%w (%s)", errAnswerTooLarge, conf.Size(maxAnswer))
 	case errors.As(err, &headers):
 		return errHeadersTooLarge
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return &transportError{unfinished, os.ErrDeadlineExceeded}
+		return &transportError{phase: unfinished, err: os.ErrDeadlineExceeded}
 	}
-	return &transportError{receiving, err}
+	return &transportError{phase: receiving, err: err}
 }
 
 // inspectHead looks for heads that leave room for two opinions about where the body ends: Transfer-Encoding beside

@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
 
@@ -77,8 +78,17 @@ func (x *exchange) proxy() {
 		return
 	}
 	x.prepare()
-	x.forward()
+	x.ask()
 	x.mirror()
+}
+
+// ask forwards the exchange, unless its client leaves.
+func (x *exchange) ask() {
+	if x.http != nil {
+		httpserver.Watch(x.http, x)
+		defer httpserver.Unwatch(x.http)
+	}
+	x.forward()
 }
 
 func (x *exchange) answerMetadata() {

@@ -14,6 +14,7 @@ type verdict struct {
 	node   balancer.Outcome
 	retry  bool // another node may do better
 	reason Reason
+	unsent bool // this node has not begun, and will not
 }
 
 // classify judges an attempt, the only place that does. err is the transport's, nil when resp is the node's answer;
@@ -30,18 +31,34 @@ func classify(err error, resp *fasthttp.Response, late bool) verdict {
 		return classifyAnswer(resp)
 	}
 	switch {
+	case errors.Is(err, errLeft):
+		// Nobody is to blame, and nobody is left to be served.
+		return verdict{node: balancer.Neutral, reason: reasonClientGone}
 	case errors.Is(err, errBusy):
 		// The node has as much of our work as we allow it: that is no failure of its own.
 		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}
-	case late:
+	case late, errors.Is(err, errLate):
 		// The time was the route's, the node had all of it.
 		return verdict{node: balancer.Failure, reason: reasonUpstreamTimeout}
 	case errors.Is(err, errAnswerTooLarge):
 		// Another node would give the same answer.
 		return verdict{node: balancer.Neutral, reason: reasonUpstreamError}
+	case errors.Is(err, errAnswerMemory):
+		return verdict{node: balancer.Neutral, reason: reasonOverload}
 	}
-	// No connection, a connection that broke, or bytes that are no HTTP.
-	return verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
+	return classifyBroken(err)
+}
+
+// classifyBroken judges no connection, a connection that broke, or bytes that are no HTTP.
+func classifyBroken(err error) verdict {
+	v := verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
+	if broken, ok := errors.AsType[*transportError](err); ok {
+		v.unsent = broken.unsent
+		if broken.blameless {
+			v.node = balancer.Neutral
+		}
+	}
+	return v
 }
 
 func classifyAnswer(resp *fasthttp.Response) verdict {
@@ -59,7 +76,9 @@ func classifyAnswer(resp *fasthttp.Response) verdict {
 // that is broken on one node would open that node's circuit, and take its good models out of rotation with it.
 func classifyRefusal(why []byte) (verdict, bool) {
 	switch oip.Refusal(why) {
-	case oip.NotReady, oip.Draining:
+	case oip.Draining:
+		return verdict{node: balancer.Neutral, retry: true, unsent: true, reason: reasonUpstreamError}, true
+	case oip.NotReady:
 		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError}, true
 	case oip.Full:
 		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}, true

@@ -11,8 +11,9 @@ import (
 )
 
 func TestVerdicts(t *testing.T) {
-	refused := &transportError{connecting, errors.New("connection refused")}
-	broken := &transportError{receiving, errors.New("unexpected EOF")}
+	refused := &transportError{phase: connecting, err: errors.New("connection refused"), unsent: true}
+	broken := &transportError{phase: receiving, err: errors.New("unexpected EOF")}
+	goaway := &transportError{phase: draining, err: errors.New("goaway"), unsent: true, blameless: true}
 	tooLarge := receiveError(fasthttp.ErrBodyTooLarge, 1<<10)
 	for name, c := range map[string]struct {
 		err    error
@@ -20,24 +21,28 @@ func TestVerdicts(t *testing.T) {
 		late   bool
 		want   verdict
 	}{
-		"answered":              {nil, 200, false, verdict{balancer.Success, false, reasonOK}},
-		"redirect":              {nil, 302, false, verdict{balancer.Success, false, reasonOK}},
-		"client's fault":        {nil, 400, false, verdict{balancer.Success, false, reasonRejected}},
-		"not found":             {nil, 404, false, verdict{balancer.Success, false, reasonRejected}},
-		"node is full":          {nil, 429, false, verdict{balancer.Neutral, true, reasonRejected}},
-		"model failed":          {nil, 500, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"not implemented":       {nil, 501, false, verdict{balancer.Success, false, reasonRejected}},
-		"bad gateway":           {nil, 502, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"unavailable":           {nil, 503, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"node's own timeout":    {nil, 504, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"switching protocols":   {nil, 101, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"answered late":         {nil, 200, true, verdict{balancer.Success, false, reasonOK}},
-		"refused":               {refused, 0, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"broke off":             {broken, 0, false, verdict{balancer.Failure, true, reasonUpstreamError}},
-		"time is up":            {broken, 0, true, verdict{balancer.Failure, false, reasonUpstreamTimeout}},
-		"answer over the limit": {tooLarge, 0, false, verdict{balancer.Neutral, false, reasonUpstreamError}},
-		"no connection is free": {errBusy, 0, false, verdict{balancer.Neutral, true, reasonUpstreamBusy}},
-		"none free, time is up": {errBusy, 0, true, verdict{balancer.Neutral, true, reasonUpstreamBusy}},
+		"answered":              {nil, 200, false, verdict{balancer.Success, false, reasonOK, false}},
+		"redirect":              {nil, 302, false, verdict{balancer.Success, false, reasonOK, false}},
+		"client's fault":        {nil, 400, false, verdict{balancer.Success, false, reasonRejected, false}},
+		"not found":             {nil, 404, false, verdict{balancer.Success, false, reasonRejected, false}},
+		"node is full":          {nil, 429, false, verdict{balancer.Neutral, true, reasonRejected, false}},
+		"model failed":          {nil, 500, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		"not implemented":       {nil, 501, false, verdict{balancer.Success, false, reasonRejected, false}},
+		"bad gateway":           {nil, 502, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		"unavailable":           {nil, 503, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		"node's own timeout":    {nil, 504, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		"switching protocols":   {nil, 101, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		"answered late":         {nil, 200, true, verdict{balancer.Success, false, reasonOK, false}},
+		"refused":               {refused, 0, false, verdict{balancer.Failure, true, reasonUpstreamError, true}},
+		"broke off":             {broken, 0, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		"time is up":            {broken, 0, true, verdict{balancer.Failure, false, reasonUpstreamTimeout, false}},
+		"connection drains":     {goaway, 0, false, verdict{balancer.Neutral, true, reasonUpstreamError, true}},
+		"client has left":       {errLeft, 0, false, verdict{balancer.Neutral, false, reasonClientGone, false}},
+		"node's clock is ahead": {errLate, 0, false, verdict{balancer.Failure, false, reasonUpstreamTimeout, false}},
+		"no memory for it":      {errAnswerMemory, 0, false, verdict{balancer.Neutral, false, reasonOverload, false}},
+		"answer over the limit": {tooLarge, 0, false, verdict{balancer.Neutral, false, reasonUpstreamError, false}},
+		"no connection is free": {errBusy, 0, false, verdict{balancer.Neutral, true, reasonUpstreamBusy, false}},
+		"none free, time is up": {errBusy, 0, true, verdict{balancer.Neutral, true, reasonUpstreamBusy, false}},
 	} {
 		var resp fasthttp.Response
 		resp.SetStatusCode(c.status)
@@ -54,14 +59,14 @@ func TestVerdictsOnRefusals(t *testing.T) {
 		status int
 		want   verdict
 	}{
-		{oip.NotReady, 503, verdict{balancer.Neutral, true, reasonUpstreamError}},
-		{oip.Draining, 503, verdict{balancer.Neutral, true, reasonUpstreamError}},
-		{oip.Full, 503, verdict{balancer.Neutral, true, reasonUpstreamBusy}},
-		{oip.Expired, 503, verdict{balancer.Neutral, false, reasonRejected}},
-		{"something new", 503, verdict{balancer.Failure, true, reasonUpstreamError}},
-		{"", 503, verdict{balancer.Failure, true, reasonUpstreamError}},
-		{oip.NotReady, 200, verdict{balancer.Success, false, reasonOK}},
-		{oip.NotReady, 101, verdict{balancer.Failure, true, reasonUpstreamError}},
+		{oip.NotReady, 503, verdict{balancer.Neutral, true, reasonUpstreamError, false}},
+		{oip.Draining, 503, verdict{balancer.Neutral, true, reasonUpstreamError, true}},
+		{oip.Full, 503, verdict{balancer.Neutral, true, reasonUpstreamBusy, false}},
+		{oip.Expired, 503, verdict{balancer.Neutral, false, reasonRejected, false}},
+		{"something new", 503, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		{"", 503, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		{oip.NotReady, 200, verdict{balancer.Success, false, reasonOK, false}},
+		{oip.NotReady, 101, verdict{balancer.Failure, true, reasonUpstreamError, false}},
 	} {
 		var resp fasthttp.Response
 		resp.SetStatusCode(c.status)

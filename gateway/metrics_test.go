@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"ganglion/balancer"
+	"ganglion/internal/hop"
 	"ganglion/internal/testnode"
 )
 
@@ -121,7 +122,7 @@ func TestSeriesEndWithTheirNode(t *testing.T) {
 	pool := cfg.Pools["main"]
 	pool.Nodes = pool.Nodes[:1]
 	cfg.Pools["main"] = pool
-	smaller, err := buildTable(&cfg, quiet)
+	smaller, err := buildTable(&cfg, hop.NewBudget(0), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,10 +6,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"strconv"
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
@@ -20,6 +20,8 @@ const (
 	headerCache        = "X-Cache"
 	headerInferLength  = "Inference-Header-Content-Length"
 	headerForwardedFor = "X-Forwarded-For"
+	headerTraceparent  = "Traceparent"
+	headerTracestate   = "Tracestate"
 )
 
 // peek returns the value of a header whose name is given as fasthttp writes it ("X-Api-Key"). fasthttp's own Peek brings
@@ -70,30 +72,49 @@ func suffixOf(k oip.Kind) string {
 	return ""
 }
 
-// appendHeader appends the header lines a node gets: the client's, less what belongs to its connection and less what
-// it has no business to claim, plus what we know about it.
-func (x *exchange) appendHeader(dst []byte) []byte {
+// appendHeaders appends the headers a node gets: the client's, less what belongs to its connection and less what it has no
+// business to claim, plus what we know about it. They point into the request's memory and the exchange's.
+func (x *exchange) appendHeaders(dst []hop.Header) []hop.Header {
 	h := &x.req.Header
 	httpserver.StripHopByHop(h)
 	for key, value := range h.All() {
 		if passesOn(key) {
-			dst = appendLine(dst, key, value)
+			dst = append(dst, hop.Header{Name: key, Value: value})
 		}
 	}
-	dst = appendLine(dst, headerRequestID, x.id)
-	dst = appendLine(dst, headerForwardedFor, x.client)
+	dst = append(dst, hop.Header{Name: nameRequestID, Value: x.id}, hop.Header{Name: nameForwardedFor, Value: x.client})
 	if host := h.Host(); len(host) > 0 {
-		dst = appendLine(dst, "X-Forwarded-Host", host)
+		dst = append(dst, hop.Header{Name: nameForwardedHost, Value: host})
 	}
 	if x.secure {
-		dst = append(dst, "X-Forwarded-Proto: https\r\n"...)
-	} else {
-		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+		return append(dst, hop.Header{Name: nameForwardedProto, Value: protoHTTPS})
 	}
-	if body := x.req.Body(); len(body) > 0 || h.IsPost() {
-		dst = append(dst, "Content-Length: "...)
-		dst = strconv.AppendInt(dst, int64(len(body)), 10)
-		dst = append(dst, "\r\n"...)
+	return append(dst, hop.Header{Name: nameForwardedProto, Value: protoHTTP})
+}
+
+// Words that are put into headers, as the slices that headers are made of. They do not change.
+var (
+	nameRequestID      = []byte(headerRequestID)
+	nameForwardedFor   = []byte(headerForwardedFor)
+	nameForwardedHost  = []byte("X-Forwarded-Host")
+	nameForwardedProto = []byte("X-Forwarded-Proto")
+	protoHTTP          = []byte("http")
+	protoHTTPS         = []byte("https")
+)
+
+// appendLines appends headers as lines, and parseLines reads such lines: that is how a shadow's copy keeps them.
+func appendLines(dst []byte, headers []hop.Header) []byte {
+	for i := range headers {
+		dst = appendLine(dst, headers[i].Name, headers[i].Value)
+	}
+	return dst
+}
+
+func parseLines(dst []hop.Header, lines []byte) []hop.Header {
+	for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok {
+			dst = append(dst, hop.Header{Name: name, Value: value})
+		}
 	}
 	return dst
 }

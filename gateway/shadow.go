@@ -24,11 +24,14 @@ func (v *variant) sendCopy(ctx context.Context, c *rollout.Copy) error {
 		return err
 	}
 	defer lease.Done(balancer.Neutral)
-	out := outbound{method: c.Method, target: c.Target, header: c.Header, body: c.Body, start: start, ctx: ctx}
+	out := &outbound{method: c.Method, target: c.Target, headers: parseLines(nil, c.Header), body: c.Body, start: start}
 	out.deadline, _ = ctx.Deadline() // a Mirror always sets one
+	stop := context.AfterFunc(ctx, out.breakOff)
+	defer stop()
+	defer out.answer.release()
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
-	err = v.pool.nodes[lease.Node().Index()].transport.roundTrip(&out, resp)
+	err = v.pool.nodes[lease.Node().Index()].transport.roundTrip(out, resp)
 	status := resp.StatusCode()
 	if err != nil {
 		status = 0

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/internal/hop"
 	"ganglion/internal/testnode"
 )
 
@@ -114,7 +114,7 @@ func TestAGoodbyeIsNoAnswer(t *testing.T) {
 
 func TestAConnectionThatWasIdleTooLongIsNotTaken(t *testing.T) {
 	n := testnode.Start(t)
-	p := newConns(n.Address(), UpstreamConfig{MaxConnections: 4, ConnectTimeout: time.Second, IdleTimeout: time.Second})
+	p := newConns(n.Address(), UpstreamConfig{MaxConnections: 4, ConnectTimeout: time.Second, IdleTimeout: time.Second}, hop.NewBudget(0), func() {})
 	defer p.close()
 	now := time.Now()
 	take := func(at time.Time) *conn {
@@ -161,17 +161,16 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-// An exchange whose context ends in the moment of its answer may leave a deadline behind: nobody else may meet it.
+// An exchange that is broken off in the moment of its answer may leave a deadline behind: nobody else may meet it.
 func TestACancelledConnectionIsNotReused(t *testing.T) {
 	n := testnode.Start(t)
-	tr := newH1(n.Address(), UpstreamConfig{MaxConnections: 1, ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxAnswer: 1 << 20})
-	defer tr.shut()
+	tr := newH1(n.Address(), UpstreamConfig{MaxConnections: 1, ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxAnswer: 1 << 20}, hop.NewBudget(0), func() {})
+	defer tr.conns.close()
 	answered := 0
 	for range 200 {
-		ctx, cancel := context.WithCancel(t.Context())
-		n.Handle(func(w http.ResponseWriter, _ *http.Request) { cancel(); w.Write([]byte("{}")) })
 		now := time.Now()
-		out := outbound{method: []byte("GET"), target: []byte("/v2/models/m"), start: now, deadline: now.Add(time.Minute), ctx: ctx}
+		out := outbound{method: []byte("GET"), target: []byte("/v2/models/m"), start: now, deadline: now.Add(time.Minute)}
+		n.Handle(func(w http.ResponseWriter, _ *http.Request) { out.breakOff(); w.Write([]byte("{}")) })
 		var resp fasthttp.Response
 		if tr.roundTrip(&out, &resp) == nil {
 			answered++

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 
 	"ganglion/balancer"
 	"ganglion/gateway/rollout"
+	"ganglion/internal/hop"
 	"ganglion/internal/oip"
 )
 
@@ -65,11 +65,11 @@ type node struct {
 }
 
 // buildTable makes the table of a checked configuration. It starts nothing.
-func buildTable(cfg *Config, log *slog.Logger) (*table, error) {
+func buildTable(cfg *Config, answers hop.Budget, log *slog.Logger) (*table, error) {
 	t := &table{named: make(map[string]*route, len(cfg.Routes))}
 	pools := make(map[string]*upstream, len(cfg.Pools))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
-		up, err := newUpstream(name, cfg.Pools[name], cfg.Upstream, log)
+		up, err := newUpstream(name, cfg.Pools[name], cfg.Upstream, answers, log)
 		if err != nil {
 			return nil, fmt.Errorf("pool %q: %w", name, err)
 		}
@@ -88,7 +88,7 @@ func buildTable(cfg *Config, log *slog.Logger) (*table, error) {
 	return t, nil
 }
 
-func newUpstream(name string, cfg balancer.Config, up UpstreamConfig, log *slog.Logger) (*upstream, error) {
+func newUpstream(name string, cfg balancer.Config, up UpstreamConfig, answers hop.Budget, log *slog.Logger) (*upstream, error) {
 	pool, err := balancer.New(name, cfg, balancer.Options{Probe: probe, Log: log})
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func newUpstream(name string, cfg balancer.Config, up UpstreamConfig, log *slog.
 	for _, n := range cfg.Nodes {
 		u.nodes = append(u.nodes, &node{
 			address:   n.Address,
-			transport: newH1(n.Address, up),
+			transport: newCarrier(n.Address, up, answers, log.With("pool", name)),
 			metrics:   newNodeMetrics(name, n.Address),
 		})
 	}
@@ -187,30 +187,4 @@ func (v *variant) versionFor(call oip.Call) string {
 		return call.Version
 	}
 	return v.version
-}
-
-// sweepEvery is how often idle connections are looked at, as a part of their idle time.
-const sweepEvery = 2
-
-// sweep closes connections that have been idle for too long, until ctx ends; then it closes all.
-func (t *table) sweep(ctx context.Context, idle time.Duration) error {
-	tick := time.NewTicker(max(idle/sweepEvery, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			t.eachTransport(func(tr transport) { tr.closeIdle(now) })
-		case <-ctx.Done():
-			t.eachTransport(transport.shut)
-			return nil
-		}
-	}
-}
-
-func (t *table) eachTransport(f func(transport)) {
-	for _, up := range t.pools {
-		for _, n := range up.nodes {
-			f(n.transport)
-		}
-	}
 }

@@ -55,6 +55,10 @@ func (c *Conn) Usable() bool {
 	return c.takes() && c.room()
 }
 
+// Retired is closed once the connection will let no new exchange in: the node has said goaway, or Run is ending. Those that are
+// open may still be answered.
+func (c *Conn) Retired() <-chan struct{} { return c.link.retired }
+
 // Stats returns what the connection has done so far.
 func (c *Conn) Stats() Stats {
 	c.link.mu.Lock()

@@ -129,7 +129,7 @@ func (c *client) expect(st *stream, body []byte) {
 	}
 	if !l.cfg.Budget.reserve(memory) {
 		text := fmt.Sprintf("no memory for a response body of %d bytes", in.want)
-		c.abort(st, ReasonMemory, &Error{Code: CodeTooLarge, Begun: true, Detail: text})
+		c.abort(st, ReasonMemory, &Error{Code: CodeNoMemory, Begun: true, Detail: text})
 		return
 	}
 	in.reserved, in.got, in.credit = memory, int64(len(body)), window-int64(len(body))
@@ -188,6 +188,7 @@ func (c *client) goaway(payload []byte) error {
 		return violation("goaway accepts stream %d after one that accepted %d", last, c.last)
 	}
 	l.away, c.last = true, last
+	l.retire()
 	if reason != ReasonNone {
 		l.farewell = &GoawayError{Reason: reason, Text: printable(text)}
 	}

@@ -20,6 +20,7 @@ const (
 	CodeInvalid                  // the request cannot be carried: a head that is too long or holds what HTTP forbids
 	CodeFailed                   // the node's handler gave up on it: a panic, or an answer that cannot be sent
 	CodeStalled                  // a body made no progress for too long
+	CodeNoMemory                 // Config.Budget has no room for the response's body
 )
 
 // String returns the code in words.
@@ -27,6 +28,7 @@ func (c Code) String() string {
 	names := [...]string{
 		"unknown", "canceled", "deadline exceeded", "connection is full", "refused by the node", "connection is draining",
 		"connection is broken", "body too large", "invalid message", "failed at the node", "stalled",
+		"no memory",
 	}
 	if int(c) < len(names) {
 		return names[c]

@@ -37,14 +37,16 @@ type link struct {
 	larges  int // large bodies that are coming in
 	peer    settings
 
-	running  bool  // somebody reads, and will close the socket
-	draining bool  // this end has said goaway
-	away     bool  // the peer has
-	leaving  bool  // nothing is left to do: the reader is to come home
-	severed  bool  // the socket is of no use any more
-	ended    bool  // the reader has come home
-	cause    error // why severed
-	farewell error // what the peer's goaway gave as its reason, other than a drain
+	running    bool          // somebody reads, and will close the socket
+	draining   bool          // this end has said goaway
+	away       bool          // the peer has
+	leaving    bool          // nothing is left to do: the reader is to come home
+	severed    bool          // the socket is of no use any more
+	ended      bool          // the reader has come home
+	cause      error         // why severed
+	farewell   error         // what the peer's goaway gave as its reason, other than a drain
+	retired    chan struct{} // closed by whichever of draining, away and severed comes first
+	hasRetired bool          // retired is
 
 	alarmAt time.Duration // when the read deadline goes off
 	pingAt  time.Duration // when silence is looked at
@@ -90,7 +92,7 @@ func (c *link) init(nc net.Conn, cfg Config, r role) {
 	if _, encrypted := unwrap(nc).(*tls.Conn); encrypted {
 		c.cfg.ChunkSums = false
 	}
-	c.wake, c.quit = make(chan struct{}, 1), make(chan struct{})
+	c.wake, c.quit, c.retired = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	c.quiet.L = &c.mu
 	c.r = reader{nc: nc, buf: make([]byte, readBuffer), sums: c.cfg.ChunkSums, alarm: func() error { return errNoSettings }}
 	c.alarmAt, c.drainAt = never, never
@@ -179,7 +181,16 @@ func (c *link) drain() {
 func (c *link) goaway(reason Reason, text string) {
 	last := c.role.lastAccepted()
 	c.draining = true
+	c.retire()
 	c.control(appendGoaway(c.w.out, last, reason, text))
+}
+
+// retire says that no new exchange will ever be let in. With the lock held.
+func (c *link) retire() {
+	if !c.hasRetired {
+		c.hasRetired = true
+		close(c.retired)
+	}
 }
 
 // control takes the queue with a frame appended that the peer has caused. With the lock held.
@@ -210,6 +221,7 @@ func (c *link) leave() {
 func (c *link) sever(cause error) {
 	if !c.severed {
 		c.severed, c.cause = true, cause
+		c.retire()
 		c.nc.SetDeadline(past)
 		c.quiet.Broadcast()
 	}

@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/hop"
+)
+
+// hopLine is one hop connection to a node.
+type hopLine struct {
+	conn    *hop.Conn
+	answers hop.Budget
+	log     *slog.Logger
+	blamed  atomic.Bool // the node has been blamed for the end of this connection
+}
+
+// run serves the connection until it ends.
+func (l *hopLine) run(ctx context.Context) {
+	if err := l.conn.Run(ctx); err != nil && ctx.Err() == nil {
+		l.log.Warn("hop connection ended", "error", err)
+	}
+}
+
+// roundTrip is transport's, but for carried: false means that the hop cannot carry this request, of which nothing has been sent.
+func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried bool, err error) {
+	x := &out.exchange
+	if !address(&x.Request, out) {
+		return false, nil
+	}
+	out.answer.release()
+	// The answer comes to the memory that the client's connection keeps for it, if it fits.
+	memory := resp.SwapBody(nil)
+	x.Response.Body = memory[:0]
+	err = l.conn.Do(x)
+	out.end = time.Now()
+	body := x.Response.Body
+	x.Response.Body = nil
+	if err != nil {
+		resp.SwapBody(memory)
+		return l.failed(err)
+	}
+	resp.Header.Reset()
+	l.readHead(&x.Response, &resp.Header)
+	out.node, out.model = x.Response.Node, x.Response.Model
+	if len(body) <= keepScratch {
+		resp.SwapBody(body)
+		return true, nil
+	}
+	resp.SwapBody(memory)
+	resp.SetBodyRaw(body)
+	return true, l.hold(out, body)
+}
+
+// hold counts a large answer for as long as the exchange has it; the connection has counted it until it was complete.
+func (l *hopLine) hold(out *outbound, body []byte) error {
+	if !out.answer.grow(l.answers, int64(len(body))) {
+		return errAnswerMemory
+	}
+	out.answer.body = body
+	return nil
+}
+
+// address makes the hop's request of out; false = it has no place in one.
+func address(r *hop.Request, out *outbound) bool {
+	r.Reset()
+	var ok bool
+	if r.Method, ok = hop.ParseMethod(out.method); !ok {
+		return false
+	}
+	r.Path, r.Body, r.Deadline = out.target, out.body, out.deadline
+	r.InferenceHeaderLength = hop.NoHeaderLength
+	for _, h := range out.headers {
+		switch string(h.Name) {
+		case fasthttp.HeaderContentType:
+			r.ContentType = h.Value
+		case headerRequestID:
+			r.RequestID = h.Value
+		case headerInferLength:
+			if r.InferenceHeaderLength != hop.NoHeaderLength {
+				return false // twice: let the node say what it thinks of that
+			}
+			if r.InferenceHeaderLength, ok = atoi(h.Value); !ok {
+				return false
+			}
+		case headerTraceparent:
+			r.Trace, _ = hop.ParseTraceparent(h.Value)
+		case headerTracestate:
+			r.TraceState = h.Value
+		default:
+			r.Headers = append(r.Headers, h)
+		}
+	}
+	return true
+}
+
+// readHead makes an HTTP header of the hop's.
+func (l *hopLine) readHead(r *hop.Response, h *fasthttp.ResponseHeader) {
+	h.SetStatusCode(r.Status)
+	h.SetContentTypeBytes(r.ContentType)
+	for _, f := range r.Headers {
+		h.AddBytesKV(f.Name, f.Value)
+	}
+	if r.InferenceHeaderLength >= 0 {
+		var digits [20]byte
+		h.SetBytesV(headerInferLength, strconv.AppendInt(digits[:0], int64(r.InferenceHeaderLength), 10))
+	}
+}
+
+// failed says in the transport's words why there is no answer.
+func (l *hopLine) failed(err error) (carried bool, _ error) {
+	e, ok := errors.AsType[*hop.Error](err)
+	if !ok {
+		return true, err // Do returns no other type
+	}
+	switch e.Code {
+	case hop.CodeCanceled:
+		return true, errLeft
+	case hop.CodeDeadline:
+		return true, errLate
+	case hop.CodeBusy, hop.CodeRefused:
+		return true, errBusy
+	case hop.CodeNoMemory:
+		return true, errAnswerMemory
+	case hop.CodeDraining:
+		return true, &transportError{phase: draining, err: e, unsent: true, blameless: true}
+	case hop.CodeTooLarge, hop.CodeInvalid:
+		if !e.Begun {
+			return false, nil
+		}
+		return true, errAnswerTooLarge
+	case hop.CodeBroken:
+		// The end of one connection is one failure, however many exchanges it carried: else a single cut would open the
+		// circuit of a node that is well.
+		return true, &transportError{phase: hopping, err: e, unsent: !e.Begun, blameless: l.blamed.Swap(true)}
+	}
+	return true, &transportError{phase: hopping, err: e, unsent: !e.Begun}
+}
