@@ -31,6 +31,7 @@ type Server struct {
 	folders    []folder
 	loader     *loader
 	http       *httpserver.Server
+	faces      []face // beside http
 	hop        *hop.Server
 	metrics    *metrics
 	limits     oip.Limits
@@ -100,6 +101,6 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	}
 	parts.Add("health", s.watchHealth)
 	parts.Add("models", s.runModels)
-	parts.Add("http", func(ctx context.Context) error { return s.http.Run(ctx, ln) })
+	parts.Add("servers", func(ctx context.Context) error { return s.runFaces(ctx, ln) })
 	return parts.Run(ctx)
 }
