@@ -1,0 +1,74 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// measureBatches holds the node's throughput of a large model, asked for row by row, against bare loops of batches.
+func (b *bench) measureBatches(ctx context.Context) error {
+	best, err := b.bestBatch()
+	if err != nil {
+		return err
+	}
+	// Long enough for some tens of batches.
+	d := max(b.duration, time.Duration(30*float64(time.Second)*wideBatch/best.rate))
+	if b.quick {
+		d = b.duration
+	}
+	var seen []result
+	var ratios, bare []float64
+	asked := question(wide, wideShape, true)
+	for range b.rounds {
+		if _, err := b.load(ctx, wide, asked, 2*b.clients, 0); err != nil {
+			return err
+		}
+		r, err := b.load(ctx, wide, asked, 0, d)
+		if err != nil {
+			return err
+		}
+		loop, err := b.bare.measure(wideShape, best.size, d/2)
+		if err != nil {
+			return err
+		}
+		seen, bare, ratios = append(seen, r), append(bare, loop.rate), append(ratios, r.rate/loop.rate)
+	}
+	same := func(f float64) float64 { return f }
+	r := median(seen, byRate)
+	b.report.add(row{
+		name: "large model: rows a second, of those of bare loops at their best size", value: median(ratios, same), format: "%.3f", goal: 0.95, atLeast: true,
+		note: fmt.Sprintf("%.0f in runs of %.0f, against %.0f in runs of %d, %.0f ms each", r.rate, r.rows, median(bare, same), best.size, ms(best.run)),
+	})
+	wait, batch := quantile(r.queue, 0.99), quantile(r.infer, 0.99)
+	b.report.add(row{
+		name: "large model: p99 in the queue, in batches", value: wait.Seconds() / batch.Seconds(), format: "%.2f", goal: 1,
+		note: fmt.Sprintf("%.0f ms, no delay configured; p99 of a batch %.0f ms", ms(wait), ms(batch)),
+	})
+	return nil
+}
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1000 }
+
+// bareSize is what bare loops do at one batch size.
+type bareSize struct {
+	bareResult
+	size int
+}
+
+// bestBatch finds the batch size at which bare loops make the most rows a second.
+func (b *bench) bestBatch() (best bareSize, err error) {
+	for size := 1; size <= wideBatch; size *= 2 {
+		r, err := b.bare.measure(wideShape, size, b.duration/2)
+		if err != nil {
+			return best, err
+		}
+		b.report.say("bare loops, %d rows a run: %.0f rows a second", size, r.rate)
+		if r.rate > best.rate {
+			best = bareSize{r, size}
+		}
+	}
+	return best, nil
+}
