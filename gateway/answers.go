@@ -67,6 +67,9 @@ func (x *exchange) answerFromCache() bool {
 // tell one what another has asked.
 func (x *exchange) question() (id []byte, cacheable bool) {
 	h := &x.req.Header
+	if string(h.ContentType()) == oip.ProtoContentType {
+		return x.messageQuestion()
+	}
 	length := peek(h, headerInferLength)
 	json, tensors, ok := split(x.req.Body(), length)
 	if !ok || mayBeSequence(json) {
@@ -87,6 +90,13 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 		x.asked = append(append(x.asked[:0], json[:start]...), json[end:]...)
 		json = x.asked
 	}
+	x.setKey(framing, json, tensors)
+	return id, true
+}
+
+// setKey makes the key of a question whose body, without its id, is head and tail together.
+func (x *exchange) setKey(framing byte, head, tail []byte) {
+	h := &x.req.Header
 	x.scratch = append(x.scratch[:0], byte(x.call.Kind), framing)
 	x.scratch = append(append(x.scratch, x.variant.versionFor(x.call)...), '/')
 	x.scratch = append(x.scratch, x.call.Model...)
@@ -94,9 +104,8 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 		x.variant.identity, x.scratch, x.query,
 		h.ContentType(), h.ContentEncoding(), peek(h, fasthttp.HeaderAcceptEncoding), peek(h, fasthttp.HeaderAccept),
 		peek(h, fasthttp.HeaderAuthorization), peek(h, fasthttp.HeaderCookie), peek(h, "X-Api-Key"),
-		json, tensors,
+		head, tail,
 	)
-	return id, true
 }
 
 // split takes a body apart into its JSON and the tensors behind it, as its Inference-Header-Content-Length says. A
@@ -136,6 +145,10 @@ func (x *exchange) writeHit(a *cache.Answer, id []byte) {
 	}
 	resp.Header.SetBytesV(headerRequestID, x.id)
 	resp.Header.Set(headerCache, "hit")
+	if a.ContentType == oip.ProtoContentType {
+		x.writeMessageHit(a, id)
+		return
+	}
 	length := a.HeaderLength
 	if len(id) == 0 {
 		resp.SetBodyRaw(a.Body) // immutable: no copy
@@ -186,7 +199,13 @@ func (x *exchange) remember() {
 	if !ok {
 		return
 	}
-	if x.call.Kind == oip.CallModelInfer {
+	switch {
+	case string(h.ContentType()) == oip.ProtoContentType:
+		if x.scratch, ok = withoutID(x.scratch[:0], body); !ok {
+			return
+		}
+		body = x.scratch
+	case x.call.Kind == oip.CallModelInfer:
 		_, start, end, ok := oip.CutID(json)
 		if !ok {
 			return
