@@ -20,7 +20,7 @@ const serveUsage = `usage: backend serve [flags]
   --watch TIME       look this often for models and versions that are new, changed or gone, and
                      load or unload them; 0 only loads what is asked for (default "0s")
   --http ADDR        where to answer REST requests and GET /metrics (default ":9000")
-  --grpc ADDR        reserved: this version does not serve gRPC yet
+  --grpc ADDR        where to answer gRPC requests; "" turns gRPC off (default ":9001")
   --device DEVICE    where models run that do not say it themselves: auto, cpu, cuda:N or
                      tensorrt:N. auto takes the first CUDA device if the library supports
                      CUDA and the device answers, else the CPU (default "auto")
@@ -66,7 +66,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
 	flags.StringVar(&o.node.Models, "models", "models", "")
 	flags.StringVar(&o.http, "http", ":9000", "")
-	flags.StringVar(&o.grpc, "grpc", "", "")
+	flags.StringVar(&o.grpc, "grpc", ":9001", "")
 	flags.StringVar(&o.device, "device", "auto", "")
 	flags.StringVar(&o.node.ID, "id", "", "")
 	flags.Var(&maxBody, "max-body", "")

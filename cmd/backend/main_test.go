@@ -18,9 +18,15 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/internal/conf"
+	"ganglion/internal/oip/pb"
 )
 
 // asProgram makes the test binary be the program: tests of signals need a process.
@@ -128,14 +134,43 @@ func TestServe(t *testing.T) {
 		t.Errorf("got %d %s (%v)", response.StatusCode, body, err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+	askByGRPC(t, waitField(t, &log, done, "serving", "grpc"))
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("ended with %v", err)
 	}
-	for _, want := range []string{"does not serve gRPC yet", `"node":"one"`, `"device":"cpu","device_reason":"asked for"`, `"msg":"stopped"`} {
+	for _, want := range []string{`"node":"one"`, `"device":"cpu","device_reason":"asked for"`, `"msg":"stopped"`} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, &log)
 		}
+	}
+}
+
+// askByGRPC wants the same node to answer gRPC, within the limits of the flags.
+func askByGRPC(t *testing.T, address string) {
+	t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := pb.NewGRPCInferenceServiceClient(conn)
+	request := &pb.ModelInferRequest{ModelName: "iris", Inputs: []*pb.ModelInferRequest_InferInputTensor{{
+		Name: "measurements", Datatype: "FP32", Shape: []int64{1, 4},
+		Contents: &pb.InferTensorContents{Fp32Contents: []float32{5.1, 3.5, 1.4, 0.2}},
+	}}}
+	var header metadata.MD
+	reply, err := client.ModelInfer(t.Context(), request, grpc.Header(&header))
+	if err != nil || !bytes.Contains(bytes.Join(reply.GetRawOutputContents(), nil), []byte("setosa")) {
+		t.Errorf("got %v (%v)", reply, err)
+	}
+	if got := header.Get("x-node-id"); len(got) != 1 || got[0] != "one" {
+		t.Errorf("got node %q", got)
+	}
+	request.Inputs[0].Shape[0] = 1 << 18
+	request.Inputs[0].Contents.Fp32Contents = make([]float32, 4<<18)
+	if _, err := client.ModelInfer(t.Context(), request); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("4 MiB with --max-body 1MiB: %v", err)
 	}
 }
 
@@ -168,7 +203,7 @@ func TestSignals(t *testing.T) {
 	}
 	var log lines
 	cmd := exec.CommandContext(t.Context(), exe, "serve", "--models", filepath.Join(onnxtest.Root(t), "models"),
-		"--http", "127.0.0.1:0", "--device", "cpu")
+		"--http", "127.0.0.1:0", "--grpc", "", "--device", "cpu")
 	cmd.Env = append(os.Environ(), asProgram+"=1", "ORT_LIBRARY="+onnxtest.Library(t))
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
@@ -213,13 +248,14 @@ func TestCannotStart(t *testing.T) {
 		{"no library", "", nil, "make library"},
 		{"wrong library", filepath.Join(t.TempDir(), "libonnxruntime.so"), nil, "ORT_LIBRARY names no library"},
 		{"port in use", library, []string{"--http", taken.Addr().String()}, "address already in use"},
+		{"gRPC port in use", library, []string{"--grpc", taken.Addr().String()}, `another process holds the port; stop it or choose another address; --grpc "" turns gRPC off`},
 		{"no models", library, []string{"--models", filepath.Join(t.TempDir(), "none")}, "cannot open model repository"},
 		{"no such device", library, []string{"--device", "cuda:97"}, `device "cuda:97" is not available: `},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("ORT_LIBRARY", test.library)
-			args := append([]string{"serve", "--models", models, "--http", "127.0.0.1:0"}, test.args...)
+			args := append([]string{"serve", "--models", models, "--http", "127.0.0.1:0", "--grpc", ""}, test.args...)
 			err := run(t.Context(), args, io.Discard, io.Discard)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, test.want)

@@ -9,7 +9,6 @@ import (
 
 	"ganglion/backend"
 	"ganglion/backend/onnx"
-	"ganglion/internal/httpserver"
 	"ganglion/internal/lifecycle"
 )
 
@@ -28,20 +27,17 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	}
 	ctx, release := lifecycle.Signals(ctx, log, ignoreHangup)
 	defer release()
-	if o.grpc != "" {
-		log.Warn("this version does not serve gRPC yet: --grpc does nothing", "address", o.grpc)
-	}
 
 	library, err := onnx.FindLibrary()
 	if err != nil {
 		return err
 	}
-	// The port is taken before anything is loaded, so that one in use is all that is said.
-	ln, err := httpserver.Listen(o.http)
+	// The ports are taken before anything is loaded, so that one in use is all that is said.
+	ports, err := listen(o)
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
+	defer ports.close()
 	engine, err := onnx.New(onnx.Config{Library: library, Device: o.device, Memory: int64(o.memory.value)})
 	if err != nil {
 		return err
@@ -55,11 +51,12 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if err != nil {
 		return err
 	}
+	ports.addGRPC(node, o.node, log)
 	info := engine.Info()
-	log.Info("serving", "address", ln.Addr().String(), "version", version, "models", o.node.Models,
+	log.Info("serving", "address", ports.http.Addr().String(), "grpc", ports.grpcAddress(), "version", version, "models", o.node.Models,
 		"engine", info.Name, "engine_version", info.Version, "library", library,
 		"device", info.Device, "device_reason", info.Reason, "runs", info.Runs, "memory", o.memory.String())
-	if err := node.Run(ctx, ln); err != nil {
+	if err := node.Run(ctx, ports.http); err != nil {
 		return err
 	}
 	log.Info("stopped")
