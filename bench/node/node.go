@@ -39,7 +39,7 @@ func startNode(o *options, repository string, cpus []int) (*node, error) {
 	if err := ln.Close(); err != nil {
 		return nil, err
 	}
-	n.cmd = exec.Command(o.backend, "serve", "--models", repository, "--http", n.address, "--device", "cpu", "--log-level", "warn")
+	n.cmd = exec.Command(o.backend, "serve", "--models", repository, "--http", n.address, "--grpc", "", "--device", "cpu", "--log-level", "warn")
 	n.cmd.Env = append(os.Environ(), "ORT_LIBRARY="+o.library)
 	n.cmd.Stdout, n.cmd.Stderr = &n.said, &n.said
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
