@@ -1,0 +1,28 @@
+package rpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc/mem"
+)
+
+// AnswerMessage takes a message the way that ModelInfer does, without a connection.
+func (s *Server) AnswerMessage(data mem.BufferSlice) ([]byte, error) {
+	var reply any
+	reply, err := s.modelInfer(nil, context.Background(), func(v any) error { return newCodec().Unmarshal(data, v) }, nil)
+	if err != nil {
+		return nil, err
+	}
+	message, err := newCodec().Marshal(reply)
+	return message.Materialize(), err
+}
+
+// StreamMessage takes a message the way that a stream does, and returns what the stream would send.
+func (s *Server) StreamMessage(message []byte) []byte {
+	x := s.inferences.Get().(*inference)
+	x.received.buffer = mem.SliceBuffer(message)
+	t := &turn{done: make(chan struct{})}
+	st := &stream{server: s}
+	st.answer(context.Background(), x, t)
+	return t.message.Materialize()
+}
