@@ -62,7 +62,7 @@ func TestBrokenModels(t *testing.T) {
 		{"unknown-key", func(name string) { config(name, "[inputs.a]\ntxt = true\n") }, `unknown-key/config.toml:2`},
 		{"no-toml", func(name string) { config(name, "inputs = [") }, "no-toml/config.toml:1"},
 		{"wrong-input", func(name string) { config(name, "[inputs.c]\ntext = true\n") }, `config.toml:1 configures an input "c", but the model's inputs are ["a" "b"]`},
-		{"text-on-floats", func(name string) { config(name, "[inputs.a]\ntext = true\n") }, `config.toml sets text = true for input "a", which is FP32 [-1 -1]: text needs UINT8 [-1 -1]`},
+		{"text-on-floats", func(name string) { config(name, "[inputs.a]\ntext = true\n") }, `config.toml:2 sets text = true for input "a", which is FP32 [-1 -1]: text needs UINT8 [-1 -1]`},
 		{"text-on-one-row", func(name string) {
 			onnxtest.WriteAt(t, onnxtest.Identity(onnxfile.Uint8, onnxtest.Batch()), at(name))
 			write(t, filepath.Join(dir, name, "config.toml"), "[inputs.x]\ntext = true\n")

@@ -56,7 +56,7 @@ func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out
 	hurried := s.heed(x, r)
 	if err := in.scheduler.Infer(ctx, q); err != nil {
 		x.refused = true
-		return s.blame(ctx, err, hurried)
+		return s.blame(ctx, x, err, hurried)
 	}
 	out.ModelName, out.ModelVersion, out.ID = in.name, in.version, r.ID
 	out.Parameters, out.Outputs = out.Parameters[:0], out.Outputs[:0]
@@ -106,11 +106,16 @@ func (s *Server) newInference() *inference {
 // itself less time than the node would. (internal/oip has refused parameters that are no whole numbers from 0.)
 func (s *Server) heed(x *inference, r *oip.InferRequest) (hurried bool) {
 	q := &x.scheduled
-	q.Deadline, q.Priority = x.began.Add(s.cfg.Timeout), 0
+	q.Deadline, q.QueueDeadline, q.Priority = x.began.Add(s.cfg.Timeout), time.Time{}, 0
+	timeout := uint64(0)
 	if v, ok := r.Parameters.Lookup("timeout"); ok {
-		if us, _ := v.Uint(); us > 0 && us < uint64(s.cfg.Timeout.Microseconds()) {
-			q.Deadline, hurried = x.began.Add(time.Duration(us)*time.Microsecond), true
-		}
+		timeout, _ = v.Uint()
+	}
+	switch wait := x.in.config.QueueTimeout; {
+	case timeout > 0 && timeout < uint64(s.cfg.Timeout.Microseconds()):
+		q.Deadline, hurried = x.began.Add(time.Duration(timeout)*time.Microsecond), true
+	case timeout == 0 && wait > 0:
+		q.QueueDeadline = x.began.Add(wait)
 	}
 	if v, ok := r.Parameters.Lookup("priority"); ok {
 		level, _ := v.Uint()
@@ -120,10 +125,10 @@ func (s *Server) heed(x *inference, r *oip.InferRequest) (hurried bool) {
 }
 
 // blame says what the client reads of an error of the scheduler that has a reason outside of it.
-func (s *Server) blame(ctx context.Context, err error, hurried bool) error {
+func (s *Server) blame(ctx context.Context, x *inference, err error, hurried bool) error {
 	switch {
-	case errors.Is(err, scheduler.ErrTimeout) && hurried:
-		return oip.Refusef(oip.Expired, "%v", err) // Triton's status and text for a time that the request has set
+	case errors.Is(err, scheduler.ErrTimeout) && (hurried || x.late()):
+		return oip.Refusef(oip.Expired, "%v", err) // Triton's status and text for a time that the request or the model has set
 	case errors.Is(err, scheduler.ErrTimeout) && !overdue(ctx):
 		return oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
 	case errors.Is(err, scheduler.ErrClosed) && phase(s.state.Load()) == draining:
@@ -131,6 +136,12 @@ func (s *Server) blame(ctx context.Context, err error, hurried bool) error {
 	default:
 		return err
 	}
+}
+
+// late reports whether the time that the model's configuration gives requests to wait has been what ended this one's.
+func (x *inference) late() bool {
+	q := &x.scheduled
+	return !q.QueueDeadline.IsZero() && time.Now().Before(q.Deadline)
 }
 
 // overdue reports whether the deadline that came with the request's transport has passed.

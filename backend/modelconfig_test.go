@@ -57,7 +57,7 @@ func TestBatchSizeIsFound(t *testing.T) {
 // TestConfigContradictsModel: each is one clear reason why the model is not served.
 func TestConfigContradictsModel(t *testing.T) {
 	const ragged = "[[ragged]]\n"
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		model  *onnxfile.Model
 		config string
 		reason string
@@ -78,16 +78,14 @@ func TestConfigContradictsModel(t *testing.T) {
 		"ragged-mask":   {onnxtest.Sum(), ragged + "inputs = { a = {} }\nmask = \"m\"", `there is no mask "m", only ["a" "b"]`},
 		"ragged-none":   {onnxtest.Sum(), ragged, "a ragged dimension needs at least one input"},
 		"ragged-waste":  {onnxtest.Sum(), ragged + "inputs = { a = {} }\nmax_waste = 1.0", "max_waste: 1 is not between 0 and 0.9"},
-	} {
-		dir := t.TempDir()
+	}
+	dir := t.TempDir()
+	for name, c := range cases {
 		onnxtest.WriteAt(t, c.model, filepath.Join(dir, name, "1", "model.onnx"))
 		write(t, filepath.Join(dir, name, "config.toml"), c.config)
-		n := startNode(t, dir)
-		quoted := strings.ReplaceAll(c.reason, `"`, `\"`)
-		n.get("/v2/models/"+name+"/ready").want(t, 503, quoted)
-		if err := n.stop(); err != nil {
-			t.Error(err)
-		}
-		n.closeEngine()
+	}
+	n := startNode(t, dir)
+	for name, c := range cases {
+		n.get("/v2/models/"+name+"/ready").want(t, 503, strings.ReplaceAll(c.reason, `"`, `\"`))
 	}
 }

@@ -153,7 +153,12 @@ func (r *repository) check(name, number string, from *origin) (path string, err 
 	if from.content != nil {
 		return filepath.Join(r.root, name, number, file), checkContent(file, from.content)
 	}
-	path, err = r.resolve(filepath.Join(name, number, file))
+	relative := filepath.Join(name, number, file)
+	if isFolder(filepath.Join(r.root, relative)) {
+		// Triton's form for a model with weights in files of their own: a folder by the name of the model's file.
+		relative = filepath.Join(relative, modelconf.DefaultModelFile)
+	}
+	path, err = r.resolve(relative)
 	if err != nil {
 		return "", err
 	}

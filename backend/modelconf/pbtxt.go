@@ -110,6 +110,9 @@ func (t *translation) origin(key string) string {
 			}
 		}
 	}
+	if key == "inputs" || key == "outputs" {
+		return strings.TrimSuffix(key, "s")
+	}
 	if before, name, ok := strings.Cut(key, ".inputs."); ok && strings.HasPrefix(key, "warm_up[") {
 		return origins.Replace(before) + ".inputs" + entryOf(name)
 	}

@@ -154,12 +154,12 @@ func (s *Scheduler) open(limit int) *batch {
 
 // fill moves requests from a lane to a batch, as many as fit, in their order and with deadlines up to latest.
 func (s *Scheduler) fill(b *batch, l *lane, latest time.Duration) {
-	for r := l.first(); r != nil && r.deadline <= latest && b.accepts(r); r = l.first() {
+	for r := l.first(); r != nil && r.until <= latest && b.accepts(r); r = l.first() {
 		if r.due >= 0 {
 			s.queuedDeadlines.remove(r)
 		}
 		s.queue.remove(r)
-		r.state = taken
+		r.state, r.deadline = taken, r.until
 		b.add(r)
 		if r.deadline != never {
 			s.takenDeadlines.push(r)

@@ -23,6 +23,10 @@ type Request struct {
 	// Deadline is when the answer is of no use any more; the zero time is never. A deadline of Infer's context counts too.
 	Deadline time.Time
 
+	// QueueDeadline is when the request may not wait any more for its run to begin; the zero time is never. A run that has
+	// begun by then goes on.
+	QueueDeadline time.Time
+
 	// Outputs are the results after Infer has returned nil. They are to be read only, lie in memory shared with other
 	// requests of the batch, and are valid until Release.
 	Outputs []oip.Tensor
@@ -63,7 +67,8 @@ type admitted struct {
 	crowd    *crowd           // the requests it may meet
 	arrived  time.Duration    // since the scheduler's epoch, like all times inside
 	key      time.Duration    // arrived, plus what its priority costs it: smaller goes first
-	deadline time.Duration    // never, if it has none
+	deadline time.Duration    // of where it is now: until, or in the queue that of the queue; never, if it has none
+	until    time.Duration    // when its answer is of no use; never, if it has none
 }
 
 // queued is where a request is. It is guarded by Scheduler.mu.

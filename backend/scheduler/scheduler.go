@@ -103,7 +103,12 @@ func (s *Scheduler) serve(r *Request) error {
 	}
 	r.arrived = s.now()
 	r.key = r.arrived + time.Duration(r.level)*s.cfg.PriorityStep
-	if r.deadline = s.deadlineOf(r.ctx, r); r.deadline <= r.arrived {
+	r.until = s.deadlineOf(r.ctx, r)
+	r.deadline = r.until
+	if !r.QueueDeadline.IsZero() {
+		r.deadline = min(r.until, r.QueueDeadline.Sub(s.epoch))
+	}
+	if r.deadline <= r.arrived {
 		return s.refusals.timeout
 	}
 	b, err := s.enter(r)
@@ -155,7 +160,7 @@ func (s *Scheduler) nothingToWaitFor(r *Request) bool {
 // shortcut makes a batch of r alone without taking it through the queue, and begins it unless others are to be let in.
 func (s *Scheduler) shortcut(r *Request) *batch {
 	b := s.open(max(s.cfg.MaxBatchSize, 1))
-	r.state, r.due = taken, -1
+	r.state, r.due, r.deadline = taken, -1, r.until
 	b.add(r)
 	b.leader = r
 	if r.deadline != never {
