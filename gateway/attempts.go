@@ -13,6 +13,9 @@ func (x *exchange) prepare() {
 	x.target = appendTarget(x.target[:0], x.call, x.variant.versionFor(x.call), x.query)
 	out := x.out
 	out.method, out.target, out.body = x.req.Header.Method(), x.target, x.req.Body()
+	if text(out.method) == methodQuery {
+		out.method = methodPost // what it means here, and what every node knows
+	}
 	out.headers = x.appendHeaders(out.headers[:0])
 	// One deadline for all attempts: a retry has what the first left.
 	out.deadline = x.start.Add(x.route.timeout)

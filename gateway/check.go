@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ganglion/internal/conf"
+	"ganglion/internal/oip"
 )
 
 // anyModel is the route that catches the models no other route names.
@@ -30,6 +31,10 @@ func (c *Config) Check(r *conf.Report) {
 func (c *ServerConfig) check(r *conf.Report) {
 	c.Config.Check(r)
 	c.checkListeners(r)
+	if !oip.ValidPathPrefix(c.PathPrefix) {
+		r.Errorf("path_prefix", "%q is no prefix of a path: accepts \"\", or \"/serving\" with more parts if need be, of letters, "+
+			"digits, _ . and -", c.PathPrefix)
+	}
 	if c.DrainDelay < 0 || c.DrainDelay > 5*time.Minute {
 		r.Errorf("drain_delay", "%s is out of range: accepts 0s to 5m", c.DrainDelay)
 	}

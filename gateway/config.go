@@ -25,6 +25,10 @@ type ServerConfig struct {
 	GRPC  string `toml:"grpc"`  // clients, gRPC; "" turns it off
 	Admin string `toml:"admin"` // /metrics, /healthz, /readyz, /status; "" turns it off
 
+	// PathPrefix comes before the path of every REST call, for a gateway that shares its host with other things:
+	// "/serving" puts the models at /serving/v2/models. "" = none.
+	PathPrefix string `toml:"path_prefix"`
+
 	// DrainDelay lies between /readyz failing and the listener closing, so that whoever sends traffic here has
 	// noticed before connections are refused.
 	DrainDelay time.Duration `toml:"drain_delay"`

@@ -44,6 +44,7 @@ type Gateway struct {
 	accessLog *accessLog                  // nil = off
 	exchanges exchanges
 	answers   hop.Budget // memory for large answers
+	ledger    ledger
 
 	serving  atomic.Bool
 	draining atomic.Bool
@@ -59,7 +60,7 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	if g.log == nil {
 		g.log = slog.Default()
 	}
-	g.metadata = oip.ServerMetadata{Name: "ganglion", Version: opt.Version} // extensions are for each node to offer
+	g.metadata = oip.ServerMetadata{Name: "ganglion", Version: opt.Version, Extensions: extensions()}
 	g.metrics.noRoute = newVariantMetrics("", "")
 	g.accessLog = newAccessLog(opt.AccessLog, g.log)
 	g.answers = hop.NewBudget(int64(cfg.Upstream.MaxAnswerMemory))

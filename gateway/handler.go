@@ -15,7 +15,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	x := g.beginHTTP(ctx)
 	path, query, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
 	x.query = query
-	call, ok := oip.ParsePath(text(path))
+	call, ok := x.gateway.parsePath(text(path))
 	if !ok {
 		x.bytesIn = len(x.req.Body())
 		x.fail(failNotFound())
@@ -23,6 +23,14 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	}
 	x.call = call
 	x.serve()
+}
+
+// parsePath reads the path of a request over HTTP, which begins with server.path_prefix.
+func (g *Gateway) parsePath(path string) (call oip.Call, ok bool) {
+	if path, ok = oip.CutPathPrefix(path, g.cfg.Server.PathPrefix); !ok {
+		return oip.Call{}, false
+	}
+	return oip.ParsePath(path)
 }
 
 // serve has the exchange answered, whose call is known.
@@ -40,12 +48,10 @@ func (x *exchange) serve() {
 		x.answerJSON(`{"live":true}`)
 	case oip.CallServerReady:
 		x.answerReady()
-	case oip.CallModelInfer, oip.CallModelMetadata, oip.CallModelReady, oip.CallModelConfig, oip.CallModelStatistics,
-		oip.CallV1Model, oip.CallV1Predict:
+	case oip.CallModelInfer, oip.CallV1Predict:
 		x.proxy()
 	default:
-		// Lists and repositories are a node's: what one node has loaded is no answer for a pool.
-		x.fail(failNotFound())
+		x.span()
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"ganglion/internal/oip"
 )
 
+// methodQuery is a POST that says of itself that it changes nothing (RFC 10008).
+const methodQuery = "QUERY"
+
 // The headers that the gateway itself reads or writes.
 const (
 	headerRequestID    = "X-Request-Id"
@@ -100,6 +103,7 @@ var (
 	nameForwardedProto = []byte("X-Forwarded-Proto")
 	protoHTTP          = []byte("http")
 	protoHTTPS         = []byte("https")
+	methodPost         = []byte("POST")
 )
 
 // appendLines appends headers as lines, and parseLines reads such lines: that is how a shadow's copy keeps them.

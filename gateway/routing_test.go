@@ -78,8 +78,6 @@ func TestAnswersWithoutANode(t *testing.T) {
 		{"POST", "/v2//models/m/infer", 404, `{"error":"no such path`, ""},
 		{"POST", "/v2/models/../m/infer", 404, `{"error":"no such path`, ""},
 		{"POST", "/v2/models/m%2finfer", 404, `{"error":"no such path`, ""},
-		{"POST", "/v2/repository/index", 404, `{"error":"no such path`, ""},
-		{"POST", "/v2/repository/models/m/load", 404, `{"error":"no such path`, ""},
 		{"GET", "/v2/models/m/infer", 405, `{"error":"method not allowed; use POST, QUERY"}`, "POST, QUERY"},
 		{"POST", "/v2/health/live", 405, `{"error":"method not allowed; use GET, HEAD"}`, "GET, HEAD"},
 		{"DELETE", "/v2/models/m", 405, `{"error":"method not allowed; use GET, HEAD"}`, "GET, HEAD"},

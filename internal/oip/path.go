@@ -94,6 +94,21 @@ func CutPathPrefix(path, prefix string) (rest string, ok bool) {
 	return rest, ok && (rest == "" || rest[0] == '/')
 }
 
+// ValidPathPrefix reports whether s can be such a prefix: "", or parts of letters, digits, _ . and -, each behind a slash.
+func ValidPathPrefix(s string) bool {
+	for s != "" {
+		part, rest := "", ""
+		if s[0] == '/' {
+			part, rest = cutName(s[1:])
+		}
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+		s = rest
+	}
+	return true
+}
+
 // parseModelPath reads the paths that name a model.
 func parseModelPath(path string) (call Call, ok bool) {
 	verb := ""

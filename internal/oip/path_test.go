@@ -152,6 +152,19 @@ func TestCutPathPrefix(t *testing.T) {
 	}
 }
 
+func TestValidPathPrefix(t *testing.T) {
+	for _, s := range []string{"", "/serving", "/a/b.c/D-e_1"} {
+		if !ValidPathPrefix(s) {
+			t.Errorf("%q is refused", s)
+		}
+	}
+	for _, s := range []string{"/", "serving", "/serving/", "//a", "/a//b", "/..", "/a/./b", "/a b", "/a%2fb", "/é", "/a?b"} {
+		if ValidPathPrefix(s) {
+			t.Errorf("%q is accepted", s)
+		}
+	}
+}
+
 // FuzzParsePath: whatever is accepted has a clean name and version, and is what the path spells when it is decoded once.
 func FuzzParsePath(f *testing.F) {
 	for _, seed := range []string{

@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"ganglion/balancer"
+	"ganglion/internal/httpserver"
+)
+
+// askAny asks the nodes of the stable pool, one after another, for what any node that has the model can tell: its metadata,
+// its configuration, whether it is ready. A node that has not, or not yet, is no reason to say no as long as another one
+// has; if none has, the client gets what the first one said.
+func (x *exchange) askAny() {
+	rt := x.table.find(x.call.Model)
+	if rt == nil {
+		x.fail(failNoRoute(x.call.Model))
+		return
+	}
+	x.route, x.variant = rt, rt.stable
+	x.prepare()
+	if x.http != nil {
+		httpserver.Watch(x.http, x)
+		defer httpserver.Unwatch(x.http)
+	}
+	pool := x.variant.pool
+	last := verdict{reason: reasonNoNode}
+	var tried balancer.Tried
+	for {
+		lease, err := pool.Pick(0, &tried)
+		if err != nil {
+			break
+		}
+		var answered bool
+		last, answered = x.attempt(&lease)
+		switch {
+		case answered && x.resp.StatusCode() < fasthttp.StatusBadRequest:
+			x.reason = reasonOK
+			x.cleanAnswer()
+			return
+		case answered && x.kept == nil:
+			x.kept = fasthttp.AcquireResponse()
+			x.resp.CopyTo(x.kept)
+		}
+		if x.late() || last.reason == reasonClientGone {
+			break
+		}
+	}
+	x.giveUp(last.reason)
+}

@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/oip"
+)
+
+// answerIndex answers POST /v2/repository/index.
+func (x *exchange) answerIndex() {
+	onlyReady, err := oip.ParseIndexRequest(x.req.Body())
+	if err != nil {
+		x.fail(failInvalid(err))
+		return
+	}
+	entries, f := x.index()
+	if f != nil {
+		x.fail(*f)
+		return
+	}
+	if onlyReady {
+		entries = slices.DeleteFunc(entries, func(e oip.IndexEntry) bool { return e.State != oip.StateReady })
+	}
+	x.answerJSON(text(oip.AppendIndex(nil, entries)))
+}
+
+// answerModelList answers GET /v2/models and GET /v1/models: the names of what is ready.
+func (x *exchange) answerModelList() {
+	entries, f := x.index()
+	if f != nil {
+		x.fail(*f)
+		return
+	}
+	body := []byte(`{"models":[`)
+	last := ""
+	for _, e := range entries {
+		if e.State != oip.StateReady || e.Name == last {
+			continue
+		}
+		if last != "" {
+			body = append(body, ',')
+		}
+		body = oip.AppendJSONString(body, e.Name)
+		last = e.Name
+	}
+	x.answerJSON(text(append(body, "]}"...)))
+}
+
+// failInvalid is for a request that the gateway has read itself.
+func failInvalid(err error) failure {
+	return failure{reason: reasonBadRequest, status: fasthttp.StatusBadRequest, text: err.Error()}
+}
+
+// index is the repository index of all pools that routes lead to, merged: only of models that a client can reach.
+func (x *exchange) index() ([]oip.IndexEntry, *failure) {
+	pools := x.table.poolsOfRoutes(true)
+	nodes := reachable(pools)
+	replies := x.askAll(nodes, &inquiry{
+		method: fasthttp.MethodPost, target: "/v2/repository/index", body: oip.AppendIndexRequest(nil, false), timeout: spanTimeout,
+	})
+	m := indexMerge{table: x.table, listed: map[*node][]oip.IndexEntry{}}
+	for i := range replies {
+		r := &replies[i]
+		if !r.good() {
+			continue
+		}
+		entries, err := oip.ParseIndex(r.body)
+		if err != nil {
+			x.cause = fmt.Errorf("node %s: %w", r.node.address, err)
+			r.status, r.err = 0, err
+			continue
+		}
+		m.listed[r.node] = entries
+	}
+	if len(m.listed) == 0 {
+		f := failSpan(replies, longestRetryAfter(pools))
+		return nil, &f
+	}
+	for i := range replies {
+		m.mute = append(m.mute, mutes(&replies[i])...)
+	}
+	return m.merge(), nil
+}
+
+// mutes returns the node of a reply that should have been an index and is none, unless the node has no such call.
+func mutes(r *reply) []*node {
+	if r.good() || r.lacks() {
+		return nil
+	}
+	return []*node{r.node}
+}
+
+// longestRetryAfter is when every one of the pools may have a node again.
+func longestRetryAfter(pools []*upstream) (longest time.Duration) {
+	for _, up := range pools {
+		longest = max(longest, up.RetryAfter())
+	}
+	return longest
+}
+
+// indexMerge makes one index of those of nodes.
+type indexMerge struct {
+	table  *table
+	listed map[*node][]oip.IndexEntry // what nodes answered
+	mute   []*node                    // asked, without an answer
+}
+
+// modelVersion names an entry of an index.
+type modelVersion struct{ name, version string }
+
+// merge returns the entries by name and version.
+func (m *indexMerge) merge() []oip.IndexEntry {
+	found := map[modelVersion]bool{}
+	for _, entries := range m.listed {
+		for _, e := range entries {
+			if m.table.find(e.Name) != nil {
+				found[modelVersion{e.Name, e.Version}] = true
+			}
+		}
+	}
+	merged := make([]oip.IndexEntry, 0, len(found))
+	for which := range found {
+		merged = append(merged, m.entry(which))
+	}
+	slices.SortFunc(merged, func(a, b oip.IndexEntry) int {
+		if by := strings.Compare(a.Name, b.Name); by != 0 {
+			return by
+		}
+		return compareVersions(a.Version, b.Version)
+	})
+	return dropUnloaded(merged)
+}
+
+// dropUnloaded takes out the entry without a version of a model that has others: on some node no version was ever loaded.
+func dropUnloaded(entries []oip.IndexEntry) []oip.IndexEntry {
+	return slices.DeleteFunc(entries, func(e oip.IndexEntry) bool {
+		return e.Version == "" && slices.ContainsFunc(entries, func(o oip.IndexEntry) bool { return o.Name == e.Name && o.Version != "" })
+	})
+}
+
+// entry is what the nodes say about one version, as one: ready if any node has it so, since then it can be served. The
+// reason tells which nodes say otherwise. Only pools where the version is known count: a canary's pool may well hold
+// others than the stable one.
+func (m *indexMerge) entry(which modelVersion) oip.IndexEntry {
+	e := oip.IndexEntry{Name: which.name, Version: which.version}
+	var ready int
+	var others []string
+	said := map[string]bool{}
+	nodes := m.concerned(which)
+	for _, n := range nodes {
+		state, reason := m.stateOn(n, which)
+		if rank(state) > rank(e.State) {
+			e.State = state
+		}
+		if state == oip.StateReady {
+			ready++
+			continue
+		}
+		words := strings.Trim(string(state)+": "+reason, ": ")
+		said[words] = true
+		others = append(others, n.address+": "+words)
+	}
+	switch {
+	case ready > 0 && len(others) > 0:
+		e.Reason = fmt.Sprintf("ready on %d of %d nodes; %s", ready, len(nodes), strings.Join(others, "; "))
+	case ready == 0 && len(said) == 1: // all say the same
+		_, e.Reason = m.stateOn(nodes[0], which)
+	case ready == 0:
+		e.Reason = strings.Join(others, "; ")
+	}
+	return e
+}
+
+// concerned are the nodes, of the pools that know of the version, that were asked.
+func (m *indexMerge) concerned(which modelVersion) []*node {
+	var nodes []*node
+	for _, up := range m.table.find(which.name).pools(true) {
+		knows := slices.ContainsFunc(up.nodes, func(n *node) bool { return m.has(n, which) })
+		for _, n := range up.nodes {
+			_, answered := m.listed[n]
+			if knows && !slices.Contains(nodes, n) && (answered || slices.Contains(m.mute, n)) {
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	return nodes
+}
+
+// has reports whether the node lists the version.
+func (m *indexMerge) has(n *node, which modelVersion) bool {
+	return slices.ContainsFunc(m.listed[n], func(e oip.IndexEntry) bool { return e.Name == which.name && e.Version == which.version })
+}
+
+// stateOn is what the node says about the version.
+func (m *indexMerge) stateOn(n *node, which modelVersion) (oip.ModelState, string) {
+	if slices.Contains(m.mute, n) {
+		return "", noAnswer
+	}
+	for _, e := range m.listed[n] {
+		if e.Name == which.name && e.Version == which.version {
+			return e.State, e.Reason
+		}
+	}
+	return "", "not there"
+}
+
+// rank orders states by how near they are to serving.
+func rank(s oip.ModelState) int {
+	return slices.Index([]oip.ModelState{
+		"", oip.StateUnknown, oip.StateUnavailable, oip.StateUnloading, oip.StateLoading, oip.StateReady,
+	}, s)
+}
