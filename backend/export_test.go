@@ -3,6 +3,7 @@ package backend
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -12,6 +13,15 @@ func BoundTensors(limit int64) func(*Server) { return func(s *Server) { s.tensor
 
 // BoundAnswers sets how many bytes all answers being read may take.
 func BoundAnswers(limit int64) func(*Server) { return func(s *Server) { s.answers.limit = limit } }
+
+// Watcher returns what one look at the repository does, for tests that do not want to wait for the next.
+func Watcher(s *Server) (look func()) {
+	w := &watcher{loader: s.loader}
+	return w.look
+}
+
+// SetLoadPatience sets how long a load keeps others waiting.
+func SetLoadPatience(s *Server, patience time.Duration) { s.loader.places.patience = patience }
 
 // HandlerForTest loads models and returns the node's handler without a server in front of it.
 func HandlerForTest(t testing.TB, engine Engine, models string, change ...func(*Server)) (handle fasthttp.RequestHandler, stop func()) {

@@ -37,6 +37,8 @@ type node struct {
 	log  *logBuffer
 	stop func() error // ends Run, and returns what it returned
 
+	server *backend.Server // for calls that not every protocol has
+
 	closeEngine func() // that startNode has opened, before the end of the test
 }
 
@@ -93,6 +95,7 @@ func startNodeOn(t *testing.T, engine backend.Engine, dir string, change ...func
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.server = server
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -54,6 +54,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	settleMalloc()
 	e := &Engine{library: l}
 	if err := e.start(cfg, want, auto, version); err != nil {
 		return nil, errors.Join(err, e.Close())

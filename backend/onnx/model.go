@@ -151,12 +151,14 @@ func (m *model) Memory() scheduler.Memory {
 	return m.pinned
 }
 
-// Close waits for runs in flight and frees the sessions.
+// Close waits for runs in flight, frees the sessions, and gives their memory back to the system.
 func (m *model) Close() error {
 	err := m.free()
-	if !errors.Is(err, errClosed) {
-		m.engine.models.Add(-1)
+	if errors.Is(err, errClosed) {
+		return err
 	}
+	m.engine.models.Add(-1)
+	trim()
 	return err
 }
 
