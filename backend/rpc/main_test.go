@@ -21,7 +21,10 @@ import (
 	"ganglion/internal/oip/pb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// fasthttp, which a node answers REST with, has one goroutine of its own that keeps the Date header and is never stopped.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+}
 
 // patience is how long a test waits for what should take no time: a machine may stall.
 const patience = 20 * time.Second
