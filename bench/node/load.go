@@ -3,19 +3,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net"
 	"slices"
-	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"ganglion/internal/oip"
@@ -65,9 +57,9 @@ func (b *bench) load(ctx context.Context, model string, asked []byte, answers in
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
-	l := &load{ctx: ctx, address: b.node.address, question: asked, most: int64(answers)}
 	began := time.Now()
-	if err := l.run(b.clients); err != nil {
+	seen, err := ask(ctx, b.node.address, asked, b.clients, answers, b.cores.clients)
+	if err != nil {
 		return result{}, err
 	}
 	took := time.Since(began)
@@ -76,117 +68,13 @@ func (b *bench) load(ctx context.Context, model string, asked []byte, answers in
 		return result{}, err
 	}
 	rowsAfter, runsAfter, err := b.node.counts(model)
-	slices.Sort(l.queue)
-	slices.Sort(l.infer)
-	n := len(l.queue)
+	slices.Sort(seen.queue)
+	slices.Sort(seen.infer)
+	n := seen.answers
 	return result{
 		answers: n, rate: float64(n) / took.Seconds(), rows: (rowsAfter - rows) / max(runsAfter-runs, 1),
-		cpu: (usedAfter - used) / time.Duration(max(n, 1)), queue: l.queue, infer: l.infer,
+		cpu: (usedAfter - used) / time.Duration(max(n, 1)), queue: seen.queue, infer: seen.infer,
 	}, err
-}
-
-// load is what the clients of one measurement share.
-type load struct {
-	ctx      context.Context
-	address  string
-	question []byte
-	most     int64 // 0: no bound
-	given    atomic.Int64
-
-	mu           sync.Mutex
-	queue, infer []time.Duration
-}
-
-// run has n clients ask, each over a connection of its own.
-func (l *load) run(n int) error {
-	errs := make(chan error, n)
-	for range n {
-		go func() { errs <- l.client() }()
-	}
-	var all error
-	for range n {
-		all = errors.Join(all, <-errs)
-	}
-	return all
-}
-
-// client asks one question after the other.
-func (l *load) client() error {
-	conn, err := net.Dial("tcp", l.address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	in := bufio.NewReader(conn)
-	var queue, infer []time.Duration
-	for l.ctx.Err() == nil && (l.most == 0 || l.given.Add(1) <= l.most) {
-		if _, err := conn.Write(l.question); err != nil {
-			return err
-		}
-		timing, err := readAnswer(in)
-		if err != nil {
-			return err
-		}
-		queue, infer = append(queue, timing.queue), append(infer, timing.infer)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queue, l.infer = append(l.queue, queue...), append(l.infer, infer...)
-	return nil
-}
-
-// timing is what an answer says of itself.
-type timing struct{ queue, infer time.Duration }
-
-// readAnswer reads one answer of status 200 and forgets its body. A client that does more would be what is measured.
-func readAnswer(in *bufio.Reader) (t timing, err error) {
-	status, err := in.ReadSlice('\n')
-	if err != nil {
-		return t, err
-	}
-	good := bytes.HasPrefix(status, []byte("HTTP/1.1 200 "))
-	refusal := string(bytes.TrimSpace(status[:min(len(status), 64)]))
-	length := -1
-	for {
-		line, err := in.ReadSlice('\n')
-		if err != nil {
-			return t, err
-		}
-		if len(line) <= 2 {
-			break
-		}
-		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			length, err = strconv.Atoi(string(bytes.TrimSpace(value)))
-		} else if value, ok := bytes.CutPrefix(line, []byte("Server-Timing: ")); ok {
-			t.queue, err = duration(value, "queue;dur=")
-			if err == nil {
-				t.infer, err = duration(value, "infer;dur=")
-			}
-		}
-		if err != nil {
-			return t, err
-		}
-	}
-	if length < 0 {
-		return t, errors.New("an answer without a length")
-	}
-	if !good {
-		body, _ := in.Peek(min(length, in.Size()))
-		return t, fmt.Errorf("%s: %s", refusal, body)
-	}
-	_, err = io.CopyN(io.Discard, in, int64(length))
-	return t, err
-}
-
-// duration finds milliseconds in a Server-Timing header.
-func duration(header []byte, name string) (time.Duration, error) {
-	_, rest, found := bytes.Cut(header, []byte(name))
-	number, _, _ := bytes.Cut(rest, []byte(","))
-	ms, err := strconv.ParseFloat(string(number), 64)
-	if err != nil || !found {
-		return 0, fmt.Errorf("no %s in %q", name, header)
-	}
-	return time.Duration(ms * float64(time.Millisecond)), nil
 }
 
 // quantile of sorted values.

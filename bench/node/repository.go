@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ganglion/internal/onnxfile"
 )
@@ -40,12 +41,20 @@ func (b *bench) makeRepository(folder string) error {
 	if err := os.MkdirAll(version, 0o700); err != nil {
 		return err
 	}
+	config := fmt.Sprintf("max_batch_size = %d\nmax_queue_delay = %q\n", wideBatch, wideDelay.String())
+	if err := os.WriteFile(filepath.Join(folder, wide, "config.toml"), []byte(config), 0o600); err != nil {
+		return err
+	}
 	return wideModel().WriteFile(filepath.Join(version, "model.onnx"))
 }
 
-// Sizes of the large model. It needs no configuration: the node finds that it can be batched, up to 64 rows.
+// wideDelay is time for all clients to come back before the next run of the large model begins. Without it they fall apart
+// into two groups, each of which comes back while the other's run is under way.
+const wideDelay = 5 * time.Millisecond
+
+// Sizes of the large model.
 const (
-	wideBatch    = 64
+	wideBatch    = 64 // at most
 	wideWidth    = 2048
 	wideLayers   = 32
 	wideMatrices = 4 // that the layers take turns with
