@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -376,4 +377,29 @@ func TestReceiverGrantsOneWindow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A handler may work for longer than a body may stand still: on a small request, and on a large one.
+func TestLongWorkIsNoStall(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.StallTimeout, cfg.PingInterval = 20*time.Millisecond, 5*time.Millisecond
+	client, server := connected(t)
+	p := start(t, client, server, cfg, cfg, func(ctx context.Context, req *Request, resp *Response) {
+		select {
+		case <-ctx.Done():
+			t.Errorf("ended: %v", ctx.Err())
+		case <-time.After(2 * cfg.PingTimeout / looks): // streams are looked at in between
+		}
+		echo(ctx, req, resp)
+	})
+	var exchanges sync.WaitGroup
+	for _, size := range []int{2, 1 << 20} {
+		exchanges.Go(func() {
+			var x Exchange
+			if err := p.conn.Do(post(&x, noise(3, size))); err != nil || len(x.Response.Body) != size {
+				t.Errorf("%d bytes: %d came back, %v", size, len(x.Response.Body), err)
+			}
+		})
+	}
+	exchanges.Wait()
 }

@@ -114,7 +114,8 @@ func (st *stream) stalled(before time.Duration) bool {
 	if st.touched > before {
 		return false
 	}
-	waits := !st.out.pending && !st.out.complete && st.out.window == 0
+	// Of the body, not of the message: a handler that works on its answer has neither sent one nor been granted anything.
+	waits := !st.out.pending && st.out.off < len(st.out.body) && st.out.window == 0
 	missing := st.in.started && st.in.got < st.in.want && st.in.credit > 0
 	return waits || missing
 }

@@ -20,6 +20,9 @@ func (n *Node) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer n.served.Done()
+	if n.upgraded(w, r) {
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		n.gone.Add(1)

@@ -46,6 +46,7 @@ type Node struct {
 	script script
 	record record
 	idle   idleCloser
+	hops   hops
 
 	mu     sync.Mutex // guards server: Stop and Restart change it
 	server *http.Server
@@ -112,6 +113,7 @@ func (n *Node) Stop() {
 	}
 	_ = server.Close() // only the listener could fail to close, and it is gone all the same
 	n.idle.forget()
+	n.CutHops()
 }
 
 // Restart serves again on the same port, stopping first if need be. Script,
