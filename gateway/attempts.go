@@ -94,6 +94,10 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	}
 	lease.Node().Report(balancer.Load(x.out.node))
 	v = classify(err, resp, x.late())
+	if v.reason == reasonUpstreamTimeout && x.out.deadline.Equal(x.limit) {
+		// The time was the client's own and may have been too short for any node: as if it had left.
+		v = verdict{node: balancer.Neutral, reason: reasonClientGone}
+	}
 	switch {
 	case err != nil:
 		x.cause = err
@@ -130,7 +134,7 @@ func (x *exchange) giveUp(reason Reason) {
 		x.cause = balancer.ErrNoNode
 		x.fail(failNoNode(x.call.Model, pool.RetryAfter()))
 	case reason == reasonClientGone:
-		x.fail(failClientGone())
+		x.fail(failClientGone(x.late()))
 	default:
 		x.fail(failUpstream(reason, x.route.timeout, pool.RetryAfter()))
 	}

@@ -26,10 +26,11 @@ type carrier struct {
 	hopCfg  hop.Config
 	log     *slog.Logger
 
-	plain *h1
-	hop   atomic.Pointer[hopLine] // nil = none that takes exchanges
-	asked atomic.Uint64           // upgrades that a node has agreed to
-	again chan struct{}           // the node has been connected to anew: it may be another than the one that declined
+	plain   *h1
+	bridges bridges                 // of messages to what plain HTTP servers read
+	hop     atomic.Pointer[hopLine] // nil = none that takes exchanges
+	asked   atomic.Uint64           // upgrades that a node has agreed to
+	again   chan struct{}           // the node has been connected to anew: it may be another than the one that declined
 }
 
 func newCarrier(address string, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
@@ -50,6 +51,9 @@ func (c *carrier) roundTrip(out *outbound, resp *fasthttp.Response) error {
 		if carried, err := line.roundTrip(out, resp); carried {
 			return err
 		}
+	}
+	if isMessage(out) {
+		return c.bridges.overREST(c.plain, out, resp)
 	}
 	return c.plain.roundTrip(out, resp)
 }

@@ -87,8 +87,12 @@ func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
 	return failure{reason: reasonUpstreamError, status: 502, text: "no node gave a usable answer; see the gateway's log for this X-Request-Id"}
 }
 
-// failClientGone is for the record: nobody is there to read it. 499 is what nginx has made of that.
-func failClientGone() failure {
+// failClientGone is for the record: nobody is there to read it, unless it is the client's own deadline that has passed. 499
+// is what nginx has made of a client that left.
+func failClientGone(late bool) failure {
+	if late {
+		return failure{reason: reasonClientGone, status: 504, text: "the request's own deadline passed before the model answered"}
+	}
 	return failure{reason: reasonClientGone, status: 499, text: "the client has left"}
 }
 

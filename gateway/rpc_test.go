@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -341,5 +342,64 @@ header = "X-Canary"
 	}
 	if next.Requests() != 1 || main.Requests() != 0 {
 		t.Errorf("the canary had %d calls, the stable variant %d", next.Requests(), main.Requests())
+	}
+}
+
+func TestACancelledCallLeavesTheNode(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	release := n.Hang()
+	defer release()
+	client := e.calls()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := client.ModelInfer(ctx, question("m", "", 1))
+		done <- err
+	}()
+	eventually(t, "the request at the node", func() bool { return n.Requests() == 1 })
+	cancel()
+	wantCode(t, <-done, codes.Canceled)
+	eventually(t, "the node to notice", func() bool { return n.Gone() == 1 })
+	line := e.logged(1)[0]
+	if line["reason"] != "client_gone" || line["grpc"] != "Canceled" {
+		t.Errorf("the log has %v", line)
+	}
+	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 0 {
+		t.Error("the node was blamed for a client that left")
+	}
+}
+
+func TestADeadlineReachesTheNode(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	release := n.Hang()
+	defer release()
+	client := e.calls()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := client.ModelInfer(ctx, question("m", "", 1))
+	wantCode(t, err, codes.DeadlineExceeded)
+	eventually(t, "the node to notice", func() bool { return n.Gone() == 1 })
+	if line := e.logged(1)[0]; line["reason"] != "client_gone" {
+		t.Errorf("the log has %v", line)
+	}
+	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 0 {
+		t.Error("the node was blamed for the client's deadline")
+	}
+}
+
+// The route's own timeout, by contrast, is the node's to keep.
+func TestTheRoutesTimeoutHoldsForCalls(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+"[routes.m]\npool = \"main\"\ntimeout = \"200ms\"\n", n)
+	release := n.Hang()
+	defer release()
+	_, err := e.calls().ModelInfer(t.Context(), question("m", "", 1))
+	if text := wantCode(t, err, codes.DeadlineExceeded); !strings.Contains(text, "200ms") {
+		t.Errorf("the client reads %q, want the limit named", text)
+	}
+	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 1 {
+		t.Errorf("%v failures of the node, want 1", got)
 	}
 }

@@ -75,7 +75,15 @@ func (c calls) Ask(ctx context.Context, q *rpc.Question) rpc.Answer {
 	x := c.gateway.begin(req, resp, q.Client, false)
 	x.rpc = &rpcCall{method: q.FullMethod}
 	x.limit, _ = ctx.Deadline()
+	left := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		x.ClientGone()
+		close(left)
+	})
 	x.answer()
+	if !stop() {
+		<-left // the exchange may be another one's soon
+	}
 	return rpcAnswer{x}
 }
 
@@ -150,7 +158,7 @@ func (c calls) Refused(q *rpc.Question, code codes.Code, why string) {
 	case codes.Unavailable:
 		x.reason, x.status = reasonOverload, fasthttp.StatusServiceUnavailable
 	case codes.Canceled, codes.DeadlineExceeded:
-		x.reason, x.status = reasonBadRequest, 499
+		x.reason, x.status = reasonClientGone, 499
 	case codes.Unimplemented:
 		x.reason, x.status = reasonNotFound, fasthttp.StatusNotImplemented
 	case codes.NotFound:
@@ -194,7 +202,8 @@ func (a rpcAnswer) Body() []byte { return a.x.resp.Body() }
 func (a rpcAnswer) TakeBody() []byte {
 	resp := a.x.resp
 	body := resp.Body()
-	resp.SwapBody(nil) // takes the buffer off the response, whether or not it is body
+	a.x.out.answer.body = nil // neither the memory of the answers' budget ...
+	resp.SwapBody(nil)        // ... nor the response's buffer, whether or not it is body, is to be used again
 	resp.SetBodyRaw(body)
 	return body
 }

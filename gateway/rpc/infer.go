@@ -32,11 +32,11 @@ func (s *Server) infer(stream grpc.ServerStream) error {
 		return err
 	}
 	c.answer = s.edge.Ask(ctx, &c.question)
-	if err := tellAbout(stream, c.answer); err != nil {
-		return err
-	}
 	if ctx.Err() != nil {
 		return gone(ctx)
+	}
+	if err := tellAbout(stream, c.answer); err != nil {
+		return err
 	}
 	if err := errorOf(c.answer); err != nil {
 		return err
@@ -143,11 +143,8 @@ func (s *Server) ask(ctx context.Context, method, path string, body []byte) (Ans
 	q := &c.question
 	q.Method, q.Path, q.Body = method, path, body
 	c.answer = s.edge.Ask(ctx, q)
-	if err := grpc.SetHeader(ctx, metadataOf(c.answer)); err != nil {
-		return nil, err
-	}
 	if ctx.Err() != nil {
 		return nil, gone(ctx)
 	}
-	return c.answer, nil
+	return c.answer, grpc.SetHeader(ctx, metadataOf(c.answer))
 }

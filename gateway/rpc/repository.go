@@ -53,4 +53,3 @@ func (s *Server) control(ctx context.Context, model, verb string, body []byte) e
 	_, err := s.want(ctx, "POST", "/v2/repository/models/"+model+"/"+verb, body)
 	return err
 }
-

@@ -146,7 +146,7 @@ func (st *inferStream) receive() {
 
 // refuse records a message that could not be read; a client that merely left is no such thing.
 func (st *inferStream) refuse(err error) {
-	if s, _ := status.FromError(err); st.ctx.Err() == nil && s.Code() != codes.Canceled {
+	if s, _ := status.FromError(err); s.Code() != codes.Canceled && s.Code() != codes.DeadlineExceeded {
 		st.server.edge.Refused(st.opened, s.Code(), s.Message())
 	}
 }
