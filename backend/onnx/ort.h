@@ -19,6 +19,8 @@ typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtAllocator OrtAllocator;
 typedef struct OrtTypeInfo OrtTypeInfo;
 typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
+typedef struct OrtEpAssignedSubgraph OrtEpAssignedSubgraph;
+typedef struct OrtEpAssignedNode OrtEpAssignedNode;
 
 // GN_ORT_FUNCTIONS lists X(name, place in the runtime's function table, result, parameters). The table only ever grows
 // at its end, which is what makes one header serve newer libraries. TestFunctionTable has the C compiler compare every
@@ -69,7 +71,14 @@ typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 	X(ReleaseAllocator, 132, void, (OrtAllocator *))                                                               \
 	X(AddRunConfigEntry, 165, OrtStatus *, (OrtRunOptions *, const char *, const char *))                          \
 	X(GetResizedStringTensorElementBuffer, 252, OrtStatus *, (OrtValue *, size_t, size_t, char **))                \
-	X(TensorTypeAndShape_HasShape, 390, bool, (const OrtTensorTypeAndShapeInfo *))
+	X(TensorTypeAndShape_HasShape, 390, bool, (const OrtTensorTypeAndShapeInfo *))                                 \
+	X(Session_GetEpGraphAssignmentInfo, 407, OrtStatus *,                                                          \
+	  (const OrtSession *, const OrtEpAssignedSubgraph *const **, size_t *))                                       \
+	X(EpAssignedSubgraph_GetEpName, 408, OrtStatus *, (const OrtEpAssignedSubgraph *, const char **))              \
+	X(EpAssignedSubgraph_GetNodes, 409, OrtStatus *,                                                               \
+	  (const OrtEpAssignedSubgraph *, const OrtEpAssignedNode *const **, size_t *))                                \
+	X(EpAssignedNode_GetDomain, 411, OrtStatus *, (const OrtEpAssignedNode *, const char **))                      \
+	X(EpAssignedNode_GetOperatorType, 412, OrtStatus *, (const OrtEpAssignedNode *, const char **))
 
 // GN_API_VERSION is the table's version: what the binding asks for too, and the first to have all of the above.
 #define GN_API_VERSION 24
@@ -108,6 +117,14 @@ OrtStatus *gn_counts(const gn_ort *ort, const OrtSession *session, size_t *input
 OrtStatus *gn_input_spec(const gn_ort *ort, const OrtSession *session, size_t i, gn_spec *spec);
 OrtStatus *gn_output_spec(const gn_ort *ort, const OrtSession *session, size_t i, gn_spec *spec);
 void gn_free_spec(gn_spec *spec);
+
+// gn_node is an operator of a session that was made to record which provider got it. Strings are the session's.
+typedef struct {
+	const char *provider, *domain, *op;
+} gn_node;
+
+// gn_assigned sets nodes to an array of count, for the caller to free.
+OrtStatus *gn_assigned(const gn_ort *ort, const OrtSession *session, gn_node **nodes, size_t *count);
 
 // gn_tensor is a tensor on its way in or out of a run.
 //
