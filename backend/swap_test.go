@@ -22,7 +22,10 @@ import (
 func TestSwapUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	putVersion(t, dir, "m", "1")
-	engine := &generations{t: t}
+	engine := &generations{t: t, runs: func(context.Context, int) error {
+		time.Sleep(time.Millisecond) // so that there is always something in flight
+		return nil
+	}}
 	n := startNodeOn(t, engine, dir)
 	n.waitReady()
 	stop := n.asking("/v2/models/m/infer")

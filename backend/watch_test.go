@@ -1,0 +1,180 @@
+package backend_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ganglion/backend"
+	"ganglion/internal/oip"
+)
+
+// watched is a node whose repository is looked at when a test says so.
+type watched struct {
+	*node
+	dir    string
+	engine *generations
+	look   func()
+}
+
+func watch(t *testing.T, models ...string) *watched {
+	t.Helper()
+	w := &watched{dir: t.TempDir(), engine: &generations{t: t}}
+	for _, model := range models {
+		putVersion(t, w.dir, model, "1")
+	}
+	w.node = startNodeOn(t, w.engine, w.dir)
+	w.waitReady()
+	w.look = backend.Watcher(w.server)
+	w.look()
+	return w
+}
+
+// becomes looks until the index says of a model what it should.
+func (w *watched) becomes(model, want string) {
+	w.t.Helper()
+	w.until(func() bool { return w.states(model) == want })
+	w.wantStates(model, want)
+}
+
+func (w *watched) until(done func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done() && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		w.look()
+	}
+}
+
+// rests looks often enough for anything to begin, and wants the engine to have opened no more than so many models.
+func (w *watched) rests(opened int64) {
+	w.t.Helper()
+	for range 5 {
+		w.look()
+	}
+	if got := w.engine.opened.Load(); got != opened {
+		w.t.Errorf("%d models have been opened, want %d", got, opened)
+	}
+}
+
+// TestWatch follows a repository through what people do to one.
+func TestWatch(t *testing.T) {
+	w := watch(t, "m", "other")
+	w.rests(2)
+	putVersion(t, w.dir, "new", "1")
+	w.becomes("new", "1 READY")
+	putVersion(t, w.dir, "m", "2")
+	w.becomes("m", "2 READY")
+	putVersion(t, w.dir, "m", "2")
+	w.until(func() bool { return w.engine.opened.Load() == 5 })
+	w.becomes("m", "2 READY")
+	w.rests(5)
+
+	write(t, filepath.Join(w.dir, "m", "config.toml"), "[versions]\nall = true\n")
+	w.becomes("m", "2 READY, 1 READY")
+	w.rests(6) // 2 has not been touched
+	write(t, filepath.Join(w.dir, "m", "config.toml"), "max_batch_size = 4\n[versions]\nall = true\n")
+	w.until(func() bool { return w.engine.opened.Load() == 8 })
+	w.rests(8)
+
+	if err := os.RemoveAll(filepath.Join(w.dir, "m", "2")); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes("m", "1 READY")
+	if err := os.RemoveAll(filepath.Join(w.dir, "m", "1")); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes("m", "UNAVAILABLE it has no version: want m/1/model.onnx")
+	w.get("/v2/models/m/versions/1/ready").want(t, 503, "it has no version")
+	if err := os.RemoveAll(filepath.Join(w.dir, "new")); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes("new", "")
+	w.get("/v2/models/new/ready").want(t, 404, "Request for unknown model: 'new' is not found")
+	until(t, "only the other model open", func() bool { return w.engine.open() == 1 })
+	w.wantStates("other", "1 READY")
+}
+
+// TestWatchHalfCopied: what still grows is not loaded.
+func TestWatchHalfCopied(t *testing.T) {
+	w := watch(t, "m")
+	path := filepath.Join(w.dir, "m", "2", "model.onnx")
+	for size := range 5 {
+		write(t, path, strings.Repeat("x", 1+size))
+		w.look()
+	}
+	if strings.Contains(w.log.String(), "the folder of a model has changed") {
+		t.Error("a file was taken for whole while it grew")
+	}
+	putVersion(t, w.dir, "m", "2")
+	w.becomes("m", "2 READY")
+	if strings.Contains(w.log.String(), "cannot load") {
+		t.Error("the half file was loaded")
+	}
+}
+
+// TestWatchBadChange: a change that cannot be loaded is said once, and what was there serves on.
+func TestWatchBadChange(t *testing.T) {
+	w := watch(t, "m")
+	write(t, filepath.Join(w.dir, "m", "2", "model.onnx"), "no model")
+	w.until(func() bool { return strings.HasSuffix(w.states("m"), ", 1 READY") })
+	w.rests(1)
+	w.post("/v2/models/m/infer", fakeRequestOf("1")).want(t, 200, `"model_version":"1"`)
+	if said := strings.Count(w.log.String(), "cannot load a model"); said != 1 {
+		t.Errorf("the log says it %d times", said)
+	}
+	putVersion(t, w.dir, "m", "2")
+	w.becomes("m", "2 READY")
+}
+
+// TestWatchAndAsk: what was asked for stays, until the folder changes after that.
+func TestWatchAndAsk(t *testing.T) {
+	w := watch(t, "m", "given")
+	w.unload("m")
+	w.rests(2)
+	w.wantStates("m", "1 UNAVAILABLE unloaded")
+	putVersion(t, w.dir, "m", "2")
+	w.becomes("m", "2 READY")
+	putVersion(t, w.dir, "m", "3")
+	w.load("m")
+	w.rests(4) // it has been loaded already
+
+	err := w.server.LoadModel(context.Background(), "given", oip.LoadOptions{Config: []byte(`{"max_batch_size":2}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	putVersion(t, w.dir, "given", "2")
+	w.rests(5) // it goes by what the request brought
+	w.load("given")
+	w.wantStates("given", "2 READY")
+}
+
+// TestWatchLostRepository: a repository that cannot be read, such as on a file server that is away, changes nothing.
+func TestWatchLostRepository(t *testing.T) {
+	w := watch(t, "m")
+	away := w.dir + "-away"
+	if err := os.Rename(w.dir, away); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := os.Rename(away, w.dir); err != nil {
+			t.Error(err)
+		}
+	}()
+	w.rests(1)
+	w.post("/v2/models/m/infer", fakeRequestOf("1")).want(t, 200, "")
+	if said := strings.Count(w.log.String(), "cannot watch the model repository"); said != 1 {
+		t.Errorf("the log says it %d times", said)
+	}
+}
+
+// TestWatchByItself: with Config.Watch nobody has to ask.
+func TestWatchByItself(t *testing.T) {
+	dir := t.TempDir()
+	putVersion(t, dir, "m", "1")
+	n := startNodeOn(t, &generations{t: t}, dir, func(c *backend.Config) { c.Watch = 10 * time.Millisecond })
+	n.waitReady()
+	putVersion(t, dir, "m", "2")
+	until(t, "loaded", func() bool { return n.states("m") == "2 READY" })
+}
