@@ -22,6 +22,7 @@ const usage = `gateway puts one URL in front of many inference nodes.
 usage:
   gateway run      [--config FILE]           serve until SIGTERM or Ctrl-C
   gateway validate [--config FILE] [--json]  check the file; exit 1 when it cannot be used
+  gateway bench    --model NAME URL          measure how a server answers; see gateway bench --help
   gateway version                            print the version
   gateway help                               print this
 
@@ -68,6 +69,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return serve(ctx, args, stdout, stderr)
 	case "validate":
 		return validate(args, stdout, stderr)
+	case "bench":
+		return bench(ctx, args, stdout, stderr)
 	case "version", "--version", "-version":
 		fmt.Fprintln(stdout, "gateway "+version)
 		return nil

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"ganglion/internal/loadgen"
+)
+
+const benchUsage = `gateway bench asks an inference server questions and measures its answers.
+
+usage: gateway bench [flags] URL      URL is http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT
+
+  --model NAME        the model to ask; questions are made from its metadata
+  --version V         its version (default: the server's choice)
+  --clients N         closed loop: ask N at a time (default 16); open loop: at most N wait (default 256)
+  --rate R            open loop: R questions a second are due, whether or not earlier ones are answered, and a
+                      latency counts from when its question was due
+  --duration D        how long to ask (default 10s), after --warmup D (default 2s)
+  --timeout D         of one question (default 30s)
+  --batch N           rows of a question, where the model's first dimension is variable (default 1)
+  --shape NAME=AxB    the shape of an input with other variable dimensions; may be repeated
+  --questions N       how many different questions (default 64); a cache in between sees that many
+  --binary            HTTP: send and ask for binary tensors instead of JSON
+  --against URL       measure this one too, in turn, and compare
+  --rounds N          with --against: how often each (default 3)
+  --json FILE         write all results there ("-" is standard output, and nothing else is printed then)
+`
+
+// benchFlags are the command line of gateway bench.
+type benchFlags struct {
+	config  loadgen.Config
+	against string
+	rounds  int
+	json    string
+}
+
+// bench measures one server, or two in turn.
+func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f, err := parseBench(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, benchUsage)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	results, err := f.measure(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	if f.json != "-" {
+		f.print(stdout, results)
+	}
+	return f.write(stdout, results)
+}
+
+func parseBench(args []string) (*benchFlags, error) {
+	f := &benchFlags{config: loadgen.Config{Shapes: map[string][]int64{}}}
+	c := &f.config
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.Model, "model", "", "")
+	flags.StringVar(&c.Version, "version", "", "")
+	flags.IntVar(&c.Clients, "clients", 0, "")
+	flags.Float64Var(&c.Rate, "rate", 0, "")
+	flags.DurationVar(&c.Duration, "duration", 10*time.Second, "")
+	flags.DurationVar(&c.Warmup, "warmup", 2*time.Second, "")
+	flags.DurationVar(&c.Timeout, "timeout", 30*time.Second, "")
+	flags.Int64Var(&c.Batch, "batch", 1, "")
+	flags.Func("shape", "", func(text string) error { return parseShape(c.Shapes, text) })
+	flags.IntVar(&c.Questions, "questions", 64, "")
+	flags.BoolVar(&c.Binary, "binary", false, "")
+	flags.StringVar(&f.against, "against", "", "")
+	flags.IntVar(&f.rounds, "rounds", 3, "")
+	flags.StringVar(&f.json, "json", "", "")
+	// The URL may stand before the flags, as people type it.
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		args = append(slices.Clone(args[1:]), args[0])
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("bench: %w: %w", err, errUsage)
+	}
+	switch {
+	case flags.NArg() != 1:
+		return nil, fmt.Errorf("bench: want one URL, got %q: %w", flags.Args(), errUsage)
+	case c.Model == "":
+		return nil, fmt.Errorf("bench: --model is missing: %w", errUsage)
+	case f.rounds < 1:
+		return nil, fmt.Errorf("bench: --rounds %d: want 1 or more: %w", f.rounds, errUsage)
+	}
+	c.Target = flags.Arg(0)
+	if c.Clients == 0 {
+		c.Clients = 16
+		if c.Rate > 0 {
+			c.Clients = 256
+		}
+	}
+	return f, nil
+}
+
+// parseShape reads "input=1x16".
+func parseShape(shapes map[string][]int64, text string) error {
+	name, sizes, found := strings.Cut(text, "=")
+	if !found || name == "" {
+		return errors.New("want NAME=AxB, such as input=1x16")
+	}
+	var shape []int64
+	for part := range strings.SplitSeq(sizes, "x") {
+		size, err := strconv.ParseInt(part, 10, 64)
+		if err != nil || size < 0 {
+			return fmt.Errorf("%q is no size", part)
+		}
+		shape = append(shape, size)
+	}
+	shapes[name] = shape
+	return nil
+}
+
+// measure runs each target as often as asked, in turn, so that a machine that gets slower does not do so to one alone.
+func (f *benchFlags) measure(ctx context.Context, stderr io.Writer) ([]*loadgen.Result, error) {
+	targets, rounds := []string{f.config.Target}, 1
+	if f.against != "" {
+		targets, rounds = append(targets, f.against), f.rounds
+	}
+	line := &progressLine{to: stderr}
+	defer line.clear()
+	var results []*loadgen.Result
+	for round := range rounds {
+		for _, target := range targets {
+			c := f.config
+			c.Target = target
+			c.Progress = func(p loadgen.Progress) { line.show(target, round+1, rounds, p) }
+			r, err := loadgen.Run(ctx, c)
+			if err != nil {
+				return nil, fmt.Errorf("bench: %s: %w", target, err)
+			}
+			results = append(results, r)
+		}
+	}
+	return results, nil
+}
+
+// write writes the results as JSON where they are wanted.
+func (f *benchFlags) write(stdout io.Writer, results []*loadgen.Result) error {
+	if f.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if f.json == "-" {
+		_, err = stdout.Write(text)
+		return err
+	}
+	return os.WriteFile(f.json, text, 0o644) //nolint:gosec // results are no secret
+}
+
+// progressLine is one line of a terminal that is written over and over.
+type progressLine struct {
+	to    io.Writer
+	width int
+}
+
+func (l *progressLine) show(target string, round, rounds int, p loadgen.Progress) {
+	what := ""
+	if rounds > 1 {
+		what = fmt.Sprintf("round %d of %d, ", round, rounds)
+	}
+	if p.WarmingUp {
+		what += "warming up, "
+	}
+	text := fmt.Sprintf("%s: %s%.0f of %.0f s, %.0f/s, p50 %s, p99 %s", target, what, p.Elapsed.Seconds(), p.Of.Seconds(), p.Rate, short(p.P50), short(p.P99))
+	if p.Errors > 0 {
+		text += fmt.Sprintf(", %d failed", p.Errors)
+	}
+	fmt.Fprintf(l.to, "\r%-*s", l.width, text)
+	l.width = len(text)
+}
+
+func (l *progressLine) clear() {
+	if l.width > 0 {
+		fmt.Fprintf(l.to, "\r%*s\r", l.width, "")
+	}
+}
