@@ -32,10 +32,20 @@ type Summary struct {
 	// wherever they are: initializers, attributes, subgraphs.
 	Parameters int64
 
+	// Weights are the same by element type.
+	Weights map[ElementType]Weights
+
 	// External are the distinct locations of tensor data kept in other
 	// files, in order of appearance, exactly as the file spells them. The
 	// caller decides whether to follow them: they are a stranger's paths.
 	External []string
+}
+
+// Weights are the constant tensors of one element type.
+type Weights struct {
+	Tensors  int64
+	Elements int64
+	Bytes    int64 // of the elements packed; of strings it is not known
 }
 
 // ReadFile sums up the model file at path.
@@ -75,7 +85,7 @@ func Read(r io.ReaderAt, size int64) (*Summary, error) {
 	}
 	rd := &reader{
 		src:      src,
-		sum:      &Summary{Ops: map[string]map[string]int{}},
+		sum:      &Summary{Ops: map[string]map[string]int{}, Weights: map[ElementType]Weights{}},
 		defaults: map[string]bool{},
 		seen:     map[string]bool{},
 	}

@@ -151,13 +151,15 @@ const (
 
 // tensor reads a TensorProto: its name, its size, where its data is.
 func (r *reader) tensor(m span, p purpose) (name string, err error) {
-	count := int64(1)
+	count, elem := int64(1), Undefined
 	err = r.src.walk(m, func(f field) (err error) {
 		switch {
 		case f.is(1, wireVarint):
 			count, err = scale(count, int64(f.value))
 		case f.is(1, wireBytes):
 			count, err = r.packedDims(f.message("packed dims"), count)
+		case f.is(2, wireVarint):
+			elem = ElementType(int32(f.value)) //nolint:gosec // a wrong number is shown as such
 		case f.is(8, wireBytes):
 			name, err = r.src.name(f)
 		case f.is(13, wireBytes):
@@ -175,7 +177,23 @@ func (r *reader) tensor(m span, p purpose) (name string, err error) {
 		return name, fmt.Errorf("constants have more than %d elements", int64(math.MaxInt64))
 	}
 	r.sum.Parameters += count
-	return name, nil
+	return name, r.weigh(elem, count)
+}
+
+// weigh adds a tensor to those of its element type.
+func (r *reader) weigh(elem ElementType, count int64) error {
+	w, known := r.sum.Weights[elem]
+	if !known {
+		if err := r.src.keep(0); err != nil {
+			return err
+		}
+	}
+	bytes, ok := rawSize(count, elem.Bits())
+	if !ok || bytes > math.MaxInt64-w.Bytes {
+		return fmt.Errorf("constants of %s have more than %d bytes", elem, int64(math.MaxInt64))
+	}
+	r.sum.Weights[elem] = Weights{w.Tensors + 1, w.Elements + count, w.Bytes + bytes}
+	return nil
 }
 
 // packedDims multiplies count by dimensions that share one field.

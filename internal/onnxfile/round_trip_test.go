@@ -37,6 +37,10 @@ func TestRoundTrip(t *testing.T) {
 		Metadata: []Property{{"classes", "a,b"}, {"empty", ""}},
 		Inputs:   s.Inputs, Outputs: []Value{{"y", TensorOf(String, Dynamic("batch"))}},
 		Ops: s.Ops, Parameters: s.Parameters, External: []string{"weights.bin"},
+		Weights: map[ElementType]Weights{
+			Float: {1, 1 << 30, 1 << 32}, Uint8: {1, 8192, 8192}, Int16: {Tensors: 1}, Int32: {1, 1, 4}, String: {1, 2, 0},
+			Bool: {1, 4, 4}, Float16: {1, 3, 6}, Double: {1, 2, 16}, Uint64: {1, 3, 24}, Uint4: {1, 3, 2},
+		},
 	}
 	if !reflect.DeepEqual(*s, want) {
 		t.Errorf("summary is\n%+v, want\n%+v", *s, want)
