@@ -21,9 +21,10 @@ var version = "devel"
 const usage = `backend serves the ONNX models of a folder over the Open Inference Protocol.
 
 usage:
-  backend serve [flags]   serve until SIGTERM or Ctrl-C
-  backend version         print the version
-  backend help            print this; "backend serve --help" lists the flags
+  backend serve [flags]           serve until SIGTERM or Ctrl-C
+  backend inspect [flags] MODEL   say what a model is, and what would run it
+  backend version                 print the version
+  backend help                    print this; "backend serve --help" lists the flags
 
 signals of a serving backend:
   SIGTERM, Ctrl-C  finish what is in flight, then end; a second one cuts it and exits 1
@@ -54,6 +55,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch command, args := args[0], args[1:]; command {
 	case "serve":
 		return serve(ctx, args, stdout, stderr)
+	case "inspect":
+		return inspectModel(args, stdout)
 	case "version", "--version", "-version":
 		fmt.Fprintln(stdout, "backend "+version)
 		return nil
