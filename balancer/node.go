@@ -75,6 +75,8 @@ type NodeStatus struct {
 	// Attempts is the number of leases granted since the pool was made: those in flight and those that were reported as
 	// one of the following.
 	Attempts, Successes, Failures, Neutral uint64
+	// Load is what the node said of itself last.
+	Load Load
 	// Cause is what the last probe complained about, "" when it was content.
 	Cause string
 }
@@ -84,6 +86,7 @@ func (n *Node) status() NodeStatus {
 		Address: n.address, Index: n.index, Weight: n.weight,
 		State: n.State(), Circuit: n.Circuit(), Inflight: n.Inflight(),
 		Successes: n.successes.Load(), Failures: n.failures.Load(), Neutral: n.neutral.Load(),
+		Load: n.Load(),
 	}
 	s.Attempts = uint64(max(0, s.Inflight)) + s.Successes + s.Failures + s.Neutral
 	if cause := n.cause.Load(); cause != nil {

@@ -48,7 +48,11 @@ func (c *carrier) hops() bool { return c.hop.Load() != nil }
 // roundTrip implements transport.
 func (c *carrier) roundTrip(out *outbound, resp *fasthttp.Response) error {
 	if line := c.hop.Load(); line != nil {
-		if carried, err := line.roundTrip(out, resp); carried {
+		carried, err := line.roundTrip(out, resp)
+		if carried {
+			if err != nil && line.over() {
+				c.hop.CompareAndSwap(line, nil) // run will find out, but the next attempt may come before that
+			}
 			return err
 		}
 	}
@@ -159,5 +163,5 @@ func (c *carrier) offer(ctx context.Context, line *hopLine) {
 	case <-ctx.Done():
 	case <-line.conn.Retired():
 	}
-	c.hop.Store(nil)
+	c.hop.CompareAndSwap(line, nil)
 }

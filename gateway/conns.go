@@ -35,7 +35,7 @@ const holdStep = 256 << 10
 // Read reads from the node, and stops when there is no memory for more.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.received += n; c.received > keepScratch {
+	for c.received += n; c.received > keepScratch; {
 		if !c.held.grow(c.answers, holdStep) {
 			return 0, errAnswerMemory
 		}

@@ -28,6 +28,16 @@ func (l *hopLine) run(ctx context.Context) {
 	}
 }
 
+// over reports whether the line takes no more exchanges.
+func (l *hopLine) over() bool {
+	select {
+	case <-l.conn.Retired():
+		return true
+	default:
+		return false
+	}
+}
+
 // roundTrip is transport's, but for carried: false means that the hop cannot carry this request, of which nothing has been sent.
 func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried bool, err error) {
 	x := &out.exchange

@@ -32,7 +32,7 @@ var (
 	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
 	nodeInFlight = series("upstream_attempts_in_flight", "Attempts under way on the node.", "pool", "node")
 	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
-	connections  = series("upstream_connections", "Connections to the node.", "pool", "node", "state")
+	connections  = series("upstream_connections", "Connections to the node: busy and idle ones of HTTP/1.1, and hop, which carry many requests each.", "pool", "node", "state")
 	dials        = series("upstream_connects_total", "Connections made to the node.", "pool", "node")
 	stale        = series("upstream_stale_connections_total", "Requests that met a closed keep-alive connection and were repeated on a fresh one.", "pool", "node")
 
@@ -102,6 +102,7 @@ func (s sink) collectPool(up *upstream) {
 		ts := n.transport.stats()
 		s.gauge(connections, float64(ts.busy), pool, st.Address, "busy")
 		s.gauge(connections, float64(ts.idle), pool, st.Address, "idle")
+		s.gauge(connections, float64(ts.hops), pool, st.Address, "hop")
 		s.counter(dials, ts.dials, pool, st.Address)
 		s.counter(stale, ts.stale, pool, st.Address)
 		s.ch <- n.metrics.duration

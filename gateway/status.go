@@ -30,6 +30,16 @@ type NodeStatus struct {
 	InFlight int64  `json:"in_flight"`
 	Attempts uint64 `json:"attempts"`
 	Failures uint64 `json:"failures"`
+
+	Transport string      `json:"transport"`      // how requests reach it now: hop or http/1.1
+	Load      *LoadStatus `json:"load,omitempty"` // what it said of itself with its last answer
+}
+
+// LoadStatus is a node's load in its own words.
+type LoadStatus struct {
+	Queued   uint32  `json:"queued"`
+	InFlight uint32  `json:"in_flight"`
+	Wait     float64 `json:"wait_seconds"` // for a request that came now
 }
 
 // RouteStatus is one route.
@@ -67,10 +77,17 @@ func (g *Gateway) Status() Status {
 func (up *upstream) status() PoolStatus {
 	ps := PoolStatus{Name: up.Name(), Ready: up.Ready()}
 	for _, n := range up.Nodes() {
-		ps.Nodes = append(ps.Nodes, NodeStatus{
+		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
-			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures,
-		})
+			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures, Transport: "http/1.1",
+		}
+		if up.nodes[n.Index].transport.stats().hops > 0 {
+			st.Transport = "hop"
+		}
+		if l := n.Load; l.Known {
+			st.Load = &LoadStatus{Queued: l.Queued, InFlight: l.InFlight, Wait: l.Wait.Seconds()}
+		}
+		ps.Nodes = append(ps.Nodes, st)
 	}
 	return ps
 }

@@ -120,7 +120,7 @@ func (c *Conn) unfit(r *Request) error {
 // admit makes x an exchange of this connection, or says why that cannot be now. With the lock held.
 func (c *Conn) admit(x *Exchange) error {
 	switch {
-	case c.link.severed || c.link.ended:
+	case c.link.severed:
 		return &Error{Code: CodeBroken, Cause: c.link.cause}
 	case !c.takes():
 		return &Error{Code: CodeDraining}
