@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"ganglion/internal/oip"
 )
@@ -49,3 +52,20 @@ func (s *Server) runFaces(ctx context.Context, ln net.Listener) error {
 
 // Limits bound what a request may make the node hold, whatever protocol it comes by.
 func (s *Server) Limits() oip.Limits { return s.limits }
+
+// Refused counts an inference that came by another server and did not get as far as Infer, because it could not be read or
+// there was no room for it. model and version are what it named, as far as that is known.
+func (s *Server) Refused(model, version string, err error) {
+	began := time.Now()
+	in, missing := s.acquire(model, version)
+	if missing != nil {
+		s.metrics.answered(nil, statusOf(err), began)
+		return
+	}
+	in.metrics.ended(false, false, began)
+	s.metrics.answered(in, statusOf(err), began)
+	in.release()
+}
+
+// Observe adds what another server counts to the node's metrics. Call it before Run.
+func (s *Server) Observe(c prometheus.Collector) { s.metrics.registry.MustRegister(c) }

@@ -12,6 +12,9 @@ type Config struct {
 	ID         string    // names the node in the metadata x-node-id of its answers; "" leaves it out
 	MaxMessage conf.Size // largest request, inflated; answers are bounded by what the node lets a model put out
 
+	MaxRequests conf.Size // of all inference requests being worked on, together
+	MaxAnswers  conf.Size // of all answers that have not been read yet, together
+
 	MaxConnections int    // open at once
 	MaxStreams     uint32 // calls under way at once on one connection
 
@@ -23,7 +26,9 @@ type Config struct {
 // DefaultConfig returns a Config for a node that clients or a handful of gateways talk to.
 func DefaultConfig() Config {
 	return Config{
-		MaxMessage: 64 * conf.MiB, // as REST's request bodies
+		MaxMessage:  64 * conf.MiB,  // as REST's request bodies
+		MaxRequests: 512 * conf.MiB, // eight of the largest, as REST's
+		MaxAnswers:  512 * conf.MiB, // as many
 
 		// Clients put all their calls on one connection, gateways on a few: a thousand is a hundred gateways with ten each.
 		MaxConnections: 1024,

@@ -9,8 +9,8 @@ import (
 	"ganglion/internal/rpcwire"
 )
 
-// calls answers every call but the inferences, which have handlers of their own. Its errors are the node's; answerUnary puts
-// them into gRPC's words.
+// calls answers every call but the inferences, which have handlers of their own. Its errors are the node's; what is
+// around puts them into gRPC's words.
 type calls struct {
 	pb.UnimplementedGRPCInferenceServiceServer
 	node Node

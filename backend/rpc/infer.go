@@ -31,9 +31,7 @@ func (s *Server) release(x *inference) {
 
 // modelInfer is the handler of ModelInfer. It stands where a generated one would, so that the message is never decoded into
 // generated types.
-func (s *Server) modelInfer(_ any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (reply any, err error) {
-	defer s.recovered("ModelInfer", &err)
-	s.stamp(ctx)
+func (s *Server) modelInfer(_ any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc's order of parameters
 	x := s.inferences.Get().(*inference) // the pool's New makes nothing else
 	defer s.release(x)
 	if err := receive(&x.received); err != nil {
@@ -41,16 +39,21 @@ func (s *Server) modelInfer(_ any, ctx context.Context, receive func(any) error,
 	}
 	message, err := s.infer(ctx, x, nil)
 	if err != nil {
-		return nil, s.refuse(ctx, "ModelInfer", err)
+		return nil, err
 	}
 	return &answer{message}, nil
 }
 
 // infer answers the request that x has received. parameters are added to the answer's own.
 func (s *Server) infer(ctx context.Context, x *inference, parameters oip.Parameters) (mem.BufferSlice, error) {
-	model, version, err := x.request.DecodeProto(x.received.bytes(), s.node.Limits())
+	received := x.received.bytes()
+	if err := s.requests.take(int64(len(received))); err != nil {
+		return nil, s.refused(received, err)
+	}
+	defer s.requests.give(int64(len(received)))
+	model, version, err := x.request.DecodeProto(received, s.node.Limits())
 	if err != nil {
-		return nil, err
+		return nil, s.refused(received, err)
 	}
 	release, err := s.node.Infer(ctx, model, version, &x.request, &x.response)
 	if err != nil {
@@ -58,20 +61,29 @@ func (s *Server) infer(ctx context.Context, x *inference, parameters oip.Paramet
 	}
 	defer release()
 	x.response.Parameters = append(x.response.Parameters, parameters...)
-	return encode(&x.response), nil
+	return s.encode(&x.response)
+}
+
+// refused has the node count a request that does not get as far as its models, and returns err.
+func (s *Server) refused(received []byte, err error) error {
+	head, _ := oip.ScanProtoHead(received) // one that cannot be read is for no model
+	s.node.Refused(string(head.Model), string(head.Version), err)
+	return err
 }
 
 // encode returns r as a message in a buffer of grpc's pool.
-func encode(r *oip.InferResponse) mem.BufferSlice {
-	pool := mem.DefaultBufferPool()
-	buffer := pool.Get(sizeOf(r))
+func (s *Server) encode(r *oip.InferResponse) (mem.BufferSlice, error) {
+	buffer, pool, err := s.answers.lend(sizeOf(r))
+	if err != nil {
+		return nil, err
+	}
 	message := oip.AppendProtoInferResponse((*buffer)[:0], r)
 	if cap(message) != cap(*buffer) { // it has outgrown the buffer, which costs a copy and nothing else
 		pool.Put(buffer)
-		return mem.BufferSlice{mem.SliceBuffer(message)}
+		return mem.BufferSlice{mem.SliceBuffer(message)}, nil
 	}
 	*buffer = message
-	return mem.BufferSlice{mem.NewBuffer(buffer, pool)}
+	return mem.BufferSlice{mem.NewBuffer(buffer, pool)}, nil
 }
 
 // sizeOf is at least the size of r as a message, unless it has parameters without end.

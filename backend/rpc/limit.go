@@ -3,19 +3,14 @@ package rpc
 import (
 	"net"
 	"sync"
-	"sync/atomic"
 )
 
-// limit returns ln with at most so many of its connections open at once. One more is closed when it comes: its client tries
-// again by itself, and a queue of connections nobody looks at would only hide that there are too many.
-func limit(ln net.Listener, connections int) net.Listener {
-	return &limited{Listener: ln, room: int64(connections)}
-}
-
+// limited is a listener with at most so many of its connections open at once. One more is closed when it comes: its client
+// tries again by itself, and a queue of connections nobody looks at would only hide that there are too many.
 type limited struct {
 	net.Listener
-	room int64
-	open atomic.Int64
+	room    int64
+	metrics *metrics
 }
 
 // Accept implements net.Listener.
@@ -25,10 +20,11 @@ func (l *limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= l.room {
-			return &counted{Conn: conn, closed: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+		if l.metrics.open.Add(1) <= l.room {
+			return &counted{Conn: conn, closed: sync.OnceFunc(func() { l.metrics.open.Add(-1) })}, nil
 		}
-		l.open.Add(-1)
+		l.metrics.open.Add(-1)
+		l.metrics.refused.Add(1)
 		_ = conn.Close()
 	}
 }

@@ -36,6 +36,7 @@ type echo struct {
 	hold    chan struct{} // nil = requests do not wait
 	arrived chan string   // ids of requests that wait
 	gone    chan string   // ids of requests whose context has ended
+	refused chan string   // models and errors of requests that did not get here
 
 	infer func(model, version string, r *oip.InferRequest) error // nil = nothing fails
 
@@ -46,7 +47,7 @@ type echo struct {
 
 func newEcho() *echo {
 	e := &echo{
-		arrived: make(chan string, 1024), gone: make(chan string, 1024),
+		arrived: make(chan string, 1024), gone: make(chan string, 1024), refused: make(chan string, 1024),
 		loaded: map[string]oip.LoadOptions{}, unloaded: map[string]bool{},
 	}
 	e.ready.Store(true)
@@ -74,6 +75,13 @@ func (e *echo) Infer(ctx context.Context, model, version string, r *oip.InferReq
 		out.Outputs = append(out.Outputs, oip.OutputTensor{Tensor: in})
 	}
 	return func() {}, nil
+}
+
+func (e *echo) Refused(model, _ string, err error) {
+	select {
+	case e.refused <- model + ": " + err.Error():
+	default: // nobody looks
+	}
 }
 
 func (e *echo) Limits() oip.Limits { return oip.DefaultLimits() }
@@ -240,5 +248,15 @@ func small(id string) *pb.ModelInferRequest {
 		ModelName: "m", Id: id,
 		Inputs:           []*pb.ModelInferRequest_InferInputTensor{{Name: "x", Datatype: "UINT8", Shape: []int64{1}}},
 		RawInputContents: [][]byte{{42}},
+	}
+}
+
+// eventually waits until happens does.
+func eventually(t *testing.T, what string, happens func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !happens(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", patience, what)
+		}
 	}
 }

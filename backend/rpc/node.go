@@ -12,6 +12,9 @@ type Node interface {
 	// Infer runs a model on r and fills out, whose tensors are to be read only until release. It ends when ctx does.
 	Infer(ctx context.Context, model, version string, r *oip.InferRequest, out *oip.InferResponse) (release func(), err error)
 
+	// Refused counts an inference that Infer has not seen, because it could not be read or there was no room for it.
+	Refused(model, version string, err error)
+
 	// Limits bound what a request may make the node hold.
 	Limits() oip.Limits
 

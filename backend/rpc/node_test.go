@@ -45,6 +45,7 @@ func realNode(t *testing.T, dir string) (c pb.GRPCInferenceServiceClient, url st
 		}
 	}
 	server := rpc.New(rpc.DefaultConfig(), node, log)
+	node.Observe(server)
 	node.Beside("grpc", func(ctx context.Context) error { return server.Run(ctx, listeners[1]) })
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -87,7 +88,7 @@ func TestModelsGiveBackEveryDatatype(t *testing.T) {
 		onnxtest.WriteAt(t, onnxtest.Identity(element, onnxtest.Batch(), onnxfile.Fixed(1)), filepath.Join(dir, strings.ToLower(name), "1", "model.onnx"))
 	}
 	c, _ := realNode(t, dir)
-	stream := openStream(t, within(t), c)
+	stream := openStream(within(t), t, c)
 	for _, tensor := range tensors() {
 		request := &pb.ModelInferRequest{
 			ModelName: strings.ToLower(tensor.datatype), Id: tensor.datatype,
@@ -132,9 +133,16 @@ func TestBothFacesAreOneNode(t *testing.T) {
 	if err != nil || len(stats.GetModelStats()) != 1 || stats.GetModelStats()[0].GetInferenceStats().GetSuccess().GetCount() != 3 {
 		t.Errorf("got %v (%v), want 3 successes", stats, err)
 	}
-	if metrics := get(t, url+"/metrics"); !strings.Contains(metrics, `ganglion_node_requests_total{model="iris",status="200",version="1"} 3`) {
-		t.Errorf("the calls are not counted:\n%s", metrics)
+	broken := &pb.ModelInferRequest{ModelName: "iris", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "x", Datatype: "FP99"}}}
+	if _, err := c.ModelInfer(ctx, broken); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("got %v", err)
 	}
+	waitMetric(t, url, `ganglion_node_requests_total{model="iris",status="200",version="1"} 3`)
+	waitMetric(t, url, `ganglion_node_requests_total{model="iris",status="400",version="1"} 1`)
+	waitMetric(t, url, `ganglion_node_grpc_calls_total{code="OK",method="/inference.GRPCInferenceService/ModelInfer"} 3`)
+	waitMetric(t, url, `ganglion_node_grpc_calls_total{code="InvalidArgument",method="/inference.GRPCInferenceService/ModelInfer"} 1`)
+	waitMetric(t, url, `ganglion_node_grpc_connections 1`)
+	waitMetric(t, url, `ganglion_node_grpc_request_bytes 0`)
 	config, err := c.ModelConfig(ctx, &pb.ModelConfigRequest{Name: "iris"})
 	if err != nil || config.GetConfig().GetInput()[0].GetDataType() != pb.DataType_TYPE_FP32 || config.GetConfig().GetPlatform() != "onnxruntime_onnx" {
 		t.Errorf("got %v (%v)", config, err)

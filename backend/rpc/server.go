@@ -39,6 +39,9 @@ type Server struct {
 	grpc *grpc.Server
 	md   metadata.MD // of every answer, nil for none
 
+	requests, answers budget
+	metrics           metrics
+
 	inferences sync.Pool      // of *inference
 	receivers  sync.WaitGroup // of streams
 	draining   chan struct{}  // closed when no more calls are to come
@@ -50,11 +53,11 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 	if cfg.ID != "" {
 		s.md = metadata.Pairs("x-node-id", cfg.ID)
 	}
+	s.requests.of, s.requests.limit = "the requests being worked on", int64(cfg.MaxRequests)
+	s.answers.of, s.answers.limit = "answers that are being read", int64(cfg.MaxAnswers)
 	s.inferences.New = func() any { return new(inference) }
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.UnaryInterceptor(s.answerUnary),
-		grpc.StreamInterceptor(s.answerStream),
 		grpc.MaxRecvMsgSize(int(cfg.MaxMessage)),
 		grpc.MaxSendMsgSize(maxAnswer),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),
@@ -66,9 +69,10 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.PingEvery, PermitWithoutStream: true}),
 	)
-	s.grpc.RegisterService(s.service(), calls{node: node})
-	healthpb.RegisterHealthServer(s.grpc, health{server: s})
-	reflection.Register(s.grpc)
+	services := around{s}
+	services.RegisterService(s.service(), calls{node: node})
+	healthpb.RegisterHealthServer(services, health{server: s})
+	reflection.Register(services)
 	return s
 }
 
@@ -94,13 +98,17 @@ func (s *Server) service() *grpc.ServiceDesc {
 // has DrainTimeout to finish. It owns ln and closes it. It returns when nothing of the server is left. Call it once.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(limit(ln, s.cfg.MaxConnections)) }()
+	go func() {
+		served <- s.grpc.Serve(&limited{Listener: ln, room: int64(s.cfg.MaxConnections), metrics: &s.metrics})
+	}()
 	var err error
 	select {
 	case <-ctx.Done():
 		close(s.draining)
 		err = s.drain()
-		<-served // nil: it has been stopped
+		if served := <-served; err == nil {
+			err = served // nil, as it has been stopped
+		}
 	case err = <-served:
 		close(s.draining)
 		s.grpc.Stop()
@@ -124,19 +132,4 @@ func (s *Server) stamp(ctx context.Context) {
 	if s.md != nil {
 		_ = grpc.SetHeader(ctx, s.md) // it fails once the call is over, and then nobody reads it
 	}
-}
-
-// answerUnary is around every call that is neither an inference nor on a stream.
-func (s *Server) answerUnary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (reply any, err error) {
-	defer s.recovered(info.FullMethod, &err)
-	s.stamp(ctx)
-	reply, err = handler(ctx, r)
-	return reply, s.refuse(ctx, info.FullMethod, err)
-}
-
-// answerStream is around every stream.
-func (s *Server) answerStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	defer s.recovered(info.FullMethod, &err)
-	s.stamp(stream.Context())
-	return handler(srv, stream)
 }

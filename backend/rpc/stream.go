@@ -55,6 +55,8 @@ type turn struct {
 // modelStreamInfer is the handler of ModelStreamInfer: it sends the answers, in the order of the requests. The requests are
 // received on another goroutine, since a receiver cannot be called off as long as its handler has not returned.
 func (s *Server) modelStreamInfer(_ any, wire grpc.ServerStream) error {
+	s.metrics.streams.Add(1)
+	defer s.metrics.streams.Add(-1)
 	ctx, cancel := context.WithCancel(wire.Context())
 	defer cancel() // whatever of the stream is still being worked on, nobody waits for
 	md, _ := metadata.FromIncomingContext(ctx)
@@ -67,7 +69,7 @@ func (s *Server) modelStreamInfer(_ any, wire grpc.ServerStream) error {
 		select {
 		case t, more := <-st.turns:
 			if !more {
-				return s.refuse(ctx, "ModelStreamInfer", st.err)
+				return st.err
 			}
 			if err := st.send(t); err != nil {
 				return err
@@ -84,7 +86,7 @@ func (st *stream) leave() error {
 	for range len(st.turns) {
 		t, more := <-st.turns
 		if !more {
-			return st.server.refuse(st.wire.Context(), "ModelStreamInfer", st.err)
+			return st.err
 		}
 		if err := st.send(t); err != nil {
 			return err
@@ -138,7 +140,7 @@ func (st *stream) answer(ctx context.Context, x *inference, t *turn) {
 	case err == nil:
 		t.message = wrap(message)
 	case st.strict || s.left(ctx, err):
-		t.err = s.refuse(ctx, "ModelStreamInfer", err)
+		t.err = err
 	default:
 		t.message = wrapError(s.refusal(ctx, "ModelStreamInfer", err), x.received.bytes())
 	}

@@ -17,7 +17,7 @@ import (
 
 type inferStream = grpc.BidiStreamingClient[pb.ModelInferRequest, pb.ModelStreamInferResponse]
 
-func openStream(t *testing.T, ctx context.Context, c pb.GRPCInferenceServiceClient) inferStream {
+func openStream(ctx context.Context, t *testing.T, c pb.GRPCInferenceServiceClient) inferStream {
 	t.Helper()
 	stream, err := c.ModelStreamInfer(ctx)
 	if err != nil {
@@ -67,7 +67,7 @@ func TestAnswersComeInTheOrderOfRequests(t *testing.T) {
 		}
 		return nil
 	}
-	stream := openStream(t, within(t), client(t, serve(t, node, nil)))
+	stream := openStream(within(t), t, client(t, serve(t, node, nil)))
 	for i := range 10 {
 		send(t, stream, fmt.Sprint(i))
 	}
@@ -113,7 +113,7 @@ func TestStrictStreamsEndWithTheFirstError(t *testing.T) {
 	node := newEcho()
 	node.infer = func(string, string, *oip.InferRequest) error { return oip.Errorf(oip.NotFound, "no such model") }
 	ctx := metadata.AppendToOutgoingContext(within(t), "triton_grpc_error", "true")
-	stream := openStream(t, ctx, client(t, serve(t, node, nil)))
+	stream := openStream(ctx, t, client(t, serve(t, node, nil)))
 	send(t, stream, "a")
 	_, err := stream.Recv()
 	wantStatus(t, err, codes.NotFound, "no such model")
@@ -123,7 +123,7 @@ func TestStrictStreamsEndWithTheFirstError(t *testing.T) {
 func TestAStreamIsPipelinedWithinBounds(t *testing.T) {
 	node := newEcho()
 	node.hold = make(chan struct{})
-	stream := openStream(t, within(t), client(t, serve(t, node, nil)))
+	stream := openStream(within(t), t, client(t, serve(t, node, nil)))
 	const window = 64
 	go func() {
 		for i := range 3 * window {
@@ -151,7 +151,7 @@ func TestLeavingAStreamEndsItsRequests(t *testing.T) {
 	node := newEcho()
 	node.hold = make(chan struct{})
 	ctx, cancel := context.WithCancel(within(t))
-	stream := openStream(t, ctx, client(t, serve(t, node, nil)))
+	stream := openStream(ctx, t, client(t, serve(t, node, nil)))
 	for i := range 3 {
 		send(t, stream, fmt.Sprint(i))
 	}
@@ -170,7 +170,7 @@ func TestADrainFinishesWhatAStreamHasAsked(t *testing.T) {
 	node.hold = make(chan struct{})
 	server := serve(t, node, nil)
 	c := client(t, server)
-	busy, idle := openStream(t, within(t), c), openStream(t, within(t), c)
+	busy, idle := openStream(within(t), t, c), openStream(within(t), t, c)
 	send(t, busy, "asked")
 	wait(t, node.arrived, "the request")
 	done := make(chan error, 1)

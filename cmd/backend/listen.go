@@ -53,7 +53,10 @@ func (l listeners) addGRPC(node *backend.Server, cfg backend.Config, log *slog.L
 	limits := rpc.DefaultConfig()
 	limits.ID = cfg.ID
 	limits.MaxMessage = cfg.HTTP.MaxBody
+	limits.MaxRequests = cfg.HTTP.MaxBodyMemory
+	limits.MaxAnswers = max(limits.MaxAnswers, 8*cfg.MaxOutput) // room for some of the largest
 	limits.DrainTimeout = cfg.HTTP.DrainTimeout
 	server := rpc.New(limits, node, log)
+	node.Observe(server)
 	node.Beside("grpc", func(ctx context.Context) error { return server.Run(ctx, l.grpc) })
 }
