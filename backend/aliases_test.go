@@ -45,6 +45,14 @@ func TestAliases(t *testing.T) {
 		t.Errorf("%d models were opened, want the 2 of before", opened)
 	}
 	n.wantStates("m", "3 READY")
+	write(t, config, "[aliases]\nprod = \"7\"\n")
+	putVersion(t, dir, "m", "4")
+	if err := n.server.LoadModel(context.Background(), "m", oip.LoadOptions{}); err == nil || !strings.Contains(err.Error(), "7 (m/7/model.onnx is missing); served: 4") {
+		t.Errorf("got %v", err)
+	}
+	n.wantStates("m", "7 UNAVAILABLE m/7/model.onnx is missing, 4 READY")
+	write(t, config, "[aliases]\nprod = \"4\"\n")
+	n.load("m")
 	n.unload("m")
 	n.post("/v2/models/m/versions/prod/infer", fakeRequestOf("1")).want(t, 503, "unloaded")
 }

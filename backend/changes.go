@@ -106,8 +106,9 @@ func (l *loader) settle(e *entry) {
 // keptReason is what the index says of a version that could not be loaded again.
 func keptReason(reason string) string { return "what was loaded before serves on: " + reason }
 
-// serve opens the versions of a plan that are not open yet, and then makes them the model's, all at once. If some cannot be
-// opened, those that were served before go on.
+// serve opens the versions of a plan that are not open yet, and then makes them the model's, all at once. If some that the
+// policy asks for cannot be opened, those that were served before go on beside the rest. (An alias for a version that is
+// missing keeps nothing: old versions would pile up for as long as it is there.)
 func (l *loader) serve(ctx context.Context, h *holding, p *plan) outcome {
 	old := l.catalog.Load().models[h.name]
 	if old == nil {
@@ -115,20 +116,22 @@ func (l *loader) serve(ctx context.Context, h *holding, p *plan) outcome {
 	}
 	next := &entry{name: h.name, aliases: p.config.Aliases}
 	var failures []string
-	selected := newSelection(&p.config)
-	for _, number := range selected.candidates(p.versions()) {
+	selected := newSelection(&p.config, p.versions())
+	for _, number := range selected.candidates() {
 		if !selected.wants(number) {
 			continue
 		}
 		v := l.version(ctx, h, old.version(number), number, p.origin(number))
 		if v.reason != "" {
-			selected.fail()
 			failures = append(failures, fmt.Sprintf("%s (%s)", number, v.reason))
+		}
+		if v.instance == nil {
+			selected.fail()
 		}
 		next.versions = append(next.versions, v)
 	}
 	for _, v := range old.versions {
-		if len(failures) > 0 && v.instance != nil && next.version(v.number) == nil {
+		if selected.failed > 0 && v.instance != nil && next.version(v.number) == nil {
 			next = next.with(v)
 		}
 	}

@@ -19,12 +19,15 @@ const mostFallbacks = 3
 type selection struct {
 	policy  modelconf.Versions
 	aliases map[string]string
-	tried   int // of the latest
-	failed  int // of these
+	there   []string
+	chosen  bool // the last one that was wanted is the policy's choice, and not only an alias's
+	tried   int  // of the policy's choices
+	failed  int  // of these
 }
 
-func newSelection(c *modelConfig) *selection {
-	s := &selection{policy: c.Versions, aliases: c.Aliases}
+// newSelection makes the selection among the versions that are there.
+func newSelection(c *modelConfig, there []string) *selection {
+	s := &selection{policy: c.Versions, aliases: c.Aliases, there: there}
 	if !s.policy.All && len(s.policy.Only) == 0 && s.policy.Latest == 0 {
 		s.policy.Latest = defaultLatest
 	}
@@ -33,8 +36,8 @@ func newSelection(c *modelConfig) *selection {
 
 // candidates are the versions to go through, highest first: those that are there, and those that are asked for by number,
 // so that it is said that they are missing.
-func (s *selection) candidates(there []string) []string {
-	numbers := slices.Clone(there)
+func (s *selection) candidates() []string {
+	numbers := slices.Clone(s.there)
 	for _, number := range s.policy.Only {
 		numbers = append(numbers, strconv.FormatInt(number, 10))
 	}
@@ -47,22 +50,32 @@ func (s *selection) candidates(there []string) []string {
 
 // wants reports whether to serve the next candidate. The caller reports with fail that it cannot.
 func (s *selection) wants(number string) bool {
+	s.chosen = s.chooses(number)
+	if s.chosen {
+		s.tried++
+	}
+	return s.chosen || s.named(number)
+}
+
+// chooses reports whether a version is one that the policy asks for.
+func (s *selection) chooses(number string) bool {
 	switch {
-	case s.policy.All:
-		return true
 	case len(s.policy.Only) > 0:
 		n, err := strconv.ParseInt(number, 10, 64)
-		return err == nil && slices.Contains(s.policy.Only, n) || s.named(number)
-	case s.tried < s.policy.Latest+min(s.failed, mostFallbacks):
-		s.tried++
-		return true
+		return err == nil && slices.Contains(s.policy.Only, n)
+	case !slices.Contains(s.there, number):
+		return false
 	default:
-		return s.named(number)
+		return s.policy.All || s.tried < s.policy.Latest+min(s.failed, mostFallbacks)
 	}
 }
 
 // fail says that the candidate that was wanted last cannot be served.
-func (s *selection) fail() { s.failed++ }
+func (s *selection) fail() {
+	if s.chosen {
+		s.failed++
+	}
+}
 
 // named reports whether an alias stands for a version.
 func (s *selection) named(number string) bool {

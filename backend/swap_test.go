@@ -141,6 +141,13 @@ func TestFallback(t *testing.T) {
 	putVersion(t, dir, "m", "3")
 	n.load("m")
 	n.wantStates("m", "3 READY")
+	write(t, filepath.Join(dir, "m", "3", "model.onnx"), "half a fi")
+	if err := n.server.LoadModel(context.Background(), "m", oip.LoadOptions{}); err == nil {
+		t.Error("half a file was loaded")
+	}
+	if states := n.states("m"); !strings.HasPrefix(states, "3 READY what was loaded before serves on: ") || strings.Contains(states, ",") {
+		t.Errorf("what still serves needs no fallback: got %q", states)
+	}
 }
 
 // TestUnload: an unload answers what is in flight, and gives model and series back; the model can be loaded again.

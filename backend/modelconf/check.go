@@ -117,6 +117,9 @@ func (c *Config) checkVersions(r report) {
 	}
 	for _, alias := range slices.Sorted(maps.Keys(c.Aliases)) {
 		key := "aliases." + conf.Quote(alias)
+		if alias == "latest" {
+			r.Errorf(key, "is the highest version that is ready, in every model: want another name")
+		}
 		if !aliasRule.MatchString(alias) {
 			r.Errorf(key, "%q is no alias: want a small letter, then up to 31 of a-z 0-9 _ -", alias)
 		}
