@@ -156,7 +156,8 @@ func (g *Gateway) askNode(n *node, q *inquiry, headers []hop.Header, deadline ti
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
 	out := &outbound{
-		method: []byte(q.method), target: []byte(q.target), headers: headers, body: q.body, start: time.Now(), deadline: deadline,
+		method: []byte(q.method), target: []byte(q.target), body: q.body, start: time.Now(), deadline: deadline,
+		headers: slices.Clone(headers), // reset clears them
 	}
 	defer out.reset()
 	if r.err = n.transport.roundTrip(out, resp); r.err != nil {

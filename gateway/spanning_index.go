@@ -81,18 +81,16 @@ func (x *exchange) index() ([]oip.IndexEntry, *failure) {
 		f := failSpan(replies, longestRetryAfter(pools))
 		return nil, &f
 	}
-	for i := range replies {
-		m.mute = append(m.mute, mutes(&replies[i])...)
-	}
+	m.mute = muteNodes(nodesOf(pools), replies)
 	return m.merge(), nil
 }
 
-// mutes returns the node of a reply that should have been an index and is none, unless the node has no such call.
-func mutes(r *reply) []*node {
-	if r.good() || r.lacks() {
-		return nil
-	}
-	return []*node{r.node}
+// muteNodes are those that gave no index but should have: those that have no such call are not among them, those that
+// nobody asked because they are down are.
+func muteNodes(all []*node, replies []reply) []*node {
+	return slices.DeleteFunc(all, func(n *node) bool {
+		return slices.ContainsFunc(replies, func(r reply) bool { return r.node == n && (r.good() || r.lacks()) })
+	})
 }
 
 // longestRetryAfter is when every one of the pools may have a node again.
@@ -107,7 +105,7 @@ func longestRetryAfter(pools []*upstream) (longest time.Duration) {
 type indexMerge struct {
 	table  *table
 	listed map[*node][]oip.IndexEntry // what nodes answered
-	mute   []*node                    // asked, without an answer
+	mute   []*node                    // without an answer
 }
 
 // modelVersion names an entry of an index.
@@ -176,7 +174,7 @@ func (m *indexMerge) entry(which modelVersion) oip.IndexEntry {
 	return e
 }
 
-// concerned are the nodes, of the pools that know of the version, that were asked.
+// concerned are the nodes of the pools that know of the version, less those that have no index.
 func (m *indexMerge) concerned(which modelVersion) []*node {
 	var nodes []*node
 	for _, up := range m.table.find(which.name).pools(true) {
