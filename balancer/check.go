@@ -121,6 +121,9 @@ func (c *Config) checkNodes(fs *findings) {
 	for i, n := range c.Nodes {
 		key := fmt.Sprintf("nodes[%d]", i)
 		fs.whole(key+".weight", n.Weight, 0, maxWeight)
+		if n.Protocol != "" && n.Protocol != ProtocolHTTP && n.Protocol != ProtocolGRPC {
+			fs.addf(key+".protocol", "%q is not known: accepted are \"http\" and \"grpc\"", n.Protocol)
+		}
 		canonical, err := canonicalAddress(n.Address)
 		if err != nil {
 			fs.addf(key+".address", "%v", err)

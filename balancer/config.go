@@ -22,7 +22,15 @@ type NodeConfig struct {
 	// Weight is the node's share of the traffic relative to the other nodes, 0 to 256. A node with 0 drains: it gets
 	// nothing new as long as another node is fit.
 	Weight int `toml:"weight"`
+	// Protocol is what the node speaks: http, with the hop if it agrees to, or grpc. "" is http.
+	Protocol string `toml:"protocol"`
 }
+
+// The protocols of nodes.
+const (
+	ProtocolHTTP = "http"
+	ProtocolGRPC = "grpc"
+)
 
 // HealthConfig says how the nodes of a pool are probed.
 type HealthConfig struct {

@@ -45,7 +45,7 @@ nodes = [
   { address = "node-a.example:9000" },
   { address = "a b:9000" },
   { address = "[::1]:9000", weight = 257 },
-  { address = "[0:0:0:0:0:0:0:1]:9000" },
+  { address = "[0:0:0:0:0:0:0:1]:9000", protocol = "h2" },
 ]
 [main.health]
 interval = "1ms"
@@ -75,6 +75,7 @@ budget_burst = 0
 		`gateway.toml:12: main.nodes[8].address: node "node-a.example:9000" is listed twice: it is nodes[7] already`,
 		`gateway.toml:13: main.nodes[9].address: address "a b:9000" has host "a b"`,
 		`gateway.toml:14: main.nodes[10].weight: 257 is out of range`,
+		`gateway.toml:15: main.nodes[11].protocol: "h2" is not known: accepted are "http" and "grpc"`,
 		`gateway.toml:15: main.nodes[11].address: node "[0:0:0:0:0:0:0:1]:9000" is listed twice: it is nodes[10] already`,
 		`gateway.toml:18: main.health.interval: "1ms" is out of range: accepted are "10ms" to "1h"`,
 		`gateway.toml:19: main.health.timeout: "2h0m0s" is out of range`,

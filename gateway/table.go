@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,7 +70,7 @@ func buildTable(cfg *Config, answers hop.Budget, log *slog.Logger) (*table, erro
 	t := &table{named: make(map[string]*route, len(cfg.Routes))}
 	pools := make(map[string]*upstream, len(cfg.Pools))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
-		up, err := newUpstream(name, cfg.Pools[name], cfg.Upstream, answers, log)
+		up, err := newUpstream(name, cfg, answers, log)
 		if err != nil {
 			return nil, fmt.Errorf("pool %q: %w", name, err)
 		}
@@ -88,8 +89,9 @@ func buildTable(cfg *Config, answers hop.Budget, log *slog.Logger) (*table, erro
 	return t, nil
 }
 
-func newUpstream(name string, cfg balancer.Config, up UpstreamConfig, answers hop.Budget, log *slog.Logger) (*upstream, error) {
-	pool, err := balancer.New(name, cfg, balancer.Options{Probe: probe, Log: log})
+func newUpstream(name string, whole *Config, answers hop.Budget, log *slog.Logger) (*upstream, error) {
+	cfg := whole.Pools[name]
+	pool, err := balancer.New(name, cfg, balancer.Options{Probe: prober(cfg.Nodes), Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +99,33 @@ func newUpstream(name string, cfg balancer.Config, up UpstreamConfig, answers ho
 	for _, n := range cfg.Nodes {
 		u.nodes = append(u.nodes, &node{
 			address:   n.Address,
-			transport: newCarrier(n.Address, up, answers, log.With("pool", name)),
+			transport: newTransport(n, whole, answers, log.With("pool", name)),
 			metrics:   newNodeMetrics(name, n.Address),
 		})
 	}
 	return u, nil
+}
+
+// newTransport makes the way to a node in the protocol that it speaks.
+func newTransport(n balancer.NodeConfig, cfg *Config, answers hop.Budget, log *slog.Logger) transport {
+	if n.Protocol == balancer.ProtocolGRPC {
+		return newRPCNode(n.Address, cfg.Upstream, int(cfg.Server.MaxBody))
+	}
+	return newCarrier(n.Address, cfg.Upstream, answers, log)
+}
+
+// prober asks each node in the protocol that it speaks.
+func prober(nodes []balancer.NodeConfig) balancer.Probe {
+	overGRPC := map[string]bool{}
+	for _, n := range nodes {
+		overGRPC[n.Address] = n.Protocol == balancer.ProtocolGRPC
+	}
+	return func(ctx context.Context, address string) error {
+		if overGRPC[address] {
+			return probeRPC(ctx, address)
+		}
+		return probe(ctx, address)
+	}
 }
 
 func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slog.Logger) *route {

@@ -47,6 +47,8 @@ type outbound struct {
 	left bool  // nobody waits for the answer
 	conn *conn // the HTTP/1.1 connection that carries it now
 
+	cancel context.CancelFunc // the gRPC call that carries it now
+
 	exchange hop.Exchange // what carries it over a hop
 }
 
@@ -63,6 +65,17 @@ func (out *outbound) breakOff() {
 	if out.conn != nil {
 		out.conn.SetDeadline(longAgo)
 	}
+	if out.cancel != nil {
+		out.cancel()
+	}
+}
+
+// boardCall is board for a call of gRPC, which cancel ends.
+func (out *outbound) boardCall(cancel context.CancelFunc) bool {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	out.cancel = cancel
+	return !out.left
 }
 
 // board notes that c carries out now, so that breakOff finds it; false = nobody waits any more.
@@ -77,7 +90,7 @@ func (out *outbound) board(c *conn) bool {
 func (out *outbound) alight() (left bool) {
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	out.conn = nil
+	out.conn, out.cancel = nil, nil
 	return out.left
 }
 

@@ -10,22 +10,33 @@ import (
 	_ "ganglion/internal/rpcwire" // lets clients compress; what a message inflates to is held against MaxMessage
 )
 
-// message is a protobuf message as bytes. grpc fills one that is received and reads one that is sent.
-type message struct {
+// Message is a protobuf message as bytes, for calls with the codec of this package: grpc fills one that is received and reads
+// one that is sent. The zero value is ready to be received.
+type Message struct {
 	in  mem.Buffer      // received; nil = nothing yet
 	out mem.BufferSlice // to be sent; grpc frees it
 }
 
-// bytes is what was received, until free.
-func (m *message) bytes() []byte {
+// NewMessage makes a message to be sent once, of parts that follow each other. They are not copied; grpc may read them until
+// the call is over.
+func NewMessage(parts ...[]byte) *Message {
+	m := &Message{out: make(mem.BufferSlice, 0, len(parts))}
+	for _, part := range parts {
+		m.out = append(m.out, mem.SliceBuffer(part))
+	}
+	return m
+}
+
+// Bytes is what was received, until Free.
+func (m *Message) Bytes() []byte {
 	if m.in == nil {
 		return nil
 	}
 	return m.in.ReadOnlyData()
 }
 
-// free gives the received bytes back to grpc.
-func (m *message) free() {
+// Free gives the received bytes back to grpc.
+func (m *Message) Free() {
 	if m.in != nil {
 		m.in.Free()
 		m.in = nil
@@ -35,7 +46,8 @@ func (m *message) free() {
 // codec passes messages through as they are, and leaves the generated types to the codec that everybody has.
 type codec struct{ generated encoding.CodecV2 }
 
-func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+// NewCodec makes the codec. It knows a *Message and the generated types.
+func NewCodec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
 
 // Name implements encoding.CodecV2: on the wire it is protobuf like any other.
 func (c codec) Name() string { return "proto" }
@@ -43,18 +55,18 @@ func (c codec) Name() string { return "proto" }
 // Unmarshal implements encoding.CodecV2. A message that came in one frame is taken over as it is; one of several is copied
 // once, to be in one piece.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	m, ok := v.(*message)
+	m, ok := v.(*Message)
 	if !ok {
 		return c.generated.Unmarshal(data, v)
 	}
-	m.free() // grpc looks for a second message where only one may be
+	m.Free() // grpc looks for a second message where only one may be
 	m.in = data.MaterializeToBuffer(mem.DefaultBufferPool())
 	return nil
 }
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	m, ok := v.(*message)
+	m, ok := v.(*Message)
 	if !ok {
 		return c.generated.Marshal(v)
 	}

@@ -18,17 +18,17 @@ import (
 func (s *Server) infer(stream grpc.ServerStream) error {
 	ctx := stream.Context()
 	c := callOf(ctx)
-	var m message
-	defer func() { m.free() }()
+	var m Message
+	defer func() { m.Free() }()
 	if err := stream.RecvMsg(&m); err != nil {
 		return err
 	}
-	release, err := s.bodies.hold(len(m.bytes()))
+	release, err := s.bodies.hold(len(m.Bytes()))
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := readHead(&c.question, m.bytes(), new(string)); err != nil {
+	if err := readHead(&c.question, m.Bytes(), new(string)); err != nil {
 		return err
 	}
 	c.answer = s.edge.Ask(ctx, &c.question)
@@ -41,7 +41,7 @@ func (s *Server) infer(stream grpc.ServerStream) error {
 	if err := errorOf(c.answer); err != nil {
 		return err
 	}
-	return stream.SendMsg(&message{out: mem.BufferSlice{bodyOf(c.answer)}})
+	return stream.SendMsg(&Message{out: mem.BufferSlice{bodyOf(c.answer)}})
 }
 
 // readHead makes q the question of a ModelInferRequest, and id its id.

@@ -77,7 +77,7 @@ func New(edge Edge, cfg Config, log *slog.Logger) *Server {
 		stopping: make(chan struct{}), bodies: bodies{budget: cfg.MaxBodyMemory},
 	}
 	s.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(NewCodec()),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage),
 		grpc.MaxSendMsgSize(cfg.MaxAnswer),
 		grpc.MaxHeaderListSize(uint32(cfg.MaxHeader)),

@@ -21,7 +21,7 @@ const streamWindow = 32
 type turn struct {
 	question Question
 	id       string
-	message  message
+	message  Message
 	answer   Answer // set when done is closed; nil = err
 	err      error
 	answered chan struct{}
@@ -111,7 +111,7 @@ func (st *inferStream) deliver(t *turn, plain bool) error {
 		st.sent(t, failed)
 		return failed
 	}
-	err := st.stream.SendMsg(&message{out: t.reply(failed)})
+	err := st.stream.SendMsg(&Message{out: t.reply(failed)})
 	if err == nil {
 		st.sent(t, failed)
 	} else {
@@ -155,14 +155,14 @@ func (st *inferStream) refuse(err error) {
 func (st *inferStream) ask(t *turn) {
 	defer close(t.answered)
 	defer st.server.contain(&t.err)
-	defer t.message.free()
-	release, err := st.server.bodies.hold(len(t.message.bytes()))
+	defer t.message.Free()
+	release, err := st.server.bodies.hold(len(t.message.Bytes()))
 	if err != nil {
 		t.err = err
 		return
 	}
 	defer release()
-	if t.err = readHead(&t.question, t.message.bytes(), &t.id); t.err != nil {
+	if t.err = readHead(&t.question, t.message.Bytes(), &t.id); t.err != nil {
 		return
 	}
 	t.answer = st.server.edge.Ask(st.ctx, &t.question)

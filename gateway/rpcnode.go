@@ -1,0 +1,253 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	"ganglion/gateway/rpc"
+	"ganglion/internal/httpserver"
+	"ganglion/internal/oip"
+)
+
+// rpcNode is the transport to a node that speaks gRPC, for those whose configuration says so: one connection carries all
+// exchanges. Inferences that came over gRPC pass as they are; everything else is put into gRPC's form here and back.
+type rpcNode struct {
+	address  string
+	cfg      UpstreamConfig
+	inflated int                             // bytes that a compressed body may come to
+	conn     atomic.Pointer[grpc.ClientConn] // nil = not running
+	bridges  bridges
+	busy     atomic.Int64
+	dialed   atomic.Uint64
+}
+
+func newRPCNode(address string, cfg UpstreamConfig, inflated int) *rpcNode {
+	return &rpcNode{address: address, cfg: cfg, inflated: inflated}
+}
+
+// run implements transport.
+func (t *rpcNode) run(ctx context.Context) error {
+	conn, err := t.connect(ctx, grpc.WithStatsHandler(hearing{}))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	t.conn.Store(conn)
+	defer t.conn.Store(nil)
+	<-ctx.Done()
+	return nil
+}
+
+// connect makes a client of the node. It connects when it is first used, and again whenever it has to.
+func (t *rpcNode) connect(ctx context.Context, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+	limit := int(t.cfg.MaxAnswer)
+	opts = append(opts,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(t.dial),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(), // that is the pool's business
+		grpc.WithIdleTimeout(0),
+		grpc.WithUserAgent("ganglion"),
+		grpc.WithInitialWindowSize(nodeWindow),
+		grpc.WithInitialConnWindowSize(4*nodeWindow),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: reconnectFirst, Multiplier: 2, Jitter: 0.2, MaxDelay: reconnectMost},
+			MinConnectTimeout: t.cfg.ConnectTimeout,
+		}),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rpc.NewCodec()), grpc.MaxCallRecvMsgSize(limit), grpc.MaxCallSendMsgSize(1<<31-1)),
+	)
+	conn, err := grpc.NewClient("passthrough:///"+t.address, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a gRPC client of node %q: %w", t.address, err)
+	}
+	context.AfterFunc(ctx, func() { conn.Close() })
+	return conn, nil
+}
+
+// nodeWindow is the flow control window of an answer: tensors of common size come without waiting for it to be renewed.
+const nodeWindow = 1 << 20
+
+func (t *rpcNode) dial(ctx context.Context, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: t.cfg.ConnectTimeout}
+	c, err := dialer.DialContext(ctx, "tcp", address)
+	if err == nil {
+		t.dialed.Add(1)
+	}
+	return c, err
+}
+
+// stats implements transport.
+func (t *rpcNode) stats() transportStats {
+	return transportStats{busy: t.busy.Load(), dials: t.dialed.Load()}
+}
+
+// roundTrip implements transport.
+func (t *rpcNode) roundTrip(out *outbound, resp *fasthttp.Response) error {
+	t.busy.Add(1)
+	defer t.busy.Add(-1)
+	defer func() { out.end = time.Now() }()
+	conn := t.conn.Load()
+	if conn == nil {
+		return &transportError{phase: connecting, err: errNotRunning, unsent: true}
+	}
+	ctx, cancel := context.WithDeadline(metadata.NewOutgoingContext(context.Background(), outgoing(out)), out.deadline)
+	defer cancel()
+	if !out.boardCall(cancel) {
+		return errLeft
+	}
+	said := new(heard)
+	err := t.ask(context.WithValue(ctx, heardKey{}, said), conn, out, resp)
+	if out.alight() {
+		return errLeft
+	}
+	return t.judge(err, said, resp)
+}
+
+var errNotRunning = errors.New("the connection is not open yet")
+
+// ask puts the question that out is to the node and writes its answer into resp.
+func (t *rpcNode) ask(ctx context.Context, conn *grpc.ClientConn, out *outbound, resp *fasthttp.Response) error {
+	path, _, _ := strings.Cut(text(out.target), "?")
+	call, ok := oip.ParsePath(path)
+	if !ok {
+		return status.Error(codes.NotFound, "no such path")
+	}
+	switch {
+	case call.Kind != oip.CallModelInfer:
+		return askRare(ctx, conn, call, out.body, resp)
+	case isMessage(out):
+		return passMessage(ctx, conn, call, out.body, resp)
+	}
+	b := t.bridges.acquire()
+	defer t.bridges.release(b)
+	return b.overGRPC(ctx, conn, call, out, resp, t.inflated)
+}
+
+// passMessage carries a ModelInferRequest as it is. What the path says of model and version counts, and is put behind the
+// message where it says otherwise: of a field that comes twice, every reader takes the last.
+func passMessage(ctx context.Context, conn *grpc.ClientConn, call oip.Call, msg []byte, resp *fasthttp.Response) error {
+	head, err := oip.ScanProtoHead(msg)
+	if err != nil {
+		return err
+	}
+	var corrected []byte
+	if string(head.Model) != call.Model {
+		corrected = oip.AppendProtoModel(corrected, call.Model)
+	}
+	if string(head.Version) != call.Version {
+		corrected = oip.AppendProtoVersion(corrected, call.Version)
+	}
+	var answer rpc.Message
+	defer answer.Free()
+	if err := conn.Invoke(ctx, methodInfer, rpc.NewMessage(msg, corrected), &answer); err != nil {
+		return err
+	}
+	resp.SetBody(answer.Bytes())
+	resp.Header.SetContentType(oip.ProtoContentType)
+	return nil
+}
+
+const methodInfer = "/inference.GRPCInferenceService/ModelInfer"
+
+// outgoing is the metadata of a call: the headers, but for those that describe a body which is no longer there.
+func outgoing(out *outbound) metadata.MD {
+	md := make(metadata.MD, len(out.headers))
+	for _, h := range out.headers {
+		switch name := strings.ToLower(string(h.Name)); name {
+		case "content-type", "content-encoding", "accept", "accept-encoding", "expect", "user-agent", strings.ToLower(headerInferLength):
+		default:
+			if !strings.HasPrefix(name, "grpc-") {
+				md[name] = append(md[name], string(h.Value))
+			}
+		}
+	}
+	return md
+}
+
+// heard notes whether a status came from the node or was made up on this side of the connection. It is read after the call.
+type heard struct {
+	trailer atomic.Bool
+	refusal atomic.Value // of string: what the node's refusal is about
+}
+
+type heardKey struct{}
+
+// hearing is a stats.Handler that fills heard.
+type hearing struct{}
+
+// TagRPC implements stats.Handler.
+func (hearing) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC implements stats.Handler.
+func (hearing) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	trailer, ok := s.(*stats.InTrailer)
+	if !ok {
+		return
+	}
+	if h, ok := ctx.Value(heardKey{}).(*heard); ok {
+		if about := trailer.Trailer.Get(oip.RefusalName); len(about) > 0 {
+			h.refusal.Store(about[0])
+		}
+		h.trailer.Store(true)
+	}
+}
+
+// TagConn implements stats.Handler.
+func (hearing) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn implements stats.Handler.
+func (hearing) HandleConn(context.Context, stats.ConnStats) {}
+
+// judge turns the end of a call into what a transport reports: an answer, if the node gave one, or else an error.
+func (t *rpcNode) judge(err error, said *heard, resp *fasthttp.Response) error {
+	if err == nil {
+		resp.SetStatusCode(fasthttp.StatusOK)
+		return nil
+	}
+	if refusal, ok := errors.AsType[*oip.Error](err); ok { // could not be put into gRPC's form
+		resp.Reset()
+		httpserver.SetError(resp, refusal.Code.HTTPStatus(), refusal.Msg)
+		if refusal.Refusal != "" {
+			resp.Header.Set(oip.RefusalName, string(refusal.Refusal))
+		}
+		return nil
+	}
+	st, ok := status.FromError(err)
+	switch {
+	case !ok:
+		return err
+	case said.trailer.Load():
+		resp.Reset()
+		httpserver.SetError(resp, rpc.HTTPStatus(st.Code()), st.Message())
+		if about, ok := said.refusal.Load().(string); ok {
+			resp.Header.Set(oip.RefusalName, about)
+		}
+		return nil
+	case st.Code() == codes.ResourceExhausted:
+		return errAnswerTooLarge
+	case st.Code() == codes.DeadlineExceeded:
+		return &transportError{phase: silent, err: err}
+	case st.Code() == codes.Unavailable:
+		return &transportError{phase: hopping, err: err}
+	case st.Code() == codes.NotFound:
+		resp.Reset()
+		httpserver.SetError(resp, fasthttp.StatusNotFound, st.Message())
+		return nil
+	}
+	return &transportError{phase: receiving, err: err}
+}

@@ -1,0 +1,32 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"ganglion/internal/oip/pb"
+)
+
+// probeRPC is probe for a node that speaks gRPC.
+func probeRPC(ctx context.Context, address string) error {
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithUserAgent("ganglion-probe"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	out, err := pb.NewGRPCInferenceServiceClient(conn).ServerReady(ctx, &pb.ServerReadyRequest{})
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("no answer to ServerReady: %w", ctx.Err())
+	case err != nil:
+		return fmt.Errorf("no answer to ServerReady: %w", err)
+	case !out.GetReady():
+		return errors.New("answers that it is not ready to ServerReady")
+	}
+	return nil
+}
