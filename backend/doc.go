@@ -5,6 +5,7 @@
 // is the [Engine]'s, handed in by the program. It refuses paths, sizes and shapes that a client could use to reach outside
 // the repository or to take the machine's memory, before it acts on them.
 //
-// Concurrency: one goroutine loads; requests read an immutable snapshot of what is loaded and run concurrently, as many at
-// a time as the engine lets.
+// Concurrency: requests read an immutable snapshot of what is loaded, and count themselves in and out of the instance that
+// serves them. Changes of one model (load, unload, reload) are made one after the other, those of different models side by
+// side; each publishes the next snapshot, and closes what it has replaced when the last request has left it.
 package backend
