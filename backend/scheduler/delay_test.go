@@ -254,3 +254,26 @@ func TestSendersAreLetInBeforeAShortRun(t *testing.T) {
 		t.Error("others are waited for before a long run")
 	}
 }
+
+// TestSendersFindEachOther has the same senders, of whom the scheduler has not yet seen two at a time.
+func TestSendersFindEachOther(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const senders, each = 8, 500
+	runner := &fake{}
+	s := newScheduler(t, Config{MaxBatchSize: senders}, runner)
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			r := one(int64(i))
+			for range each {
+				if err := s.Infer(t.Context(), r); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if runs := len(runner.runs()); runs > senders*each/2 { // nearly all, without
+		t.Errorf("%d runs for %d requests, want batches of nearly %d", runs, senders*each, senders)
+	}
+}
