@@ -7,58 +7,82 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 )
 
-// measureCost holds what a small request costs the node against what its run costs alone, with requests that run one by one
-// and with those that run together.
+// way is one of the ways to ask for iris.
+type way struct {
+	name  string
+	model string
+	hop   bool
+	seen  []result
+	bare  []bareResult
+}
+
+// measureCost holds what a small request costs the node against what its run costs alone: over HTTP and over the hop, with
+// requests that run one by one and with those that run together.
 func (b *bench) measureCost(ctx context.Context) error {
-	var alone, batched []result
-	var bareAlone, bareBatched []bareResult
+	ways := []*way{
+		{name: "HTTP, run alone", model: irisAlone}, {name: "HTTP, run together", model: irisBatched},
+		{name: "hop, run alone", model: irisAlone, hop: true}, {name: "hop, run together", model: irisBatched, hop: true},
+	}
 	for range b.rounds {
-		for _, c := range []struct {
-			model string
-			seen  *[]result
-			bare  *[]bareResult
-		}{{irisAlone, &alone, &bareAlone}, {irisBatched, &batched, &bareBatched}} {
-			asked := question(c.model, irisShape, false)
-			if _, err := b.load(ctx, c.model, asked, 20*b.clients, 0); err != nil { // connections, memory, what is lazy
+		for _, w := range ways {
+			if err := b.askIris(ctx, w); err != nil {
 				return err
 			}
-			r, err := b.load(ctx, c.model, asked, 0, b.duration)
-			if err != nil {
-				return err
-			}
-			bare, err := b.bare.measure(irisShape, max(int(math.Round(r.rows)), 1), b.duration/4)
-			if err != nil {
-				return err
-			}
-			*c.seen, *c.bare = append(*c.seen, r), append(*c.bare, bare)
 		}
 	}
-	one, many := median(alone, byCPU), median(batched, byCPU)
-	bareOne, bareMany := median(bareAlone, bareCPU), median(bareBatched, bareCPU)
-	b.cost("run alone", one, bareOne)
-	b.cost("run together", many, bareMany)
-	rateAlone, rateBatched := median(alone, byRate), median(batched, byRate)
-	b.report.add(row{
-		name: "iris: answers a second with batching, times those without", value: rateBatched.rate / rateAlone.rate, format: "%.2f",
-		goal: 5, atLeast: true,
-		note: fmt.Sprintf("%.0f against %.0f; the request around the run is most of both", rateBatched.rate, rateAlone.rate),
-	})
-	b.report.add(row{
-		name: "iris: rows a second of bare loops, together times alone", value: float64(bareOne.cpu) * max(math.Round(many.rows), 1) / float64(bareMany.cpu), format: "%.1f",
-		note: fmt.Sprintf("what there is to gain in the runs themselves, at %.0f rows", many.rows),
-	})
+	for _, w := range ways {
+		b.reportCost(w)
+	}
+	b.reportGain("HTTP", ways[0], ways[1])
+	b.reportGain("hop", ways[2], ways[3])
 	return nil
 }
 
-// cost reports what is left of a request's CPU time without its share of a run.
-func (b *bench) cost(how string, r result, bare bareResult) {
-	rows := max(math.Round(r.rows), 1)
-	share := bare.cpu.Seconds() / rows
+// askIris measures one way once, and a bare loop of runs of the same size.
+func (b *bench) askIris(ctx context.Context, w *way) error {
+	load := func(most int, d time.Duration) (result, error) {
+		if w.hop {
+			return b.loadHop(ctx, w.model, irisShape, most, d)
+		}
+		return b.load(ctx, w.model, question(w.model, irisShape, false), most, d)
+	}
+	if _, err := load(20*b.clients, 0); err != nil { // memory, and what is lazy
+		return err
+	}
+	r, err := load(0, b.duration)
+	if err != nil {
+		return err
+	}
+	bare, err := b.bare.measure(irisShape, r.size(), b.duration/4)
+	w.seen, w.bare = append(w.seen, r), append(w.bare, bare)
+	return err
+}
+
+// size is how many rows a run had.
+func (r *result) size() int { return max(int(math.Round(r.rows)), 1) }
+
+// reportGain reports what batches bring to iris.
+func (b *bench) reportGain(over string, alone, together *way) {
+	one, many := median(alone.seen, byRate), median(together.seen, byRate)
+	bareOne, bareMany := median(alone.bare, bareCPU), median(together.bare, bareCPU)
+	size := float64(many.size())
 	b.report.add(row{
-		name: "iris, " + how + ": CPU µs a request beyond its run", value: 1e6 * (r.cpu.Seconds() - share), format: "%.1f", goal: 25,
-		note: fmt.Sprintf("%.1f in all, of which %.1f a share of a run of %.0f rows; %.0f answers a second", 1e6*r.cpu.Seconds(), 1e6*share, rows, r.rate),
+		name: "iris, " + over + ": answers a second together, times alone", value: many.rate / one.rate, format: "%.2f", goal: 5, atLeast: true,
+		note: fmt.Sprintf("%.0f and %.0f; %.2f by the node's CPU time; bare loops gain %.1f at %.0f rows", many.rate, one.rate,
+			median(alone.seen, byCPU).cpu.Seconds()/median(together.seen, byCPU).cpu.Seconds(), bareOne.cpu.Seconds()*size/bareMany.cpu.Seconds(), size),
+	})
+}
+
+// reportCost reports what is left of a request's CPU time without its share of a run.
+func (b *bench) reportCost(w *way) {
+	r, bare := median(w.seen, byCPU), median(w.bare, bareCPU)
+	share := bare.cpu.Seconds() / float64(r.size())
+	b.report.add(row{
+		name: "iris, " + w.name + ": CPU µs a request beyond its run", value: 1e6 * (r.cpu.Seconds() - share), format: "%.1f", goal: 25,
+		note: fmt.Sprintf("%.1f in all, of which %.1f a share of a run of %d rows; %.0f answers a second", 1e6*r.cpu.Seconds(), 1e6*share, r.size(), r.rate),
 	})
 }
 

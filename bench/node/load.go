@@ -13,8 +13,8 @@ import (
 	"ganglion/internal/oip"
 )
 
-// question is one request for one row, byte by byte. timed has its answer say what became of it.
-func question(model string, s shape, timed bool) []byte {
+// encode makes the body of a request for one row.
+func encode(s shape) (body []byte, header int) {
 	var data []byte
 	for range s.columns {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(0.5))
@@ -25,6 +25,12 @@ func question(model string, s shape, timed bool) []byte {
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
+	return body, header
+}
+
+// question is one request for one row, byte by byte. timed has its answer say what became of it.
+func question(model string, s shape, timed bool) []byte {
+	body, header := encode(s)
 	head := fmt.Appendf(nil, "POST /v2/models/%s/infer HTTP/1.1\r\nHost: node\r\n%s: %d\r\nContent-Length: %d\r\n", model, oip.HeaderLengthName, header, len(body))
 	if timed {
 		head = append(head, "X-Ganglion-Timing: 1\r\n"...)
@@ -43,7 +49,21 @@ type result struct {
 }
 
 // load has all clients ask the same question again and again, until answers have come back or d is over; 0 sets no bound.
-func (b *bench) load(ctx context.Context, model string, asked []byte, answers int, d time.Duration) (result, error) {
+func (b *bench) load(ctx context.Context, model string, asked []byte, most int, d time.Duration) (result, error) {
+	return b.watch(ctx, model, d, func(ctx context.Context) (answers, error) {
+		return ask(ctx, b.node.address, asked, b.clients, most, b.cores.clients)
+	})
+}
+
+// loadHop does the same over a hop.
+func (b *bench) loadHop(ctx context.Context, model string, s shape, most int, d time.Duration) (result, error) {
+	return b.watch(ctx, model, d, func(ctx context.Context) (answers, error) {
+		return askHop(ctx, b.node.address, model, s, b.clients, most)
+	})
+}
+
+// watch looks at what the node does while it is asked.
+func (b *bench) watch(ctx context.Context, model string, d time.Duration, ask func(context.Context) (answers, error)) (result, error) {
 	rows, runs, err := b.node.counts(model)
 	if err != nil {
 		return result{}, err
@@ -58,7 +78,7 @@ func (b *bench) load(ctx context.Context, model string, asked []byte, answers in
 		defer cancel()
 	}
 	began := time.Now()
-	seen, err := ask(ctx, b.node.address, asked, b.clients, answers, b.cores.clients)
+	seen, err := ask(ctx)
 	if err != nil {
 		return result{}, err
 	}
