@@ -62,7 +62,9 @@ func (s *Server) Metadata() oip.ServerMetadata {
 
 // extensions are those of the protocol's that the node has.
 func extensions() []string {
-	return []string{"model_repository", "binary_tensor_data", "parameters"}
+	return []string{
+		"classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics",
+	}
 }
 
 // ModelReady says why a model version does not answer, nil when it does. version may be empty for any.

@@ -26,7 +26,7 @@ func (s *Server) answerModelReady(x *exchange) {
 	x.json(http.StatusOK, append(body, `,"ready":true}`...))
 }
 
-// describe answers what asks about the node and its models, and what changes which of them there are.
+// describe answers what asks about the node and its models, or changes which of them there are.
 func (s *Server) describe(x *exchange) error {
 	model, version := x.call.Model, x.call.Version
 	body := x.answer
@@ -54,10 +54,38 @@ func (s *Server) describe(x *exchange) error {
 			return err
 		}
 		body = oip.AppendIndex(body, s.Index(onlyReady))
+	case oip.CallModelConfig:
+		c, err := s.ModelConfig(model, version)
+		if err != nil {
+			return err
+		}
+		body = oip.AppendModelConfig(body, c)
+	case oip.CallRepositoryLoad, oip.CallRepositoryUnload:
+		return s.change(x)
 	default:
 		return oip.Errorf(oip.Unsupported, "this version of the node does not have %s", x.call.Kind)
 	}
 	x.json(http.StatusOK, body)
+	return nil
+}
+
+// change loads or unloads a model. The answer has no body, as Triton's has none.
+func (s *Server) change(x *exchange) (err error) {
+	if x.call.Kind == oip.CallRepositoryLoad {
+		var opt oip.LoadOptions
+		if opt, err = oip.ParseLoadRequest(x.body); err == nil {
+			err = s.LoadModel(&x.patience, x.call.Model, opt)
+		}
+	} else {
+		var dependents bool
+		if dependents, err = oip.ParseUnloadRequest(x.body); err == nil {
+			err = s.UnloadModel(&x.patience, x.call.Model, dependents)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	x.json(http.StatusOK, x.answer)
 	return nil
 }
 

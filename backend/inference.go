@@ -64,7 +64,30 @@ func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out
 		if in.outputView.reshaped {
 			in.outputView.toClient(&t)
 		}
+		if err := in.classify(r, &t); err != nil {
+			return err
+		}
 		out.Outputs = append(out.Outputs, oip.OutputTensor{Tensor: t, Binary: r.WantsBinary(t.Name)})
+	}
+	return nil
+}
+
+// classify makes the best classes of an output that was asked for as such.
+func (in *instance) classify(r *oip.InferRequest, t *oip.Tensor) error {
+	for i := range r.Outputs {
+		if want := &r.Outputs[i]; want.Classification > 0 && want.Name == t.Name {
+			return oip.Classify(t, want.Classification, in.batch > 0, in.labelsOf(t.Name))
+		}
+	}
+	return nil
+}
+
+// labelsOf are the names of an output's classes, nil where nobody has given them any.
+func (in *instance) labelsOf(output string) []string {
+	for i := range in.outputs {
+		if in.outputs[i].Name == output && i < len(in.labels) {
+			return in.labels[i]
+		}
 	}
 	return nil
 }

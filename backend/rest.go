@@ -8,7 +8,7 @@ import (
 // rest answers a REST request, whatever it came by. It fills in x's reply.
 func (s *Server) rest(x *exchange) {
 	if x.call.Kind == oip.CallNone {
-		s.beside(x)
+		s.answerOther(x)
 		return
 	}
 	if method := x.method.String(); !x.call.Allows(method) {
@@ -35,8 +35,8 @@ func (s *Server) rest(x *exchange) {
 	}
 }
 
-// beside answers requests for what is not part of the protocol.
-func (s *Server) beside(x *exchange) {
+// answerOther answers requests for what is not part of the protocol.
+func (s *Server) answerOther(x *exchange) {
 	if x.path != "/metrics" {
 		x.json(404, oip.AppendError(x.answer, "Not Found")) // Triton's text
 		return
@@ -51,5 +51,10 @@ func (s *Server) beside(x *exchange) {
 // waits reports whether the request is for something that takes as long as it takes, so that it is worth knowing whether
 // anybody still waits for it.
 func (x *exchange) waits() bool {
-	return x.call.Kind == oip.CallModelInfer || x.call.Kind == oip.CallV1Predict
+	switch x.call.Kind {
+	case oip.CallModelInfer, oip.CallV1Predict, oip.CallRepositoryLoad, oip.CallRepositoryUnload:
+		return true
+	default:
+		return false
+	}
 }

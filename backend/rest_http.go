@@ -2,6 +2,7 @@ package backend
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -23,7 +24,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		x.field(name, value)
 	}
 	if x.waits() && ctx.Conn() != nil { // only tests have none
-		x.renew(x.deadline)
+		x.renew(time.Time{})
 		httpserver.Watch(ctx, &x.patience)
 		s.rest(x)
 		httpserver.Unwatch(ctx)

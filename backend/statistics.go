@@ -16,8 +16,16 @@ import (
 func (s *Server) Statistics(model, version string) ([]oip.ModelStatistics, error) {
 	stats := []oip.ModelStatistics{}
 	if model != "" {
-		if err := s.ModelReady(model, version); err != nil {
-			return nil, err
+		c := s.catalog.Load()
+		in, err := c.find(model, version)
+		switch { // clients look for these texts
+		case c.models[model] == nil:
+			return nil, oip.Errorf(oip.InvalidArgument, "requested model '%s' is not available", model)
+		case err != nil:
+			return nil, oip.Errorf(oip.InvalidArgument, "requested model version is not available for model '%s': %v", model, err)
+		}
+		if version != "" {
+			version = in.version // of an alias
 		}
 	}
 	for _, e := range s.Index(true) {
