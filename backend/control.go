@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"ganglion/backend/modelconf"
 	"ganglion/internal/oip"
 )
 
@@ -34,7 +33,7 @@ func (s *Server) Index(onlyReady bool) []oip.IndexEntry {
 // files to use in place of the folder's; what is loaded from them stays until the model is loaded or unloaded again, whatever
 // becomes of the folder. When ctx ends first, the load goes on, and the index tells how it ended.
 func (s *Server) LoadModel(ctx context.Context, name string, opt oip.LoadOptions) error {
-	from, err := sourceOf(name, opt)
+	from, err := s.sourceOf(name, opt)
 	if err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func (s *Server) UnloadModel(ctx context.Context, name string, _ bool) error {
 }
 
 // sourceOf reads what a load request brings.
-func sourceOf(name string, opt oip.LoadOptions) (from source, err error) {
+func (s *Server) sourceOf(name string, opt oip.LoadOptions) (from source, err error) {
 	if !oip.ValidModelName(name) {
 		return from, oip.Errorf(oip.InvalidArgument, "no model can have the name %q: want 1 to 64 of A-Z a-z 0-9 _ . -", name)
 	}
@@ -69,7 +68,7 @@ func sourceOf(name string, opt oip.LoadOptions) (from source, err error) {
 		}
 		return from, nil
 	}
-	config, err := modelconf.ReadJSON(name, opt.Config)
+	config, err := s.repository.override(name, opt.Config)
 	if err != nil {
 		return from, oip.Errorf(oip.InvalidArgument, "failed to load '%s': %v", name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -260,6 +261,31 @@ func TestHangingLoad(t *testing.T) {
 	close(goOn)
 	wg.Wait()
 	until(t, "loaded without a caller", func() bool { return n.states("hang-too") == "1 READY" })
+}
+
+// TestLoadsAtOnce: versions are opened side by side, but not all at once.
+func TestLoadsAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	const models = 6
+	for i := range models {
+		putVersion(t, dir, "m"+strconv.Itoa(i), "1")
+	}
+	var under, most atomic.Int64
+	goOn := make(chan struct{})
+	engine := &generations{t: t, opens: func(string) {
+		now := under.Add(1)
+		for had := most.Load(); now > had && !most.CompareAndSwap(had, now); had = most.Load() {
+		}
+		<-goOn
+		under.Add(-1)
+	}}
+	n := startNodeOn(t, engine, dir)
+	until(t, "two at once", func() bool { return under.Load() == 2 })
+	close(goOn)
+	n.waitReady()
+	if engine.open() != models || most.Load() != 2 {
+		t.Errorf("%d models are open, and %d were being opened at once", engine.open(), most.Load())
+	}
 }
 
 // TestManyChanges: whoever loads, unloads and asks at the same time, nothing is used after it is closed, and in the end there

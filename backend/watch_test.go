@@ -178,3 +178,47 @@ func TestWatchByItself(t *testing.T) {
 	putVersion(t, dir, "m", "2")
 	until(t, "loaded", func() bool { return n.states("m") == "2 READY" })
 }
+
+// TestWatchNotices: whatever belongs to a version is noticed when it changes, and what does not is left alone.
+func TestWatchNotices(t *testing.T) {
+	w := watch(t)
+	model := func(name ...string) string { return filepath.Join(append([]string{w.dir, "m"}, name...)...) }
+	putVersion(t, w.dir, "m", "1")
+	write(t, model("1", "weights", "layer1"), "1")
+	link(t, filepath.Join("..", "..", "shared"), model("1", "linked"))
+	write(t, filepath.Join(w.dir, "shared"), "1")
+	w.becomes("m", "1 READY")
+	opened := w.engine.opened.Load()
+	for _, change := range []struct {
+		what    string
+		do      func() error
+		matters bool
+	}{
+		{"weights in a folder of the version", func() error { return os.WriteFile(model("1", "weights", "layer1"), []byte("22"), 0o600) }, true},
+		{"a file that is linked to", func() error { return os.WriteFile(filepath.Join(w.dir, "shared"), []byte("22"), 0o600) }, true},
+		{"a file beside the versions", func() error { return os.WriteFile(model("labels.txt"), []byte("a"), 0o600) }, true},
+		{"what an editor leaves", func() error { return os.WriteFile(model("config.toml~"), []byte("a"), 0o600) }, false},
+		{"a hidden file", func() error { return os.WriteFile(model("1", ".nfs0001"), []byte("a"), 0o600) }, false},
+		{"a configuration that says nothing", func() error { return os.WriteFile(model("config.toml"), []byte("# soon"), 0o600) }, false},
+		{"a file of equal size and time in place of another", func() error {
+			info, err := os.Stat(model("1", "model.onnx"))
+			if err != nil {
+				return err
+			}
+			putVersion(t, w.dir, "m", "1")
+			return os.Chtimes(model("1", "model.onnx"), time.Time{}, info.ModTime())
+		}, true},
+	} {
+		if err := change.do(); err != nil {
+			t.Fatal(err)
+		}
+		if change.matters {
+			opened++
+			w.until(func() bool { return w.engine.opened.Load() == opened })
+		}
+		w.rests(opened)
+		if t.Failed() {
+			t.Fatalf("after a change of %s", change.what)
+		}
+	}
+}
