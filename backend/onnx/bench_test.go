@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,5 +82,39 @@ func BenchmarkBatchSizes(b *testing.B) {
 				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(rows), "µs/row")
 			})
 		}
+	}
+}
+
+// BenchmarkClients is what a request for iris costs in scheduler and engine alone, with 64 clients at a time: run one by one,
+// and together.
+func BenchmarkClients(b *testing.B) {
+	const clients = 64
+	e := start(b, Config{Memory: 1 << 30})
+	m := load(b, e, filepath.Join(onnxtest.Root(b), "models", "iris", "1", "model.onnx"), testLimit)
+	for name, size := range map[string]int{"alone": 0, "together": clients} {
+		b.Run(name, func(b *testing.B) {
+			s, err := scheduler.New(scheduler.Config{MaxBatchSize: size}, m.Runners()...)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			for range clients {
+				wg.Go(func() {
+					r := &scheduler.Request{Inputs: []oip.Tensor{tensor("measurements", oip.FP32, []int64{1, 4}, []float32{5.1, 3.5, 1.4, 0.2}...)}}
+					for left.Add(-1) >= 0 {
+						if err := s.Infer(context.Background(), r); err != nil {
+							b.Error(err)
+						}
+						r.Release()
+					}
+				})
+			}
+			wg.Wait()
+			if err := s.Close(context.Background()); err != nil {
+				b.Error(err)
+			}
+		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 type bareLoops struct {
 	repository string
 	cpus       []int
+	closed     bool
 }
 
 func newBareLoops(library, repository string, cpus []int) (*bareLoops, error) {
@@ -25,10 +26,17 @@ func newBareLoops(library, repository string, cpus []int) (*bareLoops, error) {
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, fmt.Errorf("onnx runtime does not start: %w", err)
 	}
-	return &bareLoops{repository, cpus}, nil
+	return &bareLoops{repository: repository, cpus: cpus}, nil
 }
 
-func (l *bareLoops) close() error { return ort.DestroyEnvironment() }
+// close ends the loops for good; it may be called more than once.
+func (l *bareLoops) close() error {
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	return ort.DestroyEnvironment()
+}
 
 // shape is a model as a bare loop runs it.
 type shape struct {

@@ -13,14 +13,19 @@ import (
 	"ganglion/internal/oip"
 )
 
-// encode makes the body of a request for one row.
-func encode(s shape) (body []byte, header int) {
+// tensor is one row.
+func tensor(s shape) oip.Tensor {
 	var data []byte
 	for range s.columns {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(0.5))
 	}
+	return oip.Tensor{Name: s.input, Datatype: oip.FP32, Shape: []int64{1, s.columns}, Data: data}
+}
+
+// encode makes the body of a request for one row.
+func encode(s shape) (body []byte, header int) {
 	body, header, err := oip.AppendInferRequest(nil, &oip.InferRequest{
-		Inputs: []oip.Tensor{{Name: s.input, Datatype: oip.FP32, Shape: []int64{1, s.columns}, Data: data}}, BinaryInputs: true, BinaryDefault: true,
+		Inputs: []oip.Tensor{tensor(s)}, BinaryInputs: true, BinaryDefault: true,
 	})
 	if err != nil {
 		panic("BUG: " + err.Error())

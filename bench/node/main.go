@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bare.close()) }()
+	defer func() { err = errors.Join(err, bare.close()) }() // which may be over before
 	if b.node, err = startNode(o, folder, b.cores.node); err != nil {
 		return err
 	}
@@ -132,6 +132,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"batches of a large model", b.measureBatches},
 		{"memory under requests", b.measureRequests},
 		{"memory under loads and unloads", b.measureLoads},
+		{"iris without a network", b.measureInside},
 	} {
 		fmt.Fprintln(b.progress, "measuring:", part.name)
 		if err := part.measure(ctx); err != nil {
