@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -73,7 +75,9 @@ func TestTooManyConnectionsAreClosed(t *testing.T) {
 	if _, err := pb.NewGRPCInferenceServiceClient(first).ServerLive(within(t), &pb.ServerLiveRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	second := client(t, server)
+	second := pb.NewGRPCInferenceServiceClient(dial(t, server, grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1, MaxDelay: 10 * time.Millisecond},
+	})))
 	if _, err := second.ServerLive(within(t), &pb.ServerLiveRequest{}); status.Code(err) != codes.Unavailable {
 		t.Errorf("the second connection: %v", err)
 	}

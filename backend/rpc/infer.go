@@ -33,11 +33,12 @@ func (s *Server) release(x *inference) {
 // generated types.
 func (s *Server) modelInfer(_ any, ctx context.Context, receive func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc's order of parameters
 	x := s.inferences.Get().(*inference) // the pool's New makes nothing else
-	defer s.release(x)
-	if err := receive(&x.received); err != nil {
-		return nil, err
+	var message mem.BufferSlice
+	err := receive(&x.received)
+	if err == nil {
+		message, err = s.infer(ctx, x, nil)
 	}
-	message, err := s.infer(ctx, x, nil)
+	s.release(x) // not deferred: after a panic somebody may still hold it
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func TestEveryDatatypeComesBackBitByBit(t *testing.T) {
 // TestLargeTensors: messages of many frames in both directions, with and without compression.
 func TestLargeTensors(t *testing.T) {
 	c := client(t, serve(t, newEcho(), nil))
-	large := make([]byte, 9<<20+1)
+	large := make([]byte, 5<<20+1) // more than grpc allows by itself
 	for i := range large {
 		large[i] = byte(i * i >> 7)
 	}
@@ -112,9 +112,7 @@ func TestLargeTensors(t *testing.T) {
 // TestBombsAreBounded: what counts is what a message inflates to.
 func TestBombsAreBounded(t *testing.T) {
 	c := client(t, serve(t, newEcho(), func(cfg *rpc.Config) { cfg.MaxMessage = conf.MiB }))
-	request := small("")
-	request.Inputs[0].Shape = []int64{8 << 20}
-	request.RawInputContents[0] = make([]byte, 8<<20)
+	request := large("", 2<<20) // what grpc itself would allow
 	for _, encoding := range []string{gzip.Name, "deflate"} {
 		_, err := c.ModelInfer(within(t), request, grpc.UseCompressor(encoding))
 		if s := status.Convert(err); s.Code() != codes.ResourceExhausted || !strings.Contains(s.Message(), "larger than max") {
@@ -193,6 +191,24 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		err := conn.Invoke(within(t), pb.GRPCInferenceService_ModelInfer_FullMethodName, test.send, &reply, grpc.ForceCodecV2(passing{}))
 		if s := status.Convert(err); s.Code() != codes.InvalidArgument || s.Message() == "" || !strings.Contains(s.Message(), test.want) {
 			t.Errorf("%s: got %v, want InvalidArgument with %q", test.name, err, test.want)
+		}
+	}
+}
+
+// TestOneMessageIsOneInference: a call with none, or with a second one, is refused.
+func TestOneMessageIsOneInference(t *testing.T) {
+	conn := dial(t, serve(t, newEcho(), nil))
+	for messages, want := range []codes.Code{codes.Internal, codes.OK, codes.Internal} {
+		stream, err := conn.NewStream(within(t), &grpc.StreamDesc{ClientStreams: true}, pb.GRPCInferenceService_ModelInfer_FullMethodName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range messages {
+			_ = stream.SendMsg(large("", 1<<10)) // a refusal may come before the second: Recv tells
+		}
+		_ = stream.CloseSend()
+		if err := stream.RecvMsg(&pb.ModelInferResponse{}); status.Code(err) != want {
+			t.Errorf("%d messages: got %v, want %v", messages, err, want)
 		}
 	}
 }

@@ -134,7 +134,6 @@ func (st *stream) answer(ctx context.Context, x *inference, t *turn) {
 	s := st.server
 	defer close(t.done)
 	defer s.recovered("ModelStreamInfer", &t.err)
-	defer s.release(x)
 	message, err := s.infer(ctx, x, final())
 	switch {
 	case err == nil:
@@ -144,6 +143,7 @@ func (st *stream) answer(ctx context.Context, x *inference, t *turn) {
 	default:
 		t.message = wrapError(s.refusal(ctx, "ModelStreamInfer", err), x.received.bytes())
 	}
+	s.release(x) // not deferred: after a panic somebody may still hold it
 }
 
 // wrap makes an answer one on a stream.

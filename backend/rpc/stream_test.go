@@ -10,7 +10,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
+	"ganglion/backend/rpc"
+	"ganglion/internal/conf"
 	"ganglion/internal/oip"
 	"ganglion/internal/oip/pb"
 )
@@ -108,6 +111,35 @@ func TestAStreamGoesOnAfterWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestAStreamEndsWithAMessageThatIsTooLarge: what comes behind it cannot be found.
+func TestAStreamEndsWithAMessageThatIsTooLarge(t *testing.T) {
+	stream := openStream(within(t), t, client(t, serve(t, newEcho(), func(cfg *rpc.Config) { cfg.MaxMessage = conf.MiB })))
+	send(t, stream, "first")
+	wantAnswer(t, stream, "first", "")
+	_ = stream.Send(large("second", 2<<20)) // Recv tells
+	if _, err := stream.Recv(); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAPanicOnAStreamEndsThatStream, and no other.
+func TestAPanicOnAStreamEndsThatStream(t *testing.T) {
+	node := newEcho()
+	node.infer = func(_, _ string, r *oip.InferRequest) error {
+		if r.ID == "bug" {
+			panic("index out of range")
+		}
+		return nil
+	}
+	c := client(t, serve(t, node, nil))
+	other, stream := openStream(within(t), t, c), openStream(within(t), t, c)
+	send(t, stream, "bug")
+	_, err := stream.Recv()
+	wantStatus(t, err, codes.Internal, "the call failed: the node's log has the reason")
+	send(t, other, "well")
+	wantAnswer(t, other, "well", "")
+}
+
 // TestStrictStreamsEndWithTheFirstError, when the client has asked for that.
 func TestStrictStreamsEndWithTheFirstError(t *testing.T) {
 	node := newEcho()
@@ -136,7 +168,9 @@ func TestAStreamIsPipelinedWithinBounds(t *testing.T) {
 	for range window {
 		wait(t, node.arrived, "a request")
 	}
-	// One more is taken while the first one's answer is waited for; nobody can be seen not to come later than that.
+	if more := len(node.arrived); more > 1 { // one is worked on while the first one's answer is waited for
+		t.Errorf("%d requests are worked on at once, want %d at most", window+more, window+1)
+	}
 	close(node.hold)
 	for i := range 3 * window {
 		wantAnswer(t, stream, fmt.Sprint(i), "")
