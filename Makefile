@@ -69,7 +69,10 @@ conformance: build ## ONNX's own operator models and test vectors through a real
 	go run ./e2e/conformance
 
 .PHONY: bench
-bench: build ## CPU per request beside nginx and HAProxy, in one run of five minutes (installs them by apt-get when missing)
+bench: bench-edge ## the same as bench-edge
+
+.PHONY: bench-edge
+bench-edge: build ## what a request costs beside nginx, HAProxy and Envoy, in one run of ten minutes, beside the goals
 	@bench/setup.sh
 	go run ./bench/edge
 

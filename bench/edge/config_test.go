@@ -16,7 +16,7 @@ func filled(t *testing.T, name string) (path, content string) {
 	t.Helper()
 	dir := t.TempDir()
 	path, err := writeConfig(dir, name, settings{
-		Dir: dir, Listen: "127.0.0.1:18080", Admin: "127.0.0.1:18082", Nodes: []string{"127.0.0.1:19000", "127.0.0.1:19001"},
+		Dir: dir, Listen: "127.0.0.1:18080", Admin: "127.0.0.1:18082", ListenPort: "18080", AdminPort: "18082", Nodes: []string{"127.0.0.1:19000", "127.0.0.1:19001"},
 		Clients: 64, AccessLog: "off", Root: os.Geteuid() == 0,
 	})
 	if err != nil {

@@ -68,20 +68,49 @@ func TestMedian(t *testing.T) {
 
 func TestTableShowsMediansAndRanges(t *testing.T) {
 	r := &report{
-		systems: systems()[2:3], Rounds: 3, Seconds: 1, Clients: 64, Machine: machine{"a CPU", 2, "6.1"},
+		systems: systems()[2:3], Rounds: 3, Seconds: 1, Machine: machine{"a CPU", 2, "6.1"},
 		Versions: map[string]string{"nginx": "nginx 1.22.1"},
 	}
 	for i, cpu := range []float64{20, 30, 22} {
-		r.add([]measurement{{System: "nginx", Case: proxied, Round: i, Requests: 1000, Seconds: 1, CPUMicros: cpu, P50US: 1500, P99US: 3000, OthersShare: 0.02}})
+		r.add([]measurement{{System: "nginx", Work: proxied, Clients: 64, Round: i, Requests: 1000, Seconds: 1, CPUMicros: cpu, NodeMicros: 7, P50US: 1500, P99US: 3000, OthersShare: 0.02}})
 	}
 	var b strings.Builder
 	r.print(&b)
 	for _, want := range []string{
-		"3 rounds of 1 s in turn, 64 keep-alive clients", "a CPU, 2 cores", "nginx 1.22.1", "Other processes used 2 %",
-		"| nginx | 22.0 (20.0–30.0) | – | 1000 | – | 1.50 / 3.00 | – |\n",
+		"3 rounds of 1 s in turn", "a CPU, 2 cores", "nginx 1.22.1", "Other processes used 2 %",
+		"| nginx | 22.0 (20.0–30.0) | – | – | – | 7.0 (7.0–7.0) |\n", "| nginx | 1000 | – | – | – |\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
+	}
+}
+
+func TestGoalsAreJudgedByRatios(t *testing.T) {
+	r := &report{Idle: []idleMemory{{System: "ganglion", Clients: 10000, After: 300 << 20}}}
+	for system, cpu := range map[string]float64{"ganglion": 6, "haproxy": 10, "nginx": 8} {
+		r.add([]measurement{{System: system, Work: proxied, Clients: 64, CPUMicros: cpu}})
+	}
+	for system, p := range map[string]int64{"direct": 100, "haproxy": 130, "ganglion": 120} {
+		r.add([]measurement{{System: system, Work: proxied, Clients: 1, P50US: p, P99US: 2 * p}})
+	}
+	got := map[string]bool{}
+	for _, v := range r.judgeGoals() {
+		got[v.What] = v.Met
+	}
+	want := map[string]bool{
+		"proxied over the hop, 64 clients, against HAProxy": true,  // 0.60
+		"proxied over the hop, 64 clients, against nginx":   false, // 0.75
+		"added to one client's p50, against HAProxy":        true,  // 20 to 30
+		"added to one client's p99, against HAProxy":        true,
+		"memory with 10000 idle clients":                    false,
+	}
+	for what, met := range want {
+		if is, judged := got[what]; !judged || is != met {
+			t.Errorf("%s: judged %t, met %t, want %t", what, judged, is, met)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("judged %v without measurements", got)
 	}
 }

@@ -27,15 +27,15 @@ type loaded struct {
 	cpu        time.Duration
 }
 
-// load asks url for d with all clients at once, each asking again as soon as it
-// is answered. A failed request fails the run: the others then measured
+// load asks url for d with so many clients at once, each asking again as soon as
+// it is answered, with the questions of script. A failed request fails the run: the others then measured
 // something else than what the table says.
-func (b *bench) load(ctx context.Context, url string, d time.Duration) (loaded, error) {
-	script := filepath.Join(b.dir, "load.lua")
-	if err := copyConfig("load.lua", script); err != nil {
+func (b *bench) load(ctx context.Context, name, url string, clients int, d time.Duration) (loaded, error) {
+	script := filepath.Join(b.dir, name)
+	if err := copyConfig(name, script); err != nil {
 		return loaded{}, err
 	}
-	cmd := exec.CommandContext(ctx, b.tools["wrk"], "--threads", "1", "--connections", strconv.Itoa(b.clients),
+	cmd := exec.CommandContext(ctx, b.tools["wrk"], "--threads", "1", "--connections", strconv.Itoa(clients),
 		"--duration", fmt.Sprintf("%ds", int(d.Seconds())), "--timeout", fmt.Sprintf("%ds", int(patience.Seconds())),
 		"--script", script, url)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -1,10 +1,11 @@
 //go:build linux
 
 // Edge measures what a request costs at the edge: the CPU time that our gateway,
-// nginx and HAProxy spend on proxying one and on answering one from a cache, all
-// in one run on this machine, in turn, several rounds.
+// nginx, HAProxy and Envoy spend on proxying one and on answering one from a
+// cache, what latency they add, and what idle clients cost, all in one run on
+// this machine, in turn, several rounds.
 //
-//	go run ./bench/edge            about five minutes; bench/README.md says how to read it
+//	go run ./bench/edge            ten minutes; bench/README.md says how to read it
 //	go run ./bench/edge --quick    one short round: does everything work?
 //
 // It owns the processes it starts (proxies, nodes, the load), their
@@ -44,9 +45,10 @@ func main() {
 // options are the flags.
 type options struct {
 	gateway  string
+	envoy    string
 	rounds   int
 	duration time.Duration
-	clients  int
+	idle     int
 	only     []string
 	json     string
 }
@@ -57,9 +59,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs := flag.NewFlagSet("edge", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.gateway, "gateway", "bin/gateway", "our binary, as `make build` leaves it")
+	fs.StringVar(&o.envoy, "envoy", ".tools/envoy", "the Python environment with Envoy, as bench/setup.sh leaves it")
 	fs.IntVar(&o.rounds, "rounds", 5, "`times` that each case is measured; medians are reported")
-	fs.DurationVar(&o.duration, "duration", 6*time.Second, "of one measurement, whole seconds")
-	fs.IntVar(&o.clients, "clients", 64, "keep-alive connections")
+	fs.DurationVar(&o.duration, "duration", 4*time.Second, "of one measurement, whole seconds")
+	fs.IntVar(&o.idle, "idle", 10000, "idle keep-alive `clients` whose memory is measured; 0 = none")
 	only := fs.String("only", "", "`systems` to measure, with commas between: "+strings.Join(systemNames(), ","))
 	fs.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
 	quick := fs.Bool("quick", false, "one round of one second: to see that everything works")
@@ -67,7 +70,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return nil, err
 	}
 	if *quick {
-		o.rounds, o.duration = 1, time.Second
+		o.rounds, o.duration, o.idle = 1, time.Second, min(o.idle, 500)
 	}
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
@@ -82,8 +85,8 @@ func (o *options) check(rest []string) error {
 		return fmt.Errorf("unexpected argument %q: only flags are accepted", rest[0])
 	case o.rounds < 1:
 		return fmt.Errorf("--rounds %d: 1 or more are accepted", o.rounds)
-	case o.clients < 1 || o.clients > 1024:
-		return fmt.Errorf("--clients %d: 1 to 1024 are accepted", o.clients)
+	case o.idle < 0 || o.idle > 100000:
+		return fmt.Errorf("--idle %d: 0 to 100000 are accepted", o.idle)
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return fmt.Errorf("--duration %s: wrk takes whole seconds", o.duration)
 	}
@@ -122,6 +125,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
+	if err := b.measureFixedRate(ctx, r); err != nil {
+		return err
+	}
+	if err := b.measureIdle(ctx, r); err != nil {
+		return err
+	}
+	r.Goals = r.judgeGoals()
 	r.print(stdout)
 	if o.json == "" {
 		return nil

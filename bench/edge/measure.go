@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,42 +20,47 @@ import (
 // bench is one run of the benchmark.
 type bench struct {
 	*options
-	tools     map[string]string
-	dir       string
-	cores     cores
-	nodes     *process
-	nodeAddrs []string
-	progress  io.Writer
+	tools    map[string]string
+	dir      string
+	cores    cores
+	nodes    *process
+	progress io.Writer
+
+	hopNodes, plainNodes []string // addresses
 }
 
 // measurement is one system doing one thing for a while.
 type measurement struct {
 	System       string  `json:"system"`
-	Case         string  `json:"case"`
+	Work         string  `json:"work"`
+	Clients      int     `json:"clients"`
 	Round        int     `json:"round"`
 	Requests     int64   `json:"requests"`
 	Seconds      float64 `json:"seconds"`
-	CPUMicros    float64 `json:"cpu_us_per_request"` // of the proxy; 0 without one
-	CoreBusy     float64 `json:"core_busy"`          // share of its core that the proxy used
+	CPUMicros    float64 `json:"cpu_us_per_request"`      // of the proxy; 0 without one
+	NodeMicros   float64 `json:"node_cpu_us_per_request"` // of the nodes
+	CoreBusy     float64 `json:"core_busy"`               // share of its core that the proxy used
 	P50US        int64   `json:"p50_us"`
 	P99US        int64   `json:"p99_us"`
 	NodeAnswered int64   `json:"node_answered"` // how many of the requests reached a node
 	OthersShare  float64 `json:"others"`        // of all cores, what processes that are not ours used
 }
 
-// startNodes builds and runs two nodes, in one process: what they cost is not
-// measured, and one process leaves more of the core to the load.
+// startNodes builds and runs two nodes that speak the hop and two that do not,
+// in one process, which leaves more of the core to the load.
 func (b *bench) startNodes(ctx context.Context) error {
 	binary := filepath.Join(b.dir, "node")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "ganglion/bench/edge/node")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the node: %w: %s", err, out)
 	}
-	var err error
-	if b.nodeAddrs, err = freeAddrs(2); err != nil {
+	all, err := freeAddrs(4)
+	if err != nil {
 		return err
 	}
-	if b.nodes, err = start("nodes", b.cores.rest, nil, binary, "-listen", strings.Join(b.nodeAddrs, ",")); err != nil {
+	b.hopNodes, b.plainNodes = all[:2], all[2:]
+	b.nodes, err = start("nodes", b.cores.rest, nil, binary, "-listen", strings.Join(b.hopNodes, ","), "-plain", strings.Join(b.plainNodes, ","))
+	if err != nil {
 		return err
 	}
 	err = b.nodes.waitFor(func() error {
@@ -70,7 +76,7 @@ func (b *bench) startNodes(ctx context.Context) error {
 // answered is how many requests the nodes have answered so far.
 func (b *bench) answered() (int64, error) {
 	var sum int64
-	for _, addr := range b.nodeAddrs {
+	for _, addr := range slices.Concat(b.hopNodes, b.plainNodes) {
 		body, err := fetch(http.MethodGet, "http://"+addr+"/count", "")
 		if err != nil {
 			return 0, err
@@ -84,7 +90,7 @@ func (b *bench) answered() (int64, error) {
 	return sum, nil
 }
 
-// measureAll measures every case of every system in each round. Every round
+// measureAll measures every job of every system in each round. Every round
 // begins with another system, so that none is always the one after a pause.
 func (b *bench) measureAll(ctx context.Context) (*report, error) {
 	all := b.systems()
@@ -102,7 +108,7 @@ func (b *bench) measureAll(ctx context.Context) (*report, error) {
 	return r, nil
 }
 
-// measure runs one system through its cases.
+// measure runs one system through its jobs.
 func (b *bench) measure(ctx context.Context, s system, round int) ([]measurement, error) {
 	p, addr, err := b.startSystem(s)
 	if err != nil {
@@ -115,18 +121,18 @@ func (b *bench) measure(ctx context.Context, s system, round int) ([]measurement
 		}
 	}
 	var ms []measurement
-	for _, c := range s.cases {
-		m, err := b.measureCase(ctx, p, "http://"+addr+"/v2/models/"+c+"/infer", c == cached)
+	for _, j := range s.jobs {
+		m, err := b.measureJob(ctx, p, addr, j)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c, err)
+			return nil, fmt.Errorf("%s, %d clients: %w", j.work, j.clients, err)
 		}
-		m.System, m.Case, m.Round = s.name, c, round
+		m.System, m.Work, m.Clients, m.Round = s.name, j.work, j.clients, round
 		cost := "       – "
 		if p != nil {
 			cost = fmt.Sprintf("%6.1f µs", m.CPUMicros)
 		}
-		fmt.Fprintf(b.progress, "round %d/%d  %-12s  %-7s %s, %6.0f requests/s, others used %2.0f %%\n",
-			round, b.rounds, s.name, c, cost, perSecond(&m), 100*m.OthersShare)
+		fmt.Fprintf(b.progress, "round %d/%d  %-13s  %-7s × %-3d %s, %6.0f requests/s, others used %2.0f %%\n",
+			round, b.rounds, s.name, j.work, j.clients, cost, perSecond(&m), 100*m.OthersShare)
 		ms = append(ms, m)
 	}
 	return ms, nil
@@ -134,7 +140,7 @@ func (b *bench) measure(ctx context.Context, s system, round int) ([]measurement
 
 // probe sees whether a system answers both models with a node's answer.
 func (b *bench) probe(addr string) error {
-	want, err := fetch(http.MethodPost, "http://"+b.nodeAddrs[0]+"/", question)
+	want, err := fetch(http.MethodPost, "http://"+b.plainNodes[0]+"/", question)
 	if err != nil {
 		return err
 	}
@@ -157,6 +163,7 @@ const question = `{"id":"1","inputs":[{"name":"measurements","datatype":"FP32","
 type usage struct {
 	at                   time.Time
 	proxy, ours, machine time.Duration
+	nodes                time.Duration
 	answered             int64
 }
 
@@ -174,6 +181,9 @@ func (b *bench) use(p *process) (u usage, err error) {
 			return u, err
 		}
 	}
+	if u.nodes, err = cpuTime(b.nodes.pid()); err != nil {
+		return u, err
+	}
 	// Nodes and proxy are our children, the load no longer is.
 	if u.ours, err = cpuTime(os.Getpid()); err != nil {
 		return u, err
@@ -183,16 +193,21 @@ func (b *bench) use(p *process) (u usage, err error) {
 	return u, err
 }
 
-// measureCase warms up, then measures what the proxy uses while url is asked.
-func (b *bench) measureCase(ctx context.Context, p *process, url string, fromCache bool) (m measurement, err error) {
-	if _, err := b.load(ctx, url, time.Second); err != nil {
+// measureJob warms up, then measures what the proxy uses while it is asked.
+func (b *bench) measureJob(ctx context.Context, p *process, addr string, j job) (m measurement, err error) {
+	script, model := "load.lua", j.work
+	if j.work == large {
+		script, model = "large.lua", proxied
+	}
+	url := "http://" + addr + "/v2/models/" + model + "/infer"
+	if _, err := b.load(ctx, script, url, j.clients, time.Second); err != nil {
 		return m, err
 	}
 	before, err := b.use(p)
 	if err != nil {
 		return m, err
 	}
-	l, err := b.load(ctx, url, b.duration)
+	l, err := b.load(ctx, script, url, j.clients, b.duration)
 	if err != nil {
 		return m, err
 	}
@@ -201,7 +216,7 @@ func (b *bench) measureCase(ctx context.Context, p *process, url string, fromCac
 		return m, err
 	}
 	m = judge(before, after, l, len(b.cores.rest)+1)
-	return m, m.check(fromCache, b.clients)
+	return m, m.check(j.work == cached, j.clients)
 }
 
 // judge makes a measurement of what was used between two moments.
@@ -213,6 +228,7 @@ func judge(before, after usage, l loaded, cores int) measurement {
 		Requests:     l.Requests,
 		Seconds:      float64(l.DurationUS) / 1e6,
 		CPUMicros:    proxy.Seconds() * 1e6 / float64(l.Requests),
+		NodeMicros:   (after.nodes - before.nodes).Seconds() * 1e6 / float64(l.Requests),
 		CoreBusy:     proxy.Seconds() / wall,
 		P50US:        l.P50US,
 		P99US:        l.P99US,

@@ -24,9 +24,12 @@ type report struct {
 	Versions     map[string]string `json:"versions"`
 	Rounds       int               `json:"rounds"`
 	Seconds      float64           `json:"seconds"`
-	Clients      int               `json:"clients"`
 	Started      time.Time         `json:"started"`
 	Measurements []measurement     `json:"measurements"`
+	FixedRate    float64           `json:"fixed_rate,omitempty"` // requests a second
+	Timed        []timed           `json:"timed,omitempty"`
+	Idle         []idleMemory      `json:"idle,omitempty"`
+	Goals        []verdict         `json:"goals"`
 
 	systems []system
 }
@@ -42,11 +45,11 @@ type machine struct {
 func newReport(b *bench) *report {
 	r := &report{
 		Machine: machine{CPU: cpuModel(), Cores: len(b.cores.rest) + 1, Kernel: kernel()},
-		Rounds:  b.rounds, Seconds: b.duration.Seconds(), Clients: b.clients,
+		Rounds:  b.rounds, Seconds: b.duration.Seconds(),
 		Started: time.Now().UTC().Truncate(time.Second), Versions: map[string]string{},
 		systems: b.systems(),
 	}
-	for tool, flag := range map[string]string{"nginx": "-v", "haproxy": "-v", "gateway": "version"} {
+	for tool, flag := range map[string]string{"nginx": "-v", "haproxy": "-v", "envoy": "--version", "gateway": "version"} {
 		if path := b.tools[tool]; path != "" {
 			r.Versions[tool] = version(path, flag)
 		}
@@ -80,26 +83,33 @@ func (r *report) writeJSON(path string) error {
 	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
 
-// print writes the table and what belongs to it.
+// print writes the tables and what belongs to them.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "%d rounds of %g s in turn, %d keep-alive clients, two nodes that answer at once; medians, range in brackets.\n",
-		r.Rounds, r.Seconds, r.Clients)
+	fmt.Fprintf(w, "%d rounds of %g s in turn, two nodes that answer at once; medians, range in brackets.\n", r.Rounds, r.Seconds)
 	fmt.Fprintf(w, "%s, %d cores: the proxy alone on one; %s; Linux %s.\n", r.Machine.CPU, r.Machine.Cores, r.versions(), r.Machine.Kernel)
-	fmt.Fprintf(w, "Other processes used %.0f %% of the machine (at most %.0f %% during one measurement).\n\n",
-		100*median(r.pick("", "", others)), 100*slices.Max(r.pick("", "", others)))
-	fmt.Fprintln(w, "| | CPU µs per request, proxied | from cache | requests/s, proxied | from cache | p50 / p99 ms, proxied | from cache |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
+	all := r.pick("", job{}, others)
+	fmt.Fprintf(w, "Other processes used %.0f %% of the machine (at most %.0f %% during one measurement).\n\n", 100*median(all), 100*slices.Max(all))
+	fmt.Fprintln(w, "| CPU µs per request | proxied, 64 clients | 256 clients | from cache | 600 KB request | node, 64 clients |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, s := range r.systems {
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", s.title,
-			r.cost(s, proxied), r.cost(s, cached), r.rate(s, proxied), r.rate(s, cached), r.latency(s, proxied), r.latency(s, cached))
+		if s.tool != "" {
+			fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", s.title, r.cost(s, job{proxied, 64}), r.cost(s, job{proxied, most}),
+				r.cost(s, job{cached, 64}), r.cost(s, job{large, largeClients}), r.nodeCost(s, job{proxied, 64}))
+		}
+	}
+	fmt.Fprintln(w, "\n| | requests/s, 64 clients | 256 clients | from cache | p50 / p99 µs of one client |")
+	fmt.Fprintln(w, "|---|---|---|---|---|")
+	for _, s := range r.systems {
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", s.title, r.rate(s, job{proxied, 64}), r.rate(s, job{proxied, most}), r.rate(s, job{cached, 64}), r.latency(s, job{proxied, 1}))
 	}
 	fmt.Fprintln(w, "\nHAProxy's cache does not take POST. No access logs but where it says so.")
+	r.printGoals(w)
 }
 
 // versions are the programs compared, in the order of the table.
 func (r *report) versions() string {
 	var vs []string
-	for _, tool := range []string{"haproxy", "nginx", "gateway"} {
+	for _, tool := range []string{"haproxy", "nginx", "envoy", "gateway"} {
 		if v := r.Versions[tool]; v != "" {
 			vs = append(vs, v)
 		}
@@ -111,17 +121,21 @@ func (r *report) versions() string {
 const missing = "–"
 
 // cost is CPU time per request.
-func (r *report) cost(s system, name string) string {
-	v := r.pick(s.name, name, cpuMicros)
-	if len(v) == 0 || s.tool == "" {
+func (r *report) cost(s system, j job) string { return ranged(r.pick(s.name, j, cpuMicros)) }
+
+// nodeCost is the CPU time of the nodes per request.
+func (r *report) nodeCost(s system, j job) string { return ranged(r.pick(s.name, j, nodeMicros)) }
+
+func ranged(v []float64) string {
+	if len(v) == 0 {
 		return missing
 	}
 	return fmt.Sprintf("%.1f (%.1f–%.1f)", median(v), slices.Min(v), slices.Max(v))
 }
 
 // rate is requests a second.
-func (r *report) rate(s system, name string) string {
-	v := r.pick(s.name, name, perSecond)
+func (r *report) rate(s system, j job) string {
+	v := r.pick(s.name, j, perSecond)
 	if len(v) == 0 {
 		return missing
 	}
@@ -129,26 +143,27 @@ func (r *report) rate(s system, name string) string {
 }
 
 // latency is as the clients saw it.
-func (r *report) latency(s system, name string) string {
-	half := r.pick(s.name, name, p50)
+func (r *report) latency(s system, j job) string {
+	half := r.pick(s.name, j, p50)
 	if len(half) == 0 {
 		return missing
 	}
-	return fmt.Sprintf("%.2f / %.2f", median(half), median(r.pick(s.name, name, p99)))
+	return fmt.Sprintf("%.0f / %.0f", median(half), median(r.pick(s.name, j, p99)))
 }
 
-func cpuMicros(m *measurement) float64 { return m.CPUMicros }
-func perSecond(m *measurement) float64 { return float64(m.Requests) / m.Seconds }
-func p50(m *measurement) float64       { return float64(m.P50US) / 1000 }
-func p99(m *measurement) float64       { return float64(m.P99US) / 1000 }
-func others(m *measurement) float64    { return m.OthersShare }
+func cpuMicros(m *measurement) float64  { return m.CPUMicros }
+func perSecond(m *measurement) float64  { return float64(m.Requests) / m.Seconds }
+func nodeMicros(m *measurement) float64 { return m.NodeMicros }
+func p50(m *measurement) float64        { return float64(m.P50US) }
+func p99(m *measurement) float64        { return float64(m.P99US) }
+func others(m *measurement) float64     { return m.OthersShare }
 
-// pick takes one value of each measurement of a system's case; "" is all.
-func (r *report) pick(system, name string, value func(*measurement) float64) []float64 {
+// pick takes one value of each measurement of a system's job; no name and no job are all.
+func (r *report) pick(system string, j job, value func(*measurement) float64) []float64 {
 	var v []float64
 	for i := range r.Measurements {
 		m := &r.Measurements[i]
-		if (system == "" || m.System == system) && (name == "" || m.Case == name) {
+		if (system == "" || m.System == system) && (j == job{} || j == job{m.Work, m.Clients}) {
 			v = append(v, value(m))
 		}
 	}

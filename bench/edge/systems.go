@@ -17,42 +17,67 @@ type system struct {
 	name  string // for --only
 	title string // for the table
 	tool  string // the program; "" for none
-	// cases are what it is measured doing.
-	cases []string
+	jobs  []job
 	// template is its configuration; command starts it with that file.
 	template string
 	command  func(tool, config, dir string) []string
 	env      []string
 	log      bool // ours: whether the access log is written
+	hop      bool // ours: whether the nodes speak the hop
 }
 
-// The cases, which are also the names of the models asked for.
+// job is something that a system is measured doing.
+type job struct {
+	work    string
+	clients int
+}
+
+// The kinds of work. The first two are also the names of models.
 const (
 	proxied = "proxied"
 	cached  = "cached"
+	large   = "large" // proxied, with a tensor of 600 KB in the request
 )
+
+// most is the largest number of clients of any job, for which peers are told to be prepared.
+const most = 256
+
+// largeClients is how many send large tensors at a time: enough to keep a core busy.
+const largeClients = 16
 
 // systems are all that can be measured, in the order of the table.
 func systems() []system {
 	gateway := func(tool, config, _ string) []string { return []string{tool, "run", "--config", config} }
-	oneCore := []string{"GOMAXPROCS=1"} // what nginx and HAProxy are told in their files
+	oneCore := []string{"GOMAXPROCS=1"} // what the others are told in their files
+	ordinary := []job{{proxied, 64}, {proxied, most}}
+	whole := []job{{proxied, 64}, {proxied, most}, {proxied, 1}, {large, largeClients}}
 	return []system{
-		{name: "direct", title: "straight to a node", cases: []string{proxied}},
+		{name: "direct", title: "straight to a node", jobs: []job{{proxied, 64}, {proxied, 1}}},
 		{
-			name: "haproxy", title: "HAProxy", tool: "haproxy", cases: []string{proxied}, template: "haproxy.cfg",
+			name: "haproxy", title: "HAProxy", tool: "haproxy", jobs: whole, template: "haproxy.cfg",
 			command: func(tool, config, _ string) []string { return []string{tool, "-db", "-f", config} },
 		},
 		{
-			name: "nginx", title: "nginx", tool: "nginx", cases: []string{proxied, cached}, template: "nginx.conf",
+			name: "nginx", title: "nginx", tool: "nginx", jobs: append(ordinary, job{cached, 64}), template: "nginx.conf",
 			command: func(tool, config, dir string) []string { return []string{tool, "-p", dir, "-c", config} },
 		},
 		{
-			name: "ganglion", title: "Ganglion", tool: "gateway", cases: []string{proxied, cached}, template: "gateway.toml",
+			name: "envoy", title: "Envoy", tool: "envoy", jobs: ordinary, template: "envoy.yaml",
+			command: func(tool, config, _ string) []string {
+				return []string{tool, "-c", config, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error"}
+			},
+		},
+		{
+			name: "ganglion", title: "Ganglion, over the hop", tool: "gateway", jobs: append(whole, job{cached, 64}), template: "gateway.toml",
+			command: gateway, env: oneCore, hop: true,
+		},
+		{
+			name: "ganglion-http", title: "Ganglion, to HTTP/1.1 nodes", tool: "gateway", jobs: ordinary, template: "gateway.toml",
 			command: gateway, env: oneCore,
 		},
 		{
-			name: "ganglion-log", title: "Ganglion, access log on", tool: "gateway", cases: []string{proxied, cached},
-			template: "gateway.toml", command: gateway, env: oneCore, log: true,
+			name: "ganglion-log", title: "Ganglion, over the hop, access log on", tool: "gateway", jobs: []job{{proxied, 64}, {cached, 64}},
+			template: "gateway.toml", command: gateway, env: oneCore, hop: true, log: true,
 		},
 	}
 }
@@ -67,24 +92,24 @@ func systemNames() []string {
 
 // configs are the systems' configuration files.
 //
-//go:embed nginx.conf haproxy.cfg gateway.toml load.lua
+//go:embed nginx.conf haproxy.cfg envoy.yaml gateway.toml load.lua large.lua
 var configs embed.FS
 
 // settings are what the templates ask for.
 type settings struct {
-	Dir       string
-	Listen    string
-	Admin     string
-	Nodes     []string
-	Clients   int
-	AccessLog string
-	Root      bool
+	Dir                   string
+	Listen, Admin         string
+	ListenPort, AdminPort string
+	Nodes                 []string
+	Clients               int
+	AccessLog             string
+	Root                  bool
 }
 
 // findTools finds the programs that o needs, by name.
 func findTools(o *options) (map[string]string, error) {
 	tools := map[string]string{}
-	need := []string{"wrk"}
+	need := []string{"wrk", "gateway"} // ours is also the load at a fixed rate
 	for _, s := range o.systems() {
 		if s.tool != "" {
 			need = append(need, s.tool)
@@ -92,12 +117,15 @@ func findTools(o *options) (map[string]string, error) {
 	}
 	for _, name := range need {
 		var err error
-		if name == "gateway" {
+		switch name {
+		case "gateway":
 			tools[name], err = filepath.Abs(o.gateway)
 			if _, missing := os.Stat(tools[name]); missing != nil {
 				err = fmt.Errorf("%s is missing: run \"make build\", or name the binary with --gateway", o.gateway)
 			}
-		} else {
+		case "envoy":
+			tools[name], err = lookEnvoy(o.envoy)
+		default:
 			tools[name], err = lookTool(name)
 		}
 		if err != nil {
@@ -105,6 +133,19 @@ func findTools(o *options) (map[string]string, error) {
 		}
 	}
 	return tools, nil
+}
+
+// lookEnvoy finds the program inside of the environment that setup.sh has made: the script that pip puts on the path would
+// be a second process.
+func lookEnvoy(environment string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(environment, "lib", "python3*", "site-packages", "envoy", "_bin", "envoy"))
+	if err == nil && len(found) == 0 {
+		return lookTool("envoy")
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(found[0])
 }
 
 // systems are those to be measured.
@@ -120,15 +161,18 @@ func (o *options) systems() []system {
 // where a node does, and has no process.
 func (b *bench) startSystem(s system) (*process, string, error) {
 	if s.tool == "" {
-		return nil, b.nodeAddrs[0], nil
+		return nil, b.plainNodes[0], nil
 	}
 	ports, err := freeAddrs(2)
 	if err != nil {
 		return nil, "", err
 	}
 	set := settings{
-		Dir: b.dir, Listen: ports[0], Admin: ports[1], Nodes: b.nodeAddrs, Clients: b.clients,
-		AccessLog: "off", Root: os.Geteuid() == 0,
+		Dir: b.dir, Listen: ports[0], Admin: ports[1], ListenPort: port(ports[0]), AdminPort: port(ports[1]),
+		Nodes: b.plainNodes, Clients: most, AccessLog: "off", Root: os.Geteuid() == 0,
+	}
+	if s.hop {
+		set.Nodes = b.hopNodes
 	}
 	if s.log {
 		set.AccessLog = filepath.Join(b.dir, "access.log")
@@ -143,7 +187,7 @@ func (b *bench) startSystem(s system) (*process, string, error) {
 
 // writeConfig fills in a template and returns the file's path.
 func writeConfig(dir, name string, set settings) (string, error) {
-	t, err := template.ParseFS(configs, name)
+	t, err := template.New(name).Funcs(template.FuncMap{"port": port}).ParseFS(configs, name)
 	if err != nil {
 		return "", err
 	}
@@ -154,6 +198,15 @@ func writeConfig(dir, name string, set settings) (string, error) {
 	}
 	defer f.Close()
 	return path, t.Execute(f, set)
+}
+
+// port is an address without its host.
+func port(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: %q was chosen by us: %v", address, err))
+	}
+	return port
 }
 
 // freeAddrs are loopback addresses that nobody listens on right now.

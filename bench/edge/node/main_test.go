@@ -29,7 +29,7 @@ func TestNodeAnswersCountsAndStops(t *testing.T) {
 	ln.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, []string{addr}) }()
+	go func() { done <- run(ctx, []string{addr}, nil) }()
 
 	client := &http.Client{Transport: &http.Transport{}}
 	deadline := time.Now().Add(10 * time.Second)
