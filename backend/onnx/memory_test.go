@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ganglion/backend"
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/backend/scheduler"
 	"ganglion/internal/oip"
@@ -89,4 +90,34 @@ func resident(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return pages * os.Getpagesize()
+}
+
+// TestMemoryComesBackAfterClose loads and closes a model of 16 MiB of weights again and again: what stays in use is less than
+// the weights of one.
+func TestMemoryComesBackAfterClose(t *testing.T) {
+	if resident(t) == 0 {
+		t.Skip("this system does not tell how much memory a process has")
+	}
+	const width, weights = 2048, 2048 * 2048 * 4
+	e := start(t, Config{Memory: 1 << 30})
+	path := onnxtest.Write(t, onnxtest.Dense(width))
+	round := func() int {
+		opened, err := e.Open(path, backend.ModelOptions{MaxOutput: testLimit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		infer(t, opened.(*model), zeros("x", 1, width))
+		if err := opened.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return resident(t)
+	}
+	before := round() // with what the runtime sets up once
+	after := 0
+	for range 8 {
+		after = round()
+	}
+	if after-before > weights/2 {
+		t.Errorf("8 more rounds of a model of %d bytes of weights have left %d bytes in use", weights, after-before)
+	}
 }

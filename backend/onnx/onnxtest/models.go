@@ -90,3 +90,17 @@ func Slow(steps int) *onnxfile.Model {
 	m.Node("MatMul", from+" x", "y")
 	return m
 }
+
+// Dense multiplies x, float32 [batch,width], with width by width weights to y.
+func Dense(width int64) *onnxfile.Model {
+	m := &onnxfile.Model{Name: "dense"}
+	m.Input("x", onnxfile.Float, Batch(), onnxfile.Fixed(width))
+	m.Output("y", onnxfile.Float, Batch(), onnxfile.Fixed(width))
+	weights := make([]float32, width*width)
+	for i := range weights {
+		weights[i] = float32(i % 7)
+	}
+	m.Initializer(onnxfile.NewData("w", weights, width, width))
+	m.Node("MatMul", "x w", "y")
+	return m
+}
