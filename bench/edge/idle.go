@@ -143,7 +143,7 @@ func children(root int) []int {
 		return nil // it has none left to ask
 	}
 	var all []int
-	for _, field := range strings.Fields(string(b)) {
+	for field := range strings.FieldsSeq(string(b)) {
 		if pid, err := strconv.Atoi(field); err == nil {
 			all = append(append(all, pid), children(pid)...)
 		}
