@@ -51,7 +51,6 @@ func TestRefusals(t *testing.T) {
 		{"text in columns", "POST", language, `{"inputs":[{"name":"bytes","shape":[1,2],"datatype":"BYTES","data":["a","b"]}]}`, 400, `got [1 2]`},
 		{"v1 without instances", "POST", "/v1/models/iris:predict", `{}`, 400, "instances"},
 		{"index of something else", "POST", "/v2/repository/index", `{"ready":1}`, 400, `\"ready\" is a number, expected true or false`},
-		{"not built", "GET", "/v2/models/iris/config", "", 501, "this version of the node does not have"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
