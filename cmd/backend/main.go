@@ -23,6 +23,7 @@ const usage = `backend serves the ONNX models of a folder over the Open Inferenc
 usage:
   backend serve [flags]           serve until SIGTERM or Ctrl-C
   backend inspect [flags] MODEL   say what a model is, and what would run it
+  backend check [flags] [MODEL …] tell whether a repository is ready to be deployed
   backend version                 print the version
   backend help                    print this; "backend serve --help" lists the flags
 
@@ -55,6 +56,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch command, args := args[0], args[1:]; command {
 	case "serve":
 		return serve(ctx, args, stdout, stderr)
+	case "check":
+		return checkModels(ctx, args, stdout, stderr)
 	case "inspect":
 		return inspectModel(args, stdout)
 	case "version", "--version", "-version":
