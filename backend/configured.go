@@ -40,12 +40,14 @@ func (s *Server) ModelConfig(model, version string) (*oip.ModelConfig, error) {
 
 func shownVersions(v *modelconf.Versions) *oip.VersionPolicy {
 	switch {
-	case v.Latest > 0:
-		return &oip.VersionPolicy{Latest: uint32(min(v.Latest, 1<<30))}
+	case v.All:
+		return &oip.VersionPolicy{All: true}
 	case len(v.Only) > 0:
 		return &oip.VersionPolicy{Specific: slices.Clone(v.Only)}
+	case v.Latest > 0:
+		return &oip.VersionPolicy{Latest: uint32(min(v.Latest, 1<<30))}
 	default:
-		return &oip.VersionPolicy{All: true}
+		return &oip.VersionPolicy{Latest: defaultLatest}
 	}
 }
 

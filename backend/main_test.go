@@ -265,8 +265,17 @@ func copyFile(t *testing.T, from, to string) {
 // not tell.
 func residentMemory(t *testing.T) int { return procStatus(t, "VmRSS:") }
 
-// peakMemory is the most memory the process has had.
-func peakMemory(t *testing.T) int { return procStatus(t, "VmHWM:") }
+// peakMemory is the most memory that the process has had while f ran, beyond what it had before; 0 where the system does not
+// tell.
+func peakMemory(t *testing.T, f func()) int {
+	before := residentMemory(t)
+	err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // starts the peak anew; see proc(5)
+	f()
+	if err != nil {
+		return 0
+	}
+	return procStatus(t, "VmHWM:") - before
+}
 
 func procStatus(t *testing.T, field string) int {
 	t.Helper()

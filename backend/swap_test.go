@@ -270,12 +270,15 @@ func TestLoadsAtOnce(t *testing.T) {
 	for i := range models {
 		putVersion(t, dir, "m"+strconv.Itoa(i), "1")
 	}
-	var under, most atomic.Int64
+	var under atomic.Int64
+	var mu sync.Mutex
+	var most int64
 	goOn := make(chan struct{})
 	engine := &generations{t: t, opens: func(string) {
 		now := under.Add(1)
-		for had := most.Load(); now > had && !most.CompareAndSwap(had, now); had = most.Load() {
-		}
+		mu.Lock()
+		most = max(most, now)
+		mu.Unlock()
 		<-goOn
 		under.Add(-1)
 	}}
@@ -283,8 +286,8 @@ func TestLoadsAtOnce(t *testing.T) {
 	until(t, "two at once", func() bool { return under.Load() == 2 })
 	close(goOn)
 	n.waitReady()
-	if engine.open() != models || most.Load() != 2 {
-		t.Errorf("%d models are open, and %d were being opened at once", engine.open(), most.Load())
+	if engine.open() != models || most != 2 {
+		t.Errorf("%d models are open, and %d were being opened at once", engine.open(), most)
 	}
 }
 

@@ -67,9 +67,12 @@ func TestTextOutOfProportion(t *testing.T) {
 	n := startNode(t, demoModels(t))
 	texts := make([]string, 1_000_000)
 	texts[500_000] = strings.Repeat("a", 100_000)
-	a := n.post("/v2/models/language_id/infer", textRequest(texts...))
-	a.want(t, 400, `input \"bytes\": 1000000 strings padded to the longest, 100000 bytes, make more than the limit of`)
-	if peak, sent := peakMemory(t), 4*len(texts); peak > 0 && peak > 100*sent {
+	request := textRequest(texts...)
+	peak := peakMemory(t, func() {
+		n.post("/v2/models/language_id/infer", request).
+			want(t, 400, `input \"bytes\": 1000000 strings padded to the longest, 100000 bytes, make more than the limit of`)
+	})
+	if sent := 4 * len(texts); peak > 100*sent {
 		t.Errorf("the process took %d bytes for a request of %d", peak, sent)
 	}
 	n.post("/v2/models/language_id/infer", textRequest("hello there, how are you?")).want(t, 200, "English")
