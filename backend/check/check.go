@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ganglion/internal/oip"
@@ -156,12 +157,7 @@ func Run(ctx context.Context, node Node, o Options) (*Report, error) {
 const progressSteps = 100
 
 func (o *Options) wants(name string) bool {
-	for _, one := range o.Only {
-		if one == name {
-			return true
-		}
-	}
-	return len(o.Only) == 0
+	return len(o.Only) == 0 || slices.Contains(o.Only, name)
 }
 
 // missing reports models that were asked for and are not there.

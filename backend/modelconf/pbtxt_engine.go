@@ -115,16 +115,16 @@ func (t *translation) optimization() {
 
 // graphLevel is Triton's number for how far the engine rewrites the graph.
 func (t *translation) graphLevel(level int32) string {
-	switch {
-	case level == 0:
+	switch level {
+	case 0:
 		return "" // the engine's default
-	case level == 1:
+	case 1:
 		return "extended"
-	case level == 2:
+	case 2:
 		return "all"
-	case level == -1:
+	case -1:
 		return "basic"
-	case level == -2:
+	case -2:
 		return "none"
 	}
 	t.refuse("optimization.graph.level", "%d is not between -2 and 2", level)

@@ -1,6 +1,7 @@
 package pbtxt
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -32,6 +33,9 @@ func (b *binder) message(path string, v reflect.Value, m *message) {
 		i := slices.Index(tags, f.name)
 		if i < 0 && m.json {
 			i = slices.IndexFunc(tags, func(tag string) bool { return tag != "" && camel(tag) == f.name })
+		}
+		if i < 0 && len(b.problems) == maxProblems {
+			return // finding out what was meant takes time, and nobody would read it
 		}
 		if i < 0 || f.name == "" {
 			known := slices.DeleteFunc(slices.Sorted(slices.Values(tags)), func(tag string) bool { return tag == "" })
@@ -84,8 +88,8 @@ func (b *binder) field(path string, v reflect.Value, f field) {
 	if !b.places.Has(path) {
 		b.places.lines[path] = f.line
 	}
-	if any, ok := v.Addr().Interface().(*Any); ok {
-		any.Set = true
+	if content, ok := v.Addr().Interface().(*Any); ok {
+		content.Set = true
 		return
 	}
 	switch {
@@ -167,7 +171,7 @@ func (b *binder) value(path string, v reflect.Value, f *field) {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
 	}
-	if words, ok := v.Interface().(Enum); ok {
+	if words, ok := reflect.TypeAssert[Enum](v); ok {
 		b.enum(path, v, words.Words(), f)
 		return
 	}
@@ -251,7 +255,7 @@ func (b *binder) integer(path string, v reflect.Value, f *field) bool {
 	} else {
 		signed, err = strconv.ParseInt(text, 0, small)
 	}
-	if ranged, ok := err.(*strconv.NumError); ok && ranged.Err == strconv.ErrRange {
+	if errors.Is(err, strconv.ErrRange) {
 		b.complain(path, f.line, "", "%s is out of range: accepts %s of %d bits", text, accepted(v.Kind()), small)
 		return true
 	}

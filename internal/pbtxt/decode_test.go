@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"ganglion/internal/pbtxt"
 )
@@ -190,4 +191,33 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("got %v and %v", places, err)
 		}
 	})
+}
+
+// TestLargeFiles: the time they take grows with their size, not with its square.
+func TestLargeFiles(t *testing.T) {
+	const n = 60_000
+	var json strings.Builder
+	json.WriteString(`{"one":{"tags":{`)
+	for i := range n {
+		fmt.Fprintf(&json, "\"%d\":\"\",\n", i)
+	}
+	json.WriteString(`"":""}}}`)
+	for name, decode := range map[string]func() error{
+		"text": func() error {
+			_, err := pbtxt.Decode("f", []byte(strings.Repeat("parts{}\n", n)), &thing{})
+			return err
+		},
+		"json": func() error {
+			_, err := pbtxt.DecodeJSON("f", []byte(json.String()), &thing{})
+			return err
+		},
+	} {
+		began := time.Now()
+		if err := decode(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(began); took > 20*time.Second { // a square of this many is minutes
+			t.Errorf("%s: took %v", name, took)
+		}
+	}
 }

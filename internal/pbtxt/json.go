@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // jsonReader makes the same tree of JSON.
 type jsonReader struct {
 	src []byte
 	dec *json.Decoder
+
+	counted, lines int // line ends in the first counted bytes of src
 }
 
 func parseJSON(src []byte) (*message, *complaint) {
@@ -38,7 +39,10 @@ func parseJSON(src []byte) (*message, *complaint) {
 
 // line is that of the last token.
 func (r *jsonReader) line() int {
-	return 1 + bytes.Count(r.src[:min(int(r.dec.InputOffset()), len(r.src))], []byte("\n"))
+	to := min(int(r.dec.InputOffset()), len(r.src))
+	r.lines += bytes.Count(r.src[r.counted:to], []byte("\n"))
+	r.counted = to
+	return 1 + r.lines
 }
 
 // value reads one value; a list is for fields to read.
@@ -76,7 +80,7 @@ func (r *jsonReader) behind(t json.Token, depth int) (value, error) {
 // object reads the fields of an object behind its brace.
 func (r *jsonReader) object(depth int) (*message, error) {
 	m := &message{json: true}
-	var names []string
+	names := map[string]bool{}
 	for r.dec.More() {
 		t, err := r.dec.Token()
 		if err != nil {
@@ -84,11 +88,10 @@ func (r *jsonReader) object(depth int) (*message, error) {
 		}
 		f := field{line: r.line()}
 		f.name, _ = t.(string) // the decoder lets nothing else be a name
-		if i, there := slices.BinarySearch(names, f.name); there {
+		if names[f.name] {
 			return nil, fmt.Errorf("%q is there twice", f.name)
-		} else {
-			names = slices.Insert(names, i, f.name)
 		}
+		names[f.name] = true
 		if m.fields, err = r.field(m.fields, f, depth); err != nil {
 			return nil, err
 		}

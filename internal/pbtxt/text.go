@@ -84,13 +84,13 @@ func (p *parser) message(end byte, depth int) *message {
 	m := &message{}
 	opened := p.line
 	for {
-		switch c := p.blank(); {
-		case c == end:
+		switch p.blank() {
+		case end:
 			if end != 0 {
 				p.pos++
 			}
 			return m
-		case c == 0:
+		case 0:
 			p.fail("the file ends inside the message that line %d opens: %q is missing", opened, end)
 		}
 		m.fields = p.field(m.fields, depth)
