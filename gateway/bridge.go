@@ -26,7 +26,8 @@ type bridge struct {
 	body     []byte // of the request
 	answer   []byte // of the answer
 	headers  []hop.Header
-	length   []byte // the request's Inference-Header-Content-Length
+	length   []byte // an Inference-Header-Content-Length
+	wanted   []bool // which outputs the client wants as binary data
 }
 
 func (p *bridges) acquire() *bridge {
@@ -54,12 +55,16 @@ func isMessage(out *outbound) bool {
 	return false
 }
 
-// overREST carries a ModelInferRequest over a transport to a server that only knows REST: there and back in its binary
-// form. out is as it was when overREST returns.
-func (p *bridges) overREST(t restCarrier, out *outbound, resp *fasthttp.Response) error {
+// overREST carries an inference that came as a message, or with binary data, over a transport to a server that only knows
+// REST, in its binary form if binary, and else as JSON, as far as JSON can say it. out is as it was when overREST returns.
+func (p *bridges) overREST(t restCarrier, out *outbound, resp *fasthttp.Response, binary bool, inflated int) error {
 	b := p.acquire()
 	defer p.release(b)
-	if err := b.toREST(out.body); err != nil {
+	message := isMessage(out)
+	if err := b.read(out, message, inflated); err != nil {
+		return refuseBridged(resp, err)
+	}
+	if err := b.toREST(binary); err != nil {
 		return refuseBridged(resp, err)
 	}
 	body, headers := out.body, out.headers
@@ -71,7 +76,7 @@ func (p *bridges) overREST(t restCarrier, out *outbound, resp *fasthttp.Response
 	if resp.StatusCode() != fasthttp.StatusOK {
 		return nil // errors are JSON in either form
 	}
-	return b.answerAsMessage(resp)
+	return b.translate(resp, message)
 }
 
 // restCarrier is a transport, as far as a bridge needs one.
@@ -79,23 +84,52 @@ type restCarrier interface {
 	roundTrip(out *outbound, resp *fasthttp.Response) error
 }
 
-// toREST makes b.body the REST form of a message.
-func (b *bridge) toREST(msg []byte) (err error) {
-	r := &b.request
-	if _, _, err = r.DecodeProto(msg, messageLimits()); err != nil {
+// read takes in the request that out is.
+func (b *bridge) read(out *outbound, message bool, inflated int) error {
+	if !message {
+		return b.fromREST(out, inflated)
+	}
+	if _, _, err := b.request.DecodeProto(out.body, messageLimits()); err != nil {
 		return err
 	}
-	r.Parameters = withoutReserved(r.Parameters)
-	r.BinaryInputs, r.BinaryDefault = true, true
+	b.request.Parameters = withoutReserved(b.request.Parameters)
+	b.request.BinaryInputs, b.request.BinaryDefault = true, true
+	return nil
+}
+
+// toREST makes b.body the request in REST's form: with binary data, or else as JSON. What JSON cannot say, such as FP16, goes
+// as binary data in any case: then it is for the node to refuse it.
+func (b *bridge) toREST(binary bool) (err error) {
 	var length int
-	if b.body, length, err = oip.AppendInferRequest(b.body[:0], r); err != nil {
-		return err
+	if binary {
+		b.body, length, err = oip.AppendInferRequest(b.body[:0], &b.request)
+	} else if b.body, length, err = b.appendJSON(b.body[:0]); err != nil {
+		b.body, length, err = oip.AppendInferRequest(b.body[:0], &b.request)
 	}
 	b.length = b.length[:0]
 	if length != oip.NoHeaderLength {
 		b.length = strconv.AppendInt(b.length, int64(length), 10)
 	}
-	return nil
+	return err
+}
+
+// appendJSON appends the request as JSON that asks for JSON. What the client wants to get is left as it is.
+func (b *bridge) appendJSON(dst []byte) ([]byte, int, error) {
+	r := &b.request
+	wanted := r.BinaryDefault
+	r.BinaryInputs, r.BinaryDefault = false, false
+	b.wanted = b.wanted[:0]
+	for i := range r.Outputs {
+		b.wanted = append(b.wanted, r.Outputs[i].Binary)
+		r.Outputs[i].Binary = false
+	}
+	defer func() {
+		r.BinaryInputs, r.BinaryDefault = true, wanted
+		for i := range r.Outputs {
+			r.Outputs[i].Binary = b.wanted[i]
+		}
+	}()
+	return oip.AppendInferRequest(dst, r)
 }
 
 // messageLimits bounds what a conversion may hold. What comes in was held against server.max_body or upstream.max_answer
@@ -134,7 +168,9 @@ var (
 func (b *bridge) headersFor(headers []hop.Header) []hop.Header {
 	b.headers = b.headers[:0]
 	for _, h := range headers {
-		if string(h.Name) != fasthttp.HeaderContentType && string(h.Name) != headerInferLength {
+		switch string(h.Name) {
+		case fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, headerInferLength, fasthttp.HeaderAcceptEncoding:
+		default:
 			b.headers = append(b.headers, h)
 		}
 	}
@@ -145,8 +181,9 @@ func (b *bridge) headersFor(headers []hop.Header) []hop.Header {
 	return b.headers
 }
 
-// answerAsMessage turns a REST answer into a ModelInferResponse.
-func (b *bridge) answerAsMessage(resp *fasthttp.Response) error {
+// translate turns a REST answer into the form of the question: a message, or REST with those outputs as binary data that the
+// client wants so.
+func (b *bridge) translate(resp *fasthttp.Response, message bool) error {
 	h := &resp.Header
 	if len(h.ContentEncoding()) > 0 {
 		return fmt.Errorf("%w: it is compressed, which was not asked for", errUnreadable)
@@ -158,10 +195,36 @@ func (b *bridge) answerAsMessage(resp *fasthttp.Response) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnreadable, err)
 	}
+	if !message {
+		return b.answerREST(resp)
+	}
 	b.answer = oip.AppendProtoInferResponse(b.answer[:0], &b.response)
 	resp.SetBody(b.answer)
 	h.SetContentType(oip.ProtoContentType)
 	h.Del(headerInferLength)
+	return nil
+}
+
+// answerREST writes b.response as the client wants it, which the request says.
+func (b *bridge) answerREST(resp *fasthttp.Response) error {
+	for i := range b.response.Outputs {
+		o := &b.response.Outputs[i]
+		o.Binary = b.request.WantsBinary(o.Name)
+	}
+	var length int
+	var err error
+	if b.answer, length, err = oip.AppendInferResponse(b.answer[:0], &b.response); err != nil {
+		return err // such as FP16 as JSON
+	}
+	resp.SetBody(b.answer)
+	resp.Header.Del(headerInferLength)
+	if length == oip.NoHeaderLength {
+		resp.Header.SetContentTypeBytes(typeJSON)
+		return nil
+	}
+	resp.Header.SetContentTypeBytes(typeBinary)
+	b.length = strconv.AppendInt(b.length[:0], int64(length), 10)
+	resp.Header.SetBytesV(headerInferLength, b.length)
 	return nil
 }
 

@@ -26,11 +26,13 @@ type carrier struct {
 	hopCfg  hop.Config
 	log     *slog.Logger
 
-	plain   *h1
-	bridges bridges                 // of messages to what plain HTTP servers read
-	hop     atomic.Pointer[hopLine] // nil = none that takes exchanges
-	asked   atomic.Uint64           // upgrades that a node has agreed to
-	again   chan struct{}           // the node has been connected to anew: it may be another than the one that declined
+	plain    *h1
+	bridges  bridges // from what clients send to what plain HTTP servers read
+	dialect  dialect
+	inflated int                     // bytes that a compressed body may come to when it has to be translated
+	hop      atomic.Pointer[hopLine] // nil = none that takes exchanges
+	asked    atomic.Uint64           // upgrades that a node has agreed to
+	again    chan struct{}           // the node has been connected to anew: it may be another than the one that declined
 }
 
 func newCarrier(address string, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
@@ -56,10 +58,7 @@ func (c *carrier) roundTrip(out *outbound, resp *fasthttp.Response) error {
 			return err
 		}
 	}
-	if isMessage(out) {
-		return c.bridges.overREST(c.plain, out, resp)
-	}
-	return c.plain.roundTrip(out, resp)
+	return c.overHTTP(out, resp)
 }
 
 // stats implements transport.

@@ -403,3 +403,12 @@ func TestTheRoutesTimeoutHoldsForCalls(t *testing.T) {
 		t.Errorf("%v failures of the node, want 1", got)
 	}
 }
+
+func marshal(t testing.TB, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

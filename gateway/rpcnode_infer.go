@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc"
@@ -32,24 +31,7 @@ func (b *bridge) overGRPC(ctx context.Context, conn *grpc.ClientConn, call oip.C
 	if err := b.response.DecodeProto(answer.Bytes(), messageLimits()); err != nil {
 		return fmt.Errorf("%w: %v", errUnreadable, err) //nolint:errorlint // a node's fault, not a refusal for the client
 	}
-	for i := range b.response.Outputs {
-		o := &b.response.Outputs[i]
-		o.Binary = b.request.WantsBinary(o.Name)
-	}
-	var length int
-	var err error
-	if b.answer, length, err = oip.AppendInferResponse(b.answer[:0], &b.response); err != nil {
-		return err // such as FP16 as JSON
-	}
-	resp.SetBody(b.answer)
-	if length == oip.NoHeaderLength {
-		resp.Header.SetContentType("application/json")
-		return nil
-	}
-	resp.Header.SetContentType("application/octet-stream")
-	b.length = strconv.AppendInt(b.length[:0], int64(length), 10)
-	resp.Header.SetBytesV(headerInferLength, b.length)
-	return nil
+	return b.answerREST(resp)
 }
 
 // fromREST reads the REST request that out is.
@@ -63,7 +45,7 @@ func (b *bridge) fromREST(out *outbound, inflated int) error {
 		return err
 	}
 	if length == 0 {
-		return oip.Errorf(oip.Unsupported, "the model's node speaks gRPC, for which a raw binary request says too little: "+
+		return oip.Errorf(oip.Unsupported, "the model's node does not know raw binary requests, and they cannot be translated: "+
 			"name the input, and give its shape and datatype")
 	}
 	return b.request.Decode(body, length, messageLimits())

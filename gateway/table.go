@@ -111,7 +111,9 @@ func newTransport(n balancer.NodeConfig, cfg *Config, answers hop.Budget, log *s
 	if n.Protocol == balancer.ProtocolGRPC {
 		return newRPCNode(n.Address, cfg.Upstream, int(cfg.Server.MaxBody))
 	}
-	return newCarrier(n.Address, cfg.Upstream, answers, log)
+	c := newCarrier(n.Address, cfg.Upstream, answers, log)
+	c.inflated = int(cfg.Server.MaxBody)
+	return c
 }
 
 // prober asks each node in the protocol that it speaks.

@@ -37,6 +37,10 @@ func (n *Node) handle(w http.ResponseWriter, r *http.Request) {
 		n.answerProbe(w)
 		return
 	}
+	if r.URL.Path == "/v2" {
+		n.answer(w, r) // like a probe: whoever has to know what a node can asks when it likes
+		return
+	}
 	n.record.add(r, body)
 	delay, fault := n.script.take()
 	if delay > 0 && !n.sleep(r, delay) {
@@ -99,7 +103,12 @@ func (n *Node) answer(w http.ResponseWriter, r *http.Request) {
 			`"inputs":[{"name":"input","datatype":"FP32","shape":[-1,1]}],`+
 			`"outputs":[{"name":"output","datatype":"FP32","shape":[-1,1]}]}`, modelOf(r.URL.Path))
 	case r.URL.Path == "/v2" || r.URL.Path == "/v2/":
-		fmt.Fprint(w, `{"name":"testnode","version":"1","extensions":[]}`)
+		extensions, _ := n.extensions.Load().([]string)
+		list, err := json.Marshal(append([]string{}, extensions...))
+		if err != nil {
+			panic(fmt.Sprintf("BUG: testnode cannot encode its extensions: %v", err))
+		}
+		fmt.Fprintf(w, `{"name":"testnode","version":"1","extensions":%s}`, list)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprintf(w, `{"error":%q}`, "testnode does not serve "+r.URL.Path)

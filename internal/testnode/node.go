@@ -43,6 +43,8 @@ type Node struct {
 	probes atomic.Int64
 	gone   atomic.Int64
 
+	extensions atomic.Value // []string
+
 	script script
 	record record
 	idle   idleCloser
@@ -59,6 +61,7 @@ func Start(t testing.TB) *Node {
 	ended, end := context.WithCancel(context.Background())
 	n := &Node{t: t, ended: ended}
 	n.ready.Store(true)
+	n.SetExtensions("binary_tensor_data")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("testnode: cannot listen on loopback: %v", err)
@@ -99,6 +102,11 @@ func (n *Node) Name() string { return n.address }
 // SetReady decides what the readiness endpoints answer: 200 or 503. Other
 // requests do not care. A node starts ready.
 func (n *Node) SetReady(ready bool) { n.ready.Store(ready) }
+
+// SetExtensions decides which extensions of the protocol the node's metadata
+// names. A node starts with binary_tensor_data. What it answers is a matter of
+// its script.
+func (n *Node) SetExtensions(names ...string) { n.extensions.Store(names) }
 
 // Stop closes the listener and every connection at once, as the death of the
 // process would: clients in the middle of an exchange see it break. Stopping a
