@@ -1,0 +1,64 @@
+package backend_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ganglion/backend/onnx/onnxtest"
+)
+
+// TestModelConfigShowsWhatWasFound: in Triton's words, whatever was said in which file.
+func TestModelConfigShowsWhatWasFound(t *testing.T) {
+	dir := t.TempDir()
+	copyModel(t, "iris", dir)
+	onnxtest.WriteAt(t, halves(), filepath.Join(dir, "halves", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "halves", "config.toml"), `
+max_batch_size = 16
+max_queue_delay = "2ms"
+queue_timeout = "3s"
+priority_levels = 2
+[versions]
+latest = 1
+[instances]
+device = "cpu"
+count = 3
+threads = 2
+[[warm_up]]
+name = "two rows"
+rows = 2
+inputs.x = { data = "random" }
+`)
+	n := startNode(t, dir)
+	config := func(model string) (c map[string]any) {
+		t.Helper()
+		answer := n.get("/v2/models/" + model + "/config")
+		if err := json.Unmarshal([]byte(answer.body), &c); err != nil || answer.status != 200 {
+			t.Fatalf("got %d %s", answer.status, answer.body)
+		}
+		return c
+	}
+	text := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	iris, halves := config("iris"), config("halves")
+	for _, c := range []struct{ got, want string }{
+		{text(iris["max_batch_size"]), "64"},
+		{text(iris["input"].([]any)[0].(map[string]any)["dims"]), `["4"]`},
+		{text(iris["backend"]), `"onnxruntime"`},
+		{text(halves["max_batch_size"]), "16"},
+		{text(halves["input"].([]any)[0].(map[string]any)["dims"]), `[]`},
+		{text(halves["dynamic_batching"].(map[string]any)["max_queue_delay_microseconds"]), "2000"},
+		{text(halves["instance_group"].([]any)[0].(map[string]any)["count"]), "3"},
+		{text(halves["instance_group"].([]any)[0].(map[string]any)["kind"]), `"KIND_CPU"`},
+	} {
+		if strings.Trim(c.got, `"`) != strings.Trim(c.want, `"`) && strings.ReplaceAll(c.got, `"`, "") != strings.ReplaceAll(c.want, `"`, "") {
+			t.Errorf("got %s, want %s\n%s\n%s", c.got, c.want, text(iris), text(halves))
+		}
+	}
+}
