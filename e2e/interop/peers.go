@@ -19,7 +19,8 @@ import (
 // peers are other makers' servers, running as nodes.
 type peers struct{ all []*peer }
 
-// peer is one of them, with a model NAME_identity that answers what it is asked.
+// peer is one of them, with models NAME_identity, which the gateway asks by HTTP, and NAME_grpc_identity, both of which
+// answer what they are asked.
 type peer struct {
 	name       string
 	http, grpc string // addresses
@@ -206,7 +207,9 @@ nodes = [{ address = "${STACK_NODE_1}" }, { address = "${STACK_NODE_2}" }]
 pool = "main"
 `)
 	for _, pr := range p.all {
-		fmt.Fprintf(&b, "\n[pools.%s]\nnodes = [{ address = %q }]\n\n[routes.%s_identity]\npool = %q\n", pr.name, pr.http, pr.name, pr.name)
+		fmt.Fprintf(&b, "\n[pools.%s]\nnodes = [{ address = %q }]\n[routes.%s_identity]\npool = %q\n", pr.name, pr.http, pr.name, pr.name)
+		over := pr.name + "_grpc"
+		fmt.Fprintf(&b, "\n[pools.%s]\nnodes = [{ address = %q, protocol = \"grpc\" }]\n[routes.%s_identity]\npool = %q\n", over, pr.grpc, over, over)
 	}
 	return b.String()
 }

@@ -27,7 +27,12 @@ func writeRepository(dir string) error {
 			return err
 		}
 	}
-	return nil
+	// A request that is nothing but the bytes of a tensor needs a model with one dimension that may vary.
+	m := onnxfile.Model{Name: "raw", Producer: "ganglion"}
+	m.Input("IN", onnxfile.Float, onnxfile.Dynamic("n"))
+	m.Node("Identity", "IN", "OUT")
+	m.Output("OUT", onnxfile.Float, onnxfile.Dynamic("n"))
+	return write(dir, &m)
 }
 
 func writeIdentity(dir, name string, element onnxfile.ElementType) error {
@@ -35,7 +40,11 @@ func writeIdentity(dir, name string, element onnxfile.ElementType) error {
 	m.Input("IN", element, onnxfile.Dynamic("batch"), onnxfile.Dynamic("n"))
 	m.Node("Identity", "IN", "OUT")
 	m.Output("OUT", element, onnxfile.Dynamic("batch"), onnxfile.Dynamic("n"))
-	version := filepath.Join(dir, name, "1")
+	return write(dir, &m)
+}
+
+func write(dir string, m *onnxfile.Model) error {
+	version := filepath.Join(dir, m.Name, "1")
 	if err := os.MkdirAll(version, 0o755); err != nil {
 		return err
 	}

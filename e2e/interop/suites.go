@@ -37,8 +37,10 @@ func suites(s *stack.Stack, tools string, p *peers) []suite {
 		)
 	}
 	for _, name := range p.names() {
-		peer := python(gateway, name+" behind the gateway", tools, "clients", "test_peer.py")
-		all = append(all, peer)
+		all = append(all,
+			python(gateway, name+" as a node", tools, "clients", "test_peer.py"),
+			python(gateway, name+"_grpc as a node", tools, "clients", "test_peer.py"),
+		)
 	}
 	if analyzer, found := perfAnalyzer(tools); found {
 		for _, protocol := range []string{"http", "grpc"} {

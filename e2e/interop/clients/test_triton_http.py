@@ -3,6 +3,7 @@
 import asyncio
 import json
 import unittest
+from http.client import HTTPConnection
 
 import numpy as np
 import tritonclient.http as http
@@ -114,6 +115,55 @@ class Infer(WithClient):
         found = [[c.decode().split(":") for c in row] for row in top]
         self.assertEqual([["1", "2"], ["0", "2"]], [[c[1] for c in row] for row in found])
         self.assertAlmostEqual(0.7, float(found[0][0][0]), 5)
+
+
+class OtherForms(unittest.TestCase):
+    """What curl and other HTTP clients send."""
+
+    def ask(self, path, body, method="POST", **headers):
+        connection = HTTPConnection(HTTP)
+        self.addCleanup(connection.close)
+        connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    BODY = json.dumps({"inputs": [{"name": "IN", "shape": [1, 2], "datatype": "FP32", "data": [[1.5, 2.5]]}]})
+
+    def test_query_method(self):
+        status, _, body = self.ask("/v2/models/identity_FP32/infer", self.BODY, "QUERY", Content_Type="application/json")
+        self.assertEqual((200, [1.5, 2.5]), (status, json.loads(body)["outputs"][0]["data"]))
+
+    def test_raw_binary_request(self):
+        values = np.array([1.5, 2.5], dtype=np.float32)
+        status, headers, body = self.ask("/v2/models/raw/infer", values.tobytes(), Inference_Header_Content_Length="0")
+        self.assertEqual(200, status, body)
+        json_part = int(headers["Inference-Header-Content-Length"])
+        self.assertEqual(values.tobytes(), body[json_part:])
+
+    def test_wrong_path_and_wrong_verb(self):
+        status, _, body = self.ask("/v2/nothing", "")
+        self.assertEqual(404, status)
+        self.assertIn("Not Found", json.loads(body)["error"])
+        status, _, body = self.ask("/v2/models/identity_FP32/infer", None, "GET")
+        self.assertEqual((405, {"error": "Method Not Allowed"}), (status, json.loads(body)))
+
+    def test_unknown_compression(self):
+        status, headers, body = self.ask("/v2/models/identity_FP32/infer", self.BODY, Content_Encoding="zstd")
+        self.assertEqual((501, "gzip, deflate"), (status, headers["Accept-Encoding"]))
+        self.assertIn("Unsupported compression type", json.loads(body)["error"])
+
+    def test_header_length_out_of_range(self):
+        status, _, body = self.ask("/v2/models/identity_FP32/infer", self.BODY, Inference_Header_Content_Length="100000")
+        self.assertEqual(400, status)
+        self.assertIn("inference header size should be in range (0, %d)" % len(self.BODY), json.loads(body)["error"])
+
+    def test_blobs_too_short_and_too_long(self):
+        head = json.dumps({"inputs": [{"name": "IN", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}]})
+        for blob, text in ((b"1234", "unexpected size for input 'IN', expecting 4 additional bytes for model 'identity_FP32'"),
+                           (b"123456789", "unexpected additional input data for model 'identity_FP32'")):
+            status, _, body = self.ask("/v2/models/identity_FP32/infer", head.encode() + blob, Inference_Header_Content_Length=str(len(head)))
+            self.assertEqual(400, status)
+            self.assertIn(text, json.loads(body)["error"])
 
 
 class Errors(WithClient):
