@@ -86,7 +86,9 @@ func (l *loader) keep(h *holding, cause error) error {
 	if old := l.catalog.Load().models[h.name]; old != nil && len(old.readyVersions()) > 0 {
 		e = &entry{name: h.name, aliases: old.aliases, versions: slices.Clone(old.versions)}
 		for i := range e.versions {
-			e.versions[i].reason = keptReason(reason)
+			if e.versions[i].instance != nil {
+				e.versions[i].reason = keptReason(reason)
+			}
 		}
 	}
 	l.settle(e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"ganglion/backend/scheduler"
@@ -12,18 +13,26 @@ import (
 
 // runModels loads the versions of the repository, watches it, and closes them all when ctx ends.
 func (s *Server) runModels(ctx context.Context) error {
+	var first sync.WaitGroup
+	first.Go(s.loadFirst)
+	if s.cfg.Watch > 0 {
+		s.loader.watch(ctx, s.cfg.Watch) // also while a load of the first pass does not end
+	}
+	<-ctx.Done()
+	// The server in front has drained. What still runs has nobody to answer to.
+	err := s.loader.closeAll()
+	first.Wait()
+	return err
+}
+
+// loadFirst is the first load pass. The node is ready when it is over.
+func (s *Server) loadFirst() {
 	began := time.Now()
 	s.loader.loadAll(s.folders)
 	if s.state.CompareAndSwap(int32(starting), int32(serving)) {
 		loaded, failed := s.catalog.Load().count()
 		s.log.Info("the first load pass is over: ready", "versions", loaded, "failed", failed, "ms", time.Since(began).Milliseconds())
 	}
-	if s.cfg.Watch > 0 {
-		s.loader.watch(ctx, s.cfg.Watch)
-	}
-	<-ctx.Done()
-	// The server in front has drained. What still runs has nobody to answer to.
-	return s.loader.closeAll()
 }
 
 // origin is what a version is loaded from.

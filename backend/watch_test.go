@@ -179,6 +179,23 @@ func TestWatchByItself(t *testing.T) {
 	until(t, "loaded", func() bool { return n.states("m") == "2 READY" })
 }
 
+// TestWatchWhileLoading: a first load that does not end keeps nobody from bringing another model.
+func TestWatchWhileLoading(t *testing.T) {
+	dir := t.TempDir()
+	putVersion(t, dir, "hang", "1")
+	goOn := make(chan struct{})
+	engine := &generations{t: t, opens: func(path string) {
+		if strings.Contains(path, "hang") {
+			<-goOn
+		}
+	}}
+	n := startNodeOn(t, engine, dir, func(c *backend.Config) { c.Watch = 10 * time.Millisecond })
+	defer close(goOn)
+	putVersion(t, dir, "m", "1")
+	until(t, "loaded", func() bool { return n.states("m") == "1 READY" })
+	n.get("/v2/health/ready").want(t, 503, "the node is loading its models")
+}
+
 // TestWatchNotices: whatever belongs to a version is noticed when it changes, and what does not is left alone.
 func TestWatchNotices(t *testing.T) {
 	w := watch(t)
