@@ -1,6 +1,8 @@
 package modelconf_test
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -206,4 +208,33 @@ func FuzzPBTXT(f *testing.F) {
 			t.Errorf("accepted %+v", c)
 		}
 	})
+}
+
+// TestKeysAreDocumented: a key that the documentation does not name is one that nobody finds.
+func TestKeysAreDocumented(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "model-config.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var look func(path string, of reflect.Type)
+	look = func(path string, of reflect.Type) {
+		for of.Kind() == reflect.Slice || of.Kind() == reflect.Map {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			return
+		}
+		for f := range of.Fields() {
+			switch tag := f.Tag.Get("toml"); {
+			case f.Anonymous:
+				look(path, f.Type)
+			case tag == "":
+			case !strings.Contains(string(page), tag):
+				t.Errorf("docs/model-config.md does not mention %s%s", path, tag)
+			default:
+				look(path+tag+".", f.Type)
+			}
+		}
+	}
+	look("", reflect.TypeFor[modelconf.Config]())
 }
