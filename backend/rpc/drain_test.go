@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
 	"ganglion/backend/rpc"
@@ -43,6 +44,30 @@ func TestADrainLosesNoCall(t *testing.T) {
 	if err := wait(t, done, "the end of the server"); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
+}
+
+// TestADrainDoesNotWaitForIdleStreams of services that are not ours.
+func TestADrainDoesNotWaitForIdleStreams(t *testing.T) {
+	server := serve(t, newEcho(), func(cfg *rpc.Config) { cfg.DrainTimeout = time.Hour })
+	stream, err := grpc_reflection_v1.NewServerReflectionClient(dial(t, server)).ServerReflectionInfo(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&grpc_reflection_v1.ServerReflectionRequest{
+		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil { // the stream is there, and idle now
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.stop() }()
+	if err := wait(t, done, "the end of the server"); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+	_, err = stream.Recv()
+	wantStatus(t, err, codes.Unavailable, "the node is shutting down")
 }
 
 // TestADrainEndsInTime: a call that does not is cut, and said to have been.

@@ -54,7 +54,7 @@ func (h health) Watch(r *healthpb.HealthCheckRequest, stream healthpb.Health_Wat
 			if last != healthpb.HealthCheckResponse_NOT_SERVING {
 				_ = stream.Send(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_NOT_SERVING}) // the end says the same
 			}
-			return status.Error(codes.Unavailable, "the node is shutting down")
+			return errLeaving
 		}
 	}
 }

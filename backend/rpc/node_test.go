@@ -174,7 +174,7 @@ func TestLeavingTakesARequestOutOfTheQueue(t *testing.T) {
 	dir := t.TempDir()
 	onnxtest.WriteAt(t, onnxtest.Slow(5_000), filepath.Join(dir, "slow", "1", "model.onnx"))
 	c, url := realNode(t, dir)
-	const n = 256
+	const n = 512 // a run of five thousand steps takes seconds, on any machine
 	request := &pb.ModelInferRequest{ModelName: "slow", Inputs: []*pb.ModelInferRequest_InferInputTensor{
 		{Name: "x", Datatype: "FP32", Shape: []int64{n, n}},
 	}, RawInputContents: [][]byte{make([]byte, 4*n*n)}}

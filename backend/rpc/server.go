@@ -87,7 +87,7 @@ func (s *Server) service() *grpc.ServiceDesc {
 	}
 	service.Streams = slices.Clone(service.Streams)
 	for i := range service.Streams {
-		if m := &service.Streams[i]; m.StreamName == "ModelStreamInfer" {
+		if m := &service.Streams[i]; m.StreamName == streamInfer {
 			m.Handler = s.modelStreamInfer
 		}
 	}

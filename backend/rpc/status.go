@@ -16,6 +16,9 @@ import (
 	"ganglion/internal/oip"
 )
 
+// errLeaving ends streams at the drain.
+var errLeaving = status.Error(codes.Unavailable, "the node is shutting down")
+
 // codeOf is the gRPC code for a code of the protocol: Triton's, where Triton has it.
 func codeOf(c oip.Code) codes.Code {
 	switch c {

@@ -8,10 +8,8 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	"ganglion/internal/oip"
 )
@@ -20,6 +18,9 @@ import (
 // flow control tells to wait. perf_analyzer's usual sweeps end at 16, and a batch of the node takes 64 requests at the most
 // where nothing else is configured.
 const streamWindow = 64
+
+// streamInfer is the name of the call.
+const streamInfer = "ModelStreamInfer"
 
 // strictName is the metadata by which a client asks for errors that end the stream, with the value "true".
 const strictName = "triton_grpc_error"
@@ -92,7 +93,7 @@ func (st *stream) leave() error {
 			return err
 		}
 	}
-	return status.Error(codes.Unavailable, "the node is shutting down")
+	return errLeaving
 }
 
 // send sends one answer when it is there.
@@ -133,7 +134,7 @@ func (st *stream) receive(ctx context.Context) {
 func (st *stream) answer(ctx context.Context, x *inference, t *turn) {
 	s := st.server
 	defer close(t.done)
-	defer s.recovered("ModelStreamInfer", &t.err)
+	defer s.recovered(streamInfer, &t.err)
 	message, err := s.infer(ctx, x, final())
 	switch {
 	case err == nil:
@@ -141,7 +142,7 @@ func (st *stream) answer(ctx context.Context, x *inference, t *turn) {
 	case st.strict || s.left(ctx, err):
 		t.err = err
 	default:
-		t.message = wrapError(s.refusal(ctx, "ModelStreamInfer", err), x.received.bytes())
+		t.message = wrapError(s.refusal(ctx, streamInfer, err), x.received.bytes())
 	}
 	s.release(x) // not deferred: after a panic somebody may still hold it
 }
