@@ -54,9 +54,10 @@ func (s *Server) recycle(t *task) {
 }
 
 // learn makes room for answers like the last one. What the handler left in resp may be its own memory, so that is never lent to
-// another handler; if it does not lie where it was lent, the next one gets as much room of the task's own.
+// another handler; if it does not lie where it was lent, the next one gets as much room of the task's own. The whole of the
+// last one's memory counts: encoders ask for more room than they then need.
 func (t *task) learn() {
-	if n := len(t.resp.Body); n > cap(t.answer) && n <= keepBody {
+	if n := cap(t.resp.Body); n > cap(t.answer) && n <= keepBody {
 		t.answer = make([]byte, 0, 1<<bits.Len(uint(n-1)))
 	}
 	if n := len(t.resp.Headers); n > cap(t.headers) && n <= maxHeaders {
