@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"ganglion/backend"
@@ -20,6 +21,7 @@ const serveUsage = `usage: backend serve [flags]
   --watch TIME       look this often for models and versions that are new, changed or gone, and
                      load or unload them; 0 only loads what is asked for (default "0s")
   --http ADDR        where to answer REST requests and GET /metrics (default ":9000")
+  --path-prefix PATH also answer under this path: with "/serving", /serving/v2/models/iris
   --grpc ADDR        where to answer gRPC requests; "" turns gRPC off (default ":9001")
   --device DEVICE    where models run that do not say it themselves: auto, cpu, cuda:N or
                      tensorrt:N. auto takes the first CUDA device if the library supports
@@ -69,6 +71,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	flags.StringVar(&o.grpc, "grpc", ":9001", "")
 	flags.StringVar(&o.device, "device", "auto", "")
 	flags.StringVar(&o.node.ID, "id", "", "")
+	flags.Var((*prefixFlag)(&o.node.PathPrefix), "path-prefix", "")
 	flags.Var(&maxBody, "max-body", "")
 	flags.Var(&maxOutput, "max-output", "")
 	flags.Var(&o.memory, "memory", "")
@@ -95,6 +98,24 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	o.node.Timeout = timeout.value
 	o.node.Watch = watch.value
 	return o, nil
+}
+
+// prefixFlag is a flag for what paths may begin with.
+type prefixFlag string
+
+func (f *prefixFlag) String() string { return string(*f) }
+
+func (f *prefixFlag) Set(s string) error {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("?#%\\\"", c) >= 0 {
+			return errors.New(`want a path of letters, digits and slashes, such as "/serving"`)
+		}
+	}
+	if s != "" && (s[0] != '/' || s[len(s)-1] == '/') {
+		return errors.New(`want a path that begins with a slash and does not end with one, such as "/serving"`)
+	}
+	*f = prefixFlag(s)
+	return nil
 }
 
 // sizeFlag is a flag for a number of bytes.

@@ -74,6 +74,8 @@ func TestWords(t *testing.T) {
 		{"serve models", "", `serve: unexpected argument "models"`},
 		{"serve --modls x", "", "flag provided but not defined: -modls"},
 		{"serve --device gpu", "", `unknown device "gpu": want "auto", "cpu", "cuda:N" or "tensorrt:N"`},
+		{"serve --path-prefix serving", "", `invalid value "serving" for flag -path-prefix: want a path that begins with a slash`},
+		{"serve --path-prefix /a?b", "", "want a path of letters, digits and slashes"},
 		{"serve --max-body much", "", `invalid value "much" for flag -max-body: "much" is not a size`},
 		{"serve --max-body 1B", "", `invalid value "1B" for flag -max-body: want 1KiB to 2GiB`},
 		{"serve --timeout 5", "", `invalid value "5" for flag -timeout: want a length of time`},
