@@ -11,6 +11,7 @@ import (
 // prepare makes what a node will get to see, the same for every attempt.
 func (x *exchange) prepare() {
 	x.target = appendTarget(x.target[:0], x.call, x.variant.versionFor(x.call), x.query)
+	x.nameJSON()
 	out := x.out
 	out.method, out.target, out.body = x.req.Header.Method(), x.target, x.req.Body()
 	if text(out.method) == methodQuery {
@@ -21,6 +22,19 @@ func (x *exchange) prepare() {
 	out.deadline = x.start.Add(x.route.timeout)
 	if !x.limit.IsZero() && x.limit.Before(out.deadline) {
 		out.deadline = x.limit
+	}
+}
+
+// nameJSON calls a body JSON that its client has not called anything, or what curl and Python call every body, a form. Most
+// servers do not look; MLServer refuses all but JSON.
+func (x *exchange) nameJSON() {
+	h := &x.req.Header
+	if !answersModel(x.call.Kind) || len(peek(h, headerInferLength)) > 0 {
+		return
+	}
+	switch string(h.ContentType()) {
+	case "", "application/x-www-form-urlencoded":
+		h.SetContentTypeBytes(typeJSON)
 	}
 }
 

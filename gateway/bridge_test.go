@@ -156,3 +156,13 @@ func FuzzMessageToREST(f *testing.F) {
 		}
 	})
 }
+
+// curl and Python's urllib call whatever they post a form, and tritonclient calls it nothing.
+func TestJSONIsCalledJSON(t *testing.T) {
+	n := jsonNode(t)
+	e := start(t, oneNode+anyRoute, n)
+	for _, name := range []string{"", "application/x-www-form-urlencoded"} {
+		e.infer("Content-Type: "+name).want(t, 200)
+	}
+	e.infer("Content-Type: text/html").want(t, 422)
+}
