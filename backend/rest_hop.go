@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -17,7 +18,7 @@ func (s *Server) newHop() (*hop.Server, error) {
 	cfg := hop.DefaultConfig()
 	cfg.MaxBody = int64(s.cfg.HTTP.MaxBody)
 	cfg.Budget = hop.ShareBudget(s.http)
-	cfg.DrainTimeout = s.cfg.HTTP.DrainTimeout
+	cfg.DrainTimeout = max(s.cfg.HTTP.DrainTimeout, time.Millisecond) // the least that the hop knows
 	return hop.NewServer(s.handleHop, cfg, func(err error) { s.log.Warn("hop", "problem", err) })
 }
 
