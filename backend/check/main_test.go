@@ -27,7 +27,11 @@ type fake struct {
 	took  func(rows int64) time.Duration // nil is no time
 	wrong float32                        // added to the first number of every answer
 	fail  error
-	calls atomic.Int64
+	most  int64 // rows that it has memory for; 0 is any number
+
+	varies bool    // it says that the second dimension does
+	warm   []int64 // size of x in its warm-up request, without the batch
+	calls  atomic.Int64
 }
 
 func newFake() *fake {
@@ -37,15 +41,23 @@ func newFake() *fake {
 func (f *fake) Index(bool) []oip.IndexEntry { return f.index }
 
 func (f *fake) ModelMetadata(string, string) (oip.ModelMetadata, error) {
+	second := int64(2)
+	if f.varies {
+		second = -1
+	}
 	return oip.ModelMetadata{
 		Name:    "double",
-		Inputs:  []oip.TensorMetadata{{Name: "x", Datatype: oip.FP32, Shape: []int64{-1, 2}}},
+		Inputs:  []oip.TensorMetadata{{Name: "x", Datatype: oip.FP32, Shape: []int64{-1, second}}},
 		Outputs: []oip.TensorMetadata{{Name: "y", Datatype: oip.FP32, Shape: []int64{-1, 2}}, {Name: "t", Datatype: oip.Bytes, Shape: []int64{-1}}},
 	}, nil
 }
 
 func (f *fake) ModelConfig(string, string) (*oip.ModelConfig, error) {
-	return &oip.ModelConfig{Name: "double", MaxBatchSize: f.batch, InstanceGroups: []oip.InstanceGroup{{Count: 2}}}, nil
+	c := &oip.ModelConfig{Name: "double", MaxBatchSize: f.batch, InstanceGroups: []oip.InstanceGroup{{Count: 2}}}
+	if f.warm != nil {
+		c.Warmup = []oip.ConfigWarmup{{Inputs: map[string]oip.WarmupInput{"x": {Dims: f.warm}}}}
+	}
+	return c, nil
 }
 
 func (f *fake) Infer(ctx context.Context, _, _ string, r *oip.InferRequest, out *oip.InferResponse) (func(), error) {
@@ -54,6 +66,9 @@ func (f *fake) Infer(ctx context.Context, _, _ string, r *oip.InferRequest, out 
 		return nil, f.fail
 	}
 	x := &r.Inputs[0]
+	if f.most > 0 && x.Shape[0] > f.most {
+		return nil, oip.Errorf(oip.Internal, "out of memory")
+	}
 	if f.took != nil {
 		select {
 		case <-time.After(f.took(x.Shape[0])):

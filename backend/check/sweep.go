@@ -59,6 +59,11 @@ func (c *checker) sweep(ctx context.Context, cases []testCase) {
 				return
 			}
 			c.model.Sweep = append(c.model.Sweep, cell)
+			if cell.Problem != "" && c.model.Data == madeUp && len(c.model.Sweep) == 1 {
+				c.model.Sweep = []Cell{}
+				c.note("it was not measured: it refuses what was made up to measure with, %s: put test data beside it (%s)", madeUp, cell.Problem)
+				return
+			}
 			if cell.Problem != "" {
 				c.problem("%d clients with %d rows: %s", n, rows, cell.Problem)
 				return // it would only be said again
@@ -72,7 +77,11 @@ func (c *checker) sweep(ctx context.Context, cases []testCase) {
 	c.judge()
 }
 
-// sample is what is measured with: the first test that passed, or else zeros, with 1 for all that varies.
+// madeUp is what is measured with where there is no test data.
+const madeUp = "zeros"
+
+// sample is what is measured with: the first test that passed, or else zeros, with the sizes of the first warm-up request for
+// what varies, or 1.
 func (c *checker) sample(cases []testCase) (sample testCase, ok bool) {
 	for i := range cases {
 		if c.model.Tests[i].Pass {
@@ -80,14 +89,10 @@ func (c *checker) sample(cases []testCase) (sample testCase, ok bool) {
 			return cases[i], true
 		}
 	}
-	c.model.Data = "zeros"
+	c.model.Data = madeUp
 	for _, meta := range c.meta.Inputs {
 		t := oip.Tensor{Name: meta.Name, Datatype: meta.Datatype, Shape: slices.Clone(meta.Shape)}
-		for i, size := range t.Shape {
-			if size < 0 {
-				t.Shape[i] = 1
-			}
-		}
+		c.settle(&t)
 		count, err := oip.ElementCount(t.Shape)
 		size := int64(max(t.Datatype.Size(), 4)) // an empty text is its length, of four bytes
 		if err != nil || count > largestSample/size {
@@ -100,8 +105,25 @@ func (c *checker) sample(cases []testCase) (sample testCase, ok bool) {
 		t.Data = make([]byte, count*size)
 		sample.inputs = append(sample.inputs, t)
 	}
-	c.note("it was measured with zeros, and 1 for all sizes that vary: real data may take longer")
+	c.note("it was measured with zeros, in the sizes of its warm-up request or else 1 where they vary: real data may take longer")
 	return sample, true
+}
+
+// settle gives the sizes of a made-up tensor that vary: those behind the batch as the first warm-up request has them.
+func (c *checker) settle(t *oip.Tensor) {
+	var warm []int64
+	if len(c.config.Warmup) > 0 {
+		warm = c.config.Warmup[0].Inputs[t.Name].Dims
+	}
+	for i, size := range t.Shape {
+		if size >= 0 {
+			continue
+		}
+		t.Shape[i] = 1
+		if at := i - (len(t.Shape) - len(warm)); len(warm) > 0 && at >= 0 && warm[at] > 0 {
+			t.Shape[i] = warm[at]
+		}
+	}
 }
 
 // largestSample bounds what is made up to measure with, in bytes of an input.

@@ -94,11 +94,34 @@ func TestSlowModelsEndInTime(t *testing.T) {
 // TestFailuresUnderLoad: the first one ends the sweep and the report says under which load.
 func TestFailuresUnderLoad(t *testing.T) {
 	node := newFake()
-	node.fail = oip.Errorf(oip.Internal, "out of memory")
+	node.most = 4
+	r := run(t, node, nil, func(o *check.Options) { o.Duration = 200 * time.Millisecond })
+	wantProblem(t, r, "1 clients with 16 rows: out of memory")
+	if r.Models[0].Recommended != nil {
+		t.Errorf("got %+v of a model that fails", r.Models[0].Recommended)
+	}
+}
+
+// TestMadeUpRequestsMayBeRefused: that says nothing about the model, but that somebody should bring real data.
+func TestMadeUpRequestsMayBeRefused(t *testing.T) {
+	node := newFake()
+	node.fail = oip.Errorf(oip.InvalidArgument, "a length of 1 is too short")
 	r := run(t, node, nil, func(o *check.Options) { o.Duration = time.Second })
-	wantProblem(t, r, "1 clients with 1 rows: out of memory")
+	if notes := strings.Join(r.Models[0].Notes, "\n"); !r.Ready || !strings.Contains(notes, "put test data beside it (a length of 1 is too short)") {
+		t.Errorf("got %+v", r.Models[0])
+	}
 	if n := node.calls.Load(); n != 1 {
 		t.Errorf("%d requests were sent, want the first only", n)
+	}
+}
+
+// TestMadeUpSizes: they are those that the configuration warms up with.
+func TestMadeUpSizes(t *testing.T) {
+	node := newFake()
+	node.varies, node.warm = true, []int64{2}
+	r := run(t, node, nil, func(o *check.Options) { o.Duration = 200 * time.Millisecond })
+	if !r.Ready || len(r.Models[0].Sweep) == 0 {
+		t.Errorf("got %+v", r.Models[0])
 	}
 }
 

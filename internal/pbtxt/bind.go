@@ -88,7 +88,7 @@ func (b *binder) field(path string, v reflect.Value, f field) {
 	if !b.places.Has(path) {
 		b.places.lines[path] = f.line
 	}
-	if content, ok := v.Addr().Interface().(*Any); ok {
+	if content, ok := reflect.TypeAssert[*Any](v.Addr()); ok {
 		content.Set = true
 		return
 	}
