@@ -1,15 +1,18 @@
 package rpc_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
@@ -54,6 +57,53 @@ func BenchmarkModelInfer(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkCodec is what is done with the bytes of an inference between grpc and the engine, in both directions: by hand, as
+// the server does it, and with the generated messages, as it would otherwise.
+func BenchmarkCodec(b *testing.B) {
+	server := rpc.New(rpc.DefaultConfig(), newEcho(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	for _, size := range []int{16, 600 << 10} {
+		message, err := proto.Marshal(large("", size))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var frames mem.BufferSlice
+		for frame := range slices.Chunk(message, 16<<10) {
+			frames = append(frames, mem.SliceBuffer(frame))
+		}
+		for name, answer := range map[string]func(mem.BufferSlice) (mem.BufferSlice, error){
+			"by hand": server.Answer, "generated": answerGenerated,
+		} {
+			b.Run(fmt.Sprintf("%s/tensor=%d", name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					message, err := answer(frames)
+					if err != nil {
+						b.Fatal(err)
+					}
+					message.Free()
+				}
+			})
+		}
+	}
+}
+
+// answerGenerated answers with the inputs, as echo does.
+func answerGenerated(frames mem.BufferSlice) (mem.BufferSlice, error) {
+	codec := encoding.GetCodecV2("proto")
+	var request pb.ModelInferRequest
+	if err := codec.Unmarshal(frames, &request); err != nil {
+		return nil, err
+	}
+	answer := &pb.ModelInferResponse{ModelName: request.GetModelName(), ModelVersion: "7", Id: request.GetId()}
+	for i, in := range request.GetInputs() {
+		answer.Outputs = append(answer.Outputs, &pb.ModelInferResponse_InferOutputTensor{
+			Name: "out_" + in.GetName(), Datatype: in.GetDatatype(), Shape: in.GetShape(),
+		})
+		answer.RawOutputContents = append(answer.RawOutputContents, bytes.Clone(request.GetRawInputContents()[i])) // out of the engine's memory
+	}
+	return codec.Marshal(answer)
 }
 
 // counting is a codec for clients that have their message as bytes and do not look at the answer.

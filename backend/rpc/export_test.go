@@ -6,15 +6,13 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// AnswerMessage takes a message the way that ModelInfer does, without a connection.
-func (s *Server) AnswerMessage(data mem.BufferSlice) ([]byte, error) {
-	var reply any
-	reply, err := s.modelInfer(nil, context.Background(), func(v any) error { return newCodec().Unmarshal(data, v) }, nil)
+// Answer takes a message the way that ModelInfer does, without a connection.
+func (s *Server) Answer(message mem.BufferSlice) (mem.BufferSlice, error) {
+	reply, err := s.modelInfer(nil, context.Background(), func(v any) error { return newCodec().Unmarshal(message, v) }, nil)
 	if err != nil {
 		return nil, err
 	}
-	message, err := newCodec().Marshal(reply)
-	return message.Materialize(), err
+	return newCodec().Marshal(reply)
 }
 
 // StreamMessage takes a message the way that a stream does, and returns what the stream would send.

@@ -36,9 +36,13 @@ func FuzzInfer(f *testing.F) {
 	f.Add([]byte("\x0a\x05ab"), 1)
 	server := rpc.New(rpc.DefaultConfig(), newEcho(), slog.New(slog.NewTextHandler(io.Discard, nil)))
 	f.Fuzz(func(t *testing.T, message []byte, cut int) {
-		whole, err := server.AnswerMessage(mem.BufferSlice{mem.SliceBuffer(message)})
+		answerTo := func(frames mem.BufferSlice) ([]byte, error) {
+			answer, err := server.Answer(frames)
+			return answer.Materialize(), err
+		}
+		whole, err := answerTo(mem.BufferSlice{mem.SliceBuffer(message)})
 		at := min(max(cut, 0), len(message))
-		pieces, piecesErr := server.AnswerMessage(mem.BufferSlice{mem.SliceBuffer(message[:at]), mem.SliceBuffer(message[at:])})
+		pieces, piecesErr := answerTo(mem.BufferSlice{mem.SliceBuffer(message[:at]), mem.SliceBuffer(message[at:])})
 		if (err == nil) != (piecesErr == nil) || !bytes.Equal(whole, pieces) {
 			t.Fatalf("in one piece %q (%v), in two %q (%v)", whole, err, pieces, piecesErr)
 		}
