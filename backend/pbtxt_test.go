@@ -57,9 +57,41 @@ model_warmup [ { name: "raw" batch_size: 2 inputs { key: "x" value { data_type: 
 	if len(outputs) != 1 || len(half.Shape) != 3 || half.Shape[0] != 3 || half.Shape[2] != 1 || half.Data[2] != 2.5 {
 		t.Errorf("got %v", outputs)
 	}
+	n.post("/v2/models/halves/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3]}],"outputs":[{"name":"half","parameters":{"classification":1}}]}`).
+		want(t, 200, `:0:none"`)
 	n.post("/v2/models/halves/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[3],"data":[1,2,5]}]}`).want(t, 400, "shape")
 	n.post("/v2/models/halves/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[1]}],"outputs":[{"name":"same"}]}`).want(t, 400, "same")
 	n.post("/v2/models/halves/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[9,1],"data":[1,2,3,4,5,6,7,8,9]}]}`).want(t, 400, "8")
+}
+
+// TestOptionalInput: an input that has a default in the model is left at it.
+func TestOptionalInput(t *testing.T) {
+	m := &onnxfile.Model{Name: "scaled"}
+	m.Input("x", onnxfile.Float, onnxtest.Batch())
+	m.Input("scale", onnxfile.Float)
+	m.Output("y", onnxfile.Float, onnxtest.Batch())
+	m.Initializer(onnxfile.NewData("scale", []float32{10}))
+	m.Node("Mul", "x scale", "y")
+	dir := t.TempDir()
+	onnxtest.WriteAt(t, m, filepath.Join(dir, "scaled", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "scaled", "config.pbtxt"), `max_batch_size: 4
+		input [ { name: "x" data_type: TYPE_FP32 dims: [ 1 ] reshape { } }, { name: "scale" data_type: TYPE_FP32 dims: [ 1 ] reshape { } optional: true } ]`)
+	n := startNode(t, dir)
+	y := n.post("/v2/models/scaled/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[2,1],"data":[1,2]}]}`).outputs(t)["y"]
+	if len(y.Data) != 2 || y.Data[1] != 20.0 {
+		t.Errorf("got %v", y)
+	}
+	n.post("/v2/models/scaled/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[1]},{"name":"scale","datatype":"FP32","shape":[1,1],"data":[1]}]}`).
+		want(t, 400, "scale")
+}
+
+// TestWarmUpFails: a version whose warm-up request it refuses does not serve.
+func TestWarmUpFails(t *testing.T) {
+	dir := t.TempDir()
+	onnxtest.WriteAt(t, onnxtest.Sum(), filepath.Join(dir, "sum", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "sum", "config.toml"), "[[warm_up]]\nname = \"unequal\"\ninputs = { a = { shape = [2] }, b = { shape = [3] } }")
+	n := startNode(t, dir)
+	n.get("/v2/models/sum/ready").want(t, 503, `config.toml:1: warm-up \"unequal\": `)
 }
 
 // TestConfigTOMLWins: of two configurations one is read, and the other named.
