@@ -109,24 +109,26 @@ func (s *Server) compress(x *exchange) {
 // preferredCoding reads an Accept-Encoding header: the coding of ours with the highest weight, gzip when two have the same.
 func preferredCoding(accept string) string {
 	best, highest := codingNone, 0.0
-	any, others := 0.0, map[string]bool{}
+	rest, gzipNamed := 0.0, false // rest is the weight of "*", which stands for what is not named
 	for offer := range strings.SplitSeq(accept, ",") {
 		name, parameters, _ := strings.Cut(offer, ";")
 		name = strings.ToLower(strings.TrimSpace(name))
 		weight := weightOf(parameters)
-		if name == "*" {
-			any = weight
+		switch name {
+		case "*":
+			rest = weight
 			continue
-		}
-		others[name] = true
-		if name != codingGzip && name != codingDeflate {
+		case codingGzip:
+			gzipNamed = true
+		case codingDeflate:
+		default:
 			continue
 		}
 		if weight > highest || weight == highest && weight > 0 && name == codingGzip {
 			best, highest = name, weight
 		}
 	}
-	if any > highest && !others[codingGzip] {
+	if rest > highest && !gzipNamed {
 		return codingGzip
 	}
 	return best

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -168,7 +169,8 @@ func TestHopDeadline(t *testing.T) {
 		x.Request.Deadline = time.Now().Add(100 * time.Millisecond)
 		err := conn.Do(x)
 		// The deadline is the caller's own too, who may be first to see it pass.
-		if e, ok := err.(*hop.Error); ok && e.Code != hop.CodeDeadline || err == nil && x.Response.Status != 504 {
+		var late *hop.Error
+		if errors.As(err, &late) && late.Code != hop.CodeDeadline || err == nil && x.Response.Status != 504 {
 			t.Errorf("%s: got %v, %d %s", ahead, err, x.Response.Status, x.Response.Body)
 		}
 		b.waitMetric(`ganglion_node_requests_total{model="iris",status="504",version="1"}`, map[string]float64{"running": 1}[ahead]+map[string]float64{"queued behind another": 2}[ahead])
