@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ganglion/backend"
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/internal/oip"
 )
@@ -85,7 +86,7 @@ func TestPolicies(t *testing.T) {
 func TestLoadGiven(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "iris", dir)
-	n := startNode(t, dir)
+	n := startNode(t, dir, func(c *backend.Config) { c.Control = backend.ControlFiles })
 	content, err := os.ReadFile(filepath.Join(dir, "iris", "1", "model.onnx"))
 	if err != nil {
 		t.Fatal(err)
@@ -143,5 +144,32 @@ func TestLoadGiven(t *testing.T) {
 			t.Errorf("%s %d files: got %v, want %q", bad.config, len(bad.files), err, bad.want)
 		}
 		n.wantStates("guest", "")
+	}
+}
+
+// TestControl: what requests may do to the models is the operator's choice.
+func TestControl(t *testing.T) {
+	dir := t.TempDir()
+	putVersion(t, dir, "m", "1")
+	bring := oip.LoadOptions{Config: []byte("{}"), Files: map[string][]byte{"1/model.onnx": {}}}
+	for _, at := range []struct {
+		control     backend.Control
+		load, files string // the refusals
+	}{
+		{backend.ControlOff, "explicit model load / unload is not allowed: ", "explicit model load / unload is not allowed: "},
+		{backend.ControlOn, "", "explicit model load / unload is not allowed to bring files"},
+		{backend.ControlFiles, "", "failed to load 'm'"},
+	} {
+		n := startNodeOn(t, &generations{t: t}, dir, func(c *backend.Config) { c.Control = at.control })
+		n.waitReady()
+		want := func(err error, refusal string) {
+			t.Helper()
+			if (err == nil) != (refusal == "") || err != nil && !strings.Contains(err.Error(), refusal) {
+				t.Errorf("%s: got %v, want %q", at.control, err, refusal)
+			}
+		}
+		want(n.server.LoadModel(t.Context(), "m", oip.LoadOptions{}), at.load)
+		want(n.server.LoadModel(t.Context(), "m", bring), at.files)
+		want(n.server.UnloadModel(t.Context(), "m", false), at.load)
 	}
 }

@@ -19,6 +19,9 @@ type Config struct {
 	// Watch is how often the node looks for changes in the model repository; 0 never does.
 	Watch time.Duration
 
+	// Control is what requests may do to the models.
+	Control Control
+
 	// PathPrefix is what paths may have in front, as in "/serving/v2/models/M"; "" is nothing. Without it they are answered too:
 	// gateways and probes need not know of it. It begins with a slash and does not end with one.
 	PathPrefix string
@@ -34,6 +37,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		Timeout:   time.Minute,   // what tritonclient waits by default: nobody listens after that
+		Control:   ControlOn,     // what Triton's clients count on; who reaches a node is its network's choice
 		MaxOutput: 64 * conf.MiB, // as large as a request body may be by default
 	}
 	c.HTTP.SetDefaults()

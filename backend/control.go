@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -33,6 +34,9 @@ func (s *Server) Index(onlyReady bool) []oip.IndexEntry {
 // files to use in place of the folder's; what is loaded from them stays until the model is loaded or unloaded again, whatever
 // becomes of the folder. When ctx ends first, the load goes on, and the index tells how it ended.
 func (s *Server) LoadModel(ctx context.Context, name string, opt oip.LoadOptions) error {
+	if err := s.cfg.Control.permit(opt); err != nil {
+		return err
+	}
 	from, err := s.sourceOf(name, opt)
 	if err != nil {
 		return err
@@ -47,6 +51,9 @@ func (s *Server) LoadModel(ctx context.Context, name string, opt oip.LoadOptions
 // UnloadModel takes a model out of service and returns when what was in flight has been answered and its memory is free. When
 // ctx ends first, the unload goes on. Models here do not depend on each other, so that there are never dependents to unload.
 func (s *Server) UnloadModel(ctx context.Context, name string, _ bool) error {
+	if err := s.cfg.Control.permit(oip.LoadOptions{}); err != nil {
+		return err
+	}
 	if !oip.ValidModelName(name) {
 		return unknownModel(name)
 	}
@@ -85,4 +92,40 @@ func (s *Server) sourceOf(name string, opt oip.LoadOptions) (from source, err er
 		from.files[number] = opt.Files[path]
 	}
 	return from, nil
+}
+
+// Control is what requests may do to the models of a node.
+type Control string
+
+// The values of Control.
+const (
+	ControlOff   Control = "off"   // nothing
+	ControlOn    Control = "on"    // unload them, and load what the repository holds
+	ControlFiles Control = "files" // load what a request brings, too: whoever reaches the node chooses what it runs
+)
+
+// UnmarshalText reads one of the values.
+func (c *Control) UnmarshalText(text []byte) error {
+	switch said := Control(text); said {
+	case ControlOff, ControlOn, ControlFiles:
+		*c = said
+		return nil
+	default:
+		return fmt.Errorf("want %s, %s or %s", ControlOff, ControlOn, ControlFiles)
+	}
+}
+
+// MarshalText writes the value.
+func (c Control) MarshalText() ([]byte, error) { return []byte(c), nil }
+
+// permit refuses what requests may not do here. The first words are Triton's.
+func (c Control) permit(opt oip.LoadOptions) error {
+	switch {
+	case c == ControlOff:
+		return oip.Errorf(oip.Unavailable, "explicit model load / unload is not allowed: this node was started with --control %s", c)
+	case opt.Files != nil && c != ControlFiles:
+		return oip.Errorf(oip.Unavailable, "explicit model load / unload is not allowed to bring files: this node was started without --control %s", ControlFiles)
+	default:
+		return nil
+	}
 }

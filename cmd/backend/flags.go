@@ -20,6 +20,8 @@ const serveUsage = `usage: backend serve [flags]
                      optional DIR/<name>/config.toml (default "models")
   --watch TIME       look this often for models and versions that are new, changed or gone, and
                      load or unload them; 0 only loads what is asked for (default "0s")
+  --control LEVEL    what requests may do to models: off; on, load and unload them; files, also
+                     bring model files of their own (default "on")
   --http ADDR        where to answer REST requests and GET /metrics (default ":9000")
   --path-prefix PATH also answer under this path: with "/serving", /serving/v2/models/iris
   --grpc ADDR        where to answer gRPC requests; "" turns gRPC off (default ":9001")
@@ -77,6 +79,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	flags.Var(&o.memory, "memory", "")
 	flags.Var(&timeout, "timeout", "")
 	flags.Var(&watch, "watch", "")
+	flags.TextVar(&o.node.Control, "control", o.node.Control, "")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "")
 	err := flags.Parse(args)
 	switch {

@@ -81,6 +81,7 @@ func TestWords(t *testing.T) {
 		{"serve --timeout 5", "", `invalid value "5" for flag -timeout: want a length of time`},
 		{"serve --timeout 1ms", "", "want at least 10ms"},
 		{"serve --watch 1ms", "", "want at least 100ms"},
+		{"serve --control all", "", "want off, on or files"},
 		{"serve --log-level loud", "", `invalid value "loud" for flag -log-level`},
 	}
 	for _, test := range tests {
