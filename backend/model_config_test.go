@@ -62,3 +62,38 @@ inputs.x = { data = "random" }
 		}
 	}
 }
+
+// TestModelConfigLoadsAgain: what the node shows of a model's configuration is one that a load request may bring, and says
+// the same.
+func TestModelConfigLoadsAgain(t *testing.T) {
+	dir := t.TempDir()
+	copyModel(t, "iris", dir)
+	onnxtest.WriteAt(t, halves(), filepath.Join(dir, "halves", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "halves", "config.toml"), `
+max_batch_size = 16
+max_queue_delay = "2ms"
+preferred_batch_sizes = [4, 8]
+queue_timeout = "3s"
+priority_levels = 2
+engine.optimization = "basic"
+engine.cuda.memory_limit = "1GiB"
+instances = { on = [{ device = "cpu", count = 3 }] }
+inputs.x = { shape = [1], reshape = [] }
+[[warm_up]]
+name = "two rows"
+rows = 2
+inputs.x = { data = "random" }
+`)
+	n := startNode(t, dir)
+	for _, model := range []string{"iris", "halves"} {
+		shown := n.get("/v2/models/" + model + "/config").body
+		body, err := json.Marshal(map[string]any{"parameters": map[string]any{"config": shown}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.post("/v2/repository/models/"+model+"/load", string(body)).want(t, 200, "")
+		if again := n.get("/v2/models/" + model + "/config").body; again != shown {
+			t.Errorf("%s: loaded with\n%s\nit shows\n%s", model, shown, again)
+		}
+	}
+}

@@ -255,7 +255,10 @@ func (t *translation) tensor(f *tensor, path string) Tensor {
 	if f.NonLinear {
 		t.refuse(path+".is_non_linear_format_io", "is for TensorRT models only")
 	}
-	narrowed := Tensor{Shape: f.Dims}
+	narrowed := Tensor{}
+	if len(f.Dims) > 0 { // none is left to the model, in protobuf and in Triton
+		narrowed.Shape = f.Dims
+	}
 	if f.DataType != "" && f.DataType != "TYPE_INVALID" {
 		narrowed.Datatype = protocolName(f.DataType)
 	}

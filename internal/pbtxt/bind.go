@@ -81,7 +81,8 @@ func camel(name string) string {
 // field sets v, or appends to it where the field is repeated.
 func (b *binder) field(path string, v reflect.Value, f field) {
 	many := v.Kind() == reflect.Slice || v.Kind() == reflect.Map
-	if b.places.Has(path) && !many {
+	_, anything := reflect.TypeAssert[*Any](v.Addr())
+	if b.places.Has(path) && !many && !anything {
 		b.complain(path, f.line, "", "is there twice: line %d has it too", b.places.lines[path])
 		return
 	}
@@ -89,7 +90,7 @@ func (b *binder) field(path string, v reflect.Value, f field) {
 		b.places.lines[path] = f.line
 	}
 	if content, ok := reflect.TypeAssert[*Any](v.Addr()); ok {
-		content.Set = true
+		content.Set = content.Set || f.value.kind != isNothing
 		return
 	}
 	switch {

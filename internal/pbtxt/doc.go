@@ -27,7 +27,7 @@ const (
 	maxProblems = 50
 )
 
-// Any is a field of any content, for those that are only looked at for being there.
+// Any is a field of any content, for those that are only looked at for being there. An empty list is nothing.
 type Any struct{ Set bool }
 
 // Enum is a string that holds one of a list of words, numbered by their place in it.
