@@ -29,11 +29,15 @@ func (s *Server) Infer(ctx context.Context, model, version string, r *oip.InferR
 	}
 	x := s.inferences.Get().(*inference) // the pool's New makes nothing else
 	x.enter(in, began)
+	defer func() {
+		if release == nil { // it has failed, or panicked
+			s.finish(x)
+		}
+	}()
 	err = s.run(ctx, x, r, out)
 	in.metrics.ended(err == nil, x.refused, began)
 	s.metrics.answered(in, statusOf(err), began)
 	if err != nil {
-		s.finish(x)
 		return nil, err
 	}
 	return x.release, nil

@@ -1,11 +1,14 @@
 package backend
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/hop"
 )
 
 // BoundTensors sets how many bytes the tensors of all requests in flight may take.
@@ -13,6 +16,12 @@ func BoundTensors(limit int64) func(*Server) { return func(s *Server) { s.tensor
 
 // BoundAnswers sets how many bytes all answers being read may take.
 func BoundAnswers(limit int64) func(*Server) { return func(s *Server) { s.answers.limit = limit } }
+
+// PanickingHop is a hop's handler as it is when it meets a bug of ours: a context that is not the hop's.
+func PanickingHop(s *Server) (resp hop.Response) {
+	s.handleHop(context.Background(), &hop.Request{Method: hop.MethodPost, Path: []byte("/v2/models/m/infer")}, &resp)
+	return resp
+}
 
 // Watcher returns what one look at the repository does, for tests that do not want to wait for the next.
 func Watcher(s *Server) (look func()) {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"path/filepath"
@@ -254,5 +255,23 @@ func TestHopCompressed(t *testing.T) {
 		if body != plain || len(plain) < 100_000 {
 			t.Fatalf("answer %d is another: %d bytes instead of %d", i, len(body), len(plain))
 		}
+	}
+}
+
+// TestHopContainsPanics: a bug costs one request, which is answered, and is told of.
+func TestHopContainsPanics(t *testing.T) {
+	var log logBuffer
+	cfg := backend.DefaultConfig()
+	cfg.Models = t.TempDir()
+	s, err := backend.New(cfg, &fakeEngine{}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := backend.PanickingHop(s)
+	if resp.Status != 500 || string(resp.Body) != `{"error":"internal error"}` {
+		t.Errorf("got %d %s", resp.Status, resp.Body)
+	}
+	if !strings.Contains(log.String(), "handler panicked: this is a bug") || !strings.Contains(log.String(), "/v2/models/m/infer") {
+		t.Errorf("the log has %s", log.String())
 	}
 }

@@ -150,9 +150,11 @@ func (s *Server) heed(x *inference, r *oip.InferRequest) (hurried bool) {
 // blame says what the client reads of an error of the scheduler that has a reason outside of it.
 func (s *Server) blame(ctx context.Context, x *inference, err error, hurried bool) error {
 	switch {
+	case errors.Is(err, scheduler.ErrTimeout) && overdue(ctx):
+		return err // the deadline that came with the request
 	case errors.Is(err, scheduler.ErrTimeout) && (hurried || x.late()):
 		return oip.Refusef(oip.Expired, "%v", err) // Triton's status and text for a time that the request or the model has set
-	case errors.Is(err, scheduler.ErrTimeout) && !overdue(ctx):
+	case errors.Is(err, scheduler.ErrTimeout):
 		return oip.Errorf(oip.DeadlineExceeded, "the inference was stopped: it took longer than %s, the node's limit, waiting included", s.cfg.Timeout)
 	case errors.Is(err, scheduler.ErrClosed) && phase(s.state.Load()) == draining:
 		return oip.Refusef(oip.Draining, "the node is shutting down")

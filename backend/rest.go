@@ -1,12 +1,22 @@
 package backend
 
 import (
+	"time"
+
 	"ganglion/internal/hop"
 	"ganglion/internal/oip"
 )
 
 // rest answers a REST request, whatever it came by. It fills in x's reply.
 func (s *Server) rest(x *exchange) {
+	s.dispatch(x)
+	if !x.node.Known {
+		x.node = s.loadAt(time.Now())
+	}
+}
+
+// dispatch has the request answered by who is there for it.
+func (s *Server) dispatch(x *exchange) {
 	if x.call.Kind == oip.CallNone {
 		s.answerOther(x)
 		return

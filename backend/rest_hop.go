@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -52,6 +54,7 @@ func (s *Server) serveHop(ctx context.Context, nc net.Conn) {
 // handleHop answers one request that came by the hop.
 func (s *Server) handleHop(ctx context.Context, req *hop.Request, resp *hop.Response) {
 	s.metrics.hop.requests.Add(1)
+	defer s.containHop(req, resp)
 	x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
 	path, _, _ := bytes.Cut(req.Path, []byte{'?'})
 	x.begin(req.Method, path, s.cfg.PathPrefix, req.Body, resp.Body)
@@ -70,6 +73,19 @@ func (s *Server) handleHop(ctx context.Context, req *hop.Request, resp *hop.Resp
 	s.sendHop(resp, x)
 	x.end()
 	s.exchanges.Put(x)
+}
+
+// containHop turns a panic into one failed request, as httpserver does for those that come by HTTP.
+func (s *Server) containHop(req *hop.Request, resp *hop.Response) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.metrics.hop.panics.Add(1)
+	s.log.Error("handler panicked: this is a bug", "panic", r, "path", string(req.Path), "stack", string(debug.Stack()))
+	resp.Reset()
+	resp.Status, resp.ContentType = http.StatusInternalServerError, jsonBytes
+	resp.Body = oip.AppendError(nil, "internal error") // what the handler left behind in the other memory is unknown
 }
 
 // sendHop makes the exchange's answer that of resp, which is read when the exchange is over already.

@@ -15,6 +15,7 @@ type hopMetrics struct {
 	open     atomic.Int64
 	accepted atomic.Int64
 	requests atomic.Int64
+	panics   atomic.Int64
 }
 
 func (m *hopMetrics) opened() {
@@ -48,7 +49,7 @@ func (m *metrics) observe(server *httpserver.Server) {
 		gauge("ganglion_node_body_bytes", "Memory of the request bodies of more than 16 KiB, by HTTP and by the hop.",
 			func() float64 { return float64(server.Stats().BodyBytes) }),
 		counter("ganglion_node_panics_total", "Handlers that panicked: each is a bug.",
-			func() float64 { return float64(server.Stats().Panics) }),
+			func() float64 { return float64(server.Stats().Panics) + float64(m.hop.panics.Load()) }),
 		gauge("ganglion_node_hop_connections", "Connections that speak the hop, open now.",
 			func() float64 { return float64(m.hop.open.Load()) }),
 		counter("ganglion_node_hop_connections_total", "Connections that have spoken the hop.",
