@@ -105,10 +105,23 @@ func (s *Server) prepare(ctx context.Context, in *instance, log *slog.Logger) (e
 	}
 	log.Debug("how requests are run", "max_batch_size", size, "instances", len(runners), "threads", in.config.Instances.Threads)
 	in.batch = size
+	s.warmOthers(ctx, in, runners[1:])
 	if err := s.warmUps(ctx, in, size > 0, runners, log); err != nil {
 		return err
 	}
 	return in.schedule(size, runners)
+}
+
+// warmOthers lets every instance but the first, which has, make a run on zeros before it serves: on a GPU each has a session of
+// its own. All at once, which on a CPU takes about as long as one.
+func (s *Server) warmOthers(ctx context.Context, in *instance, others []scheduler.Runner) {
+	var runs sync.WaitGroup
+	for _, other := range others {
+		runs.Go(func() {
+			_, _ = s.warmUp(ctx, in, other, 1) // why it fails the first has told
+		})
+	}
+	runs.Wait()
 }
 
 // longestWarmUp is time for the first run of a large model on a busy machine, and little enough to not keep the models

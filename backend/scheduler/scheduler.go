@@ -30,7 +30,7 @@ type Scheduler struct {
 	crowds          [crowds]crowd
 	longRun         time.Duration // how long runs take at most, of late
 	batchID         uint64
-	lone            uint64 // batches whose first request had nobody to wait for
+	lone            uint64      // batches whose first request had nobody to wait for
 	alarm           *time.Timer // nil until something has been due at some time
 	alarmAt         time.Duration
 	closed          bool
