@@ -64,6 +64,48 @@ model_warmup [ { name: "raw" batch_size: 2 inputs { key: "x" value { data_type: 
 	n.post("/v2/models/halves/infer", `{"inputs":[{"name":"x","datatype":"FP32","shape":[9,1],"data":[1,2,3,4,5,6,7,8,9]}]}`).want(t, 400, "8")
 }
 
+// TestFixedBatchReshaped: the model of Triton's quick start, which has a batch of 1 in its shape that clients do not see.
+func TestFixedBatchReshaped(t *testing.T) {
+	m := &onnxfile.Model{Name: "net"}
+	dims := []onnxfile.Dim{onnxfile.Fixed(1), onnxfile.Fixed(3), onnxfile.Fixed(1), onnxfile.Fixed(1)}
+	m.Input("data_0", onnxfile.Float, dims...)
+	m.Output("fc6_1", onnxfile.Float, dims...)
+	m.Node("Identity", "data_0", "fc6_1")
+	dir := t.TempDir()
+	onnxtest.WriteAt(t, m, filepath.Join(dir, "densenet_onnx", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "densenet_onnx", "labels.txt"), "cat\ndog\nowl\n")
+	write(t, filepath.Join(dir, "densenet_onnx", "config.pbtxt"), `
+name: "densenet_onnx"
+platform: "onnxruntime_onnx"
+max_batch_size : 0
+input [
+  {
+    name: "data_0"
+    data_type: TYPE_FP32
+    format: FORMAT_NCHW
+    dims: [ 3, 1, 1 ]
+    reshape { shape: [ 1, 3, 1, 1 ] }
+  }
+]
+output [
+  {
+    name: "fc6_1"
+    data_type: TYPE_FP32
+    dims: [ 3 ]
+    reshape { shape: [ 1, 3, 1, 1 ] }
+    label_filename: "labels.txt"
+  }
+]`)
+	n := startNode(t, dir)
+	const input = `"inputs":[{"name":"data_0","datatype":"FP32","shape":[3,1,1],"data":[1,3,2]}]`
+	y := n.post("/v2/models/densenet_onnx/infer", `{`+input+`}`).outputs(t)["fc6_1"]
+	if len(y.Shape) != 1 || y.Shape[0] != 3 || y.Data[1] != 3.0 {
+		t.Errorf("got %v", y)
+	}
+	n.post("/v2/models/densenet_onnx/infer", `{`+input+`,"outputs":[{"name":"fc6_1","parameters":{"classification":2}}]}`).
+		want(t, 200, `["3.000000:1:dog","2.000000:2:owl"]`)
+}
+
 // TestOptionalInput: an input that has a default in the model is left at it.
 func TestOptionalInput(t *testing.T) {
 	m := &onnxfile.Model{Name: "scaled"}

@@ -23,7 +23,8 @@ const (
 	longestQueue  = time.Hour // no client waits longer
 	mostVersions  = 1 << 20
 	mostRows      = 1 << 20
-	mostWarmUps   = 1000
+	mostWarmUps   = 100     // different ones
+	mostRuns      = 1000    // of each
 	longestRagged = 1 << 20 // a bucket for each power of two, with the default waste
 	mostWaste     = 0.9     // ten times the work
 )
@@ -54,6 +55,9 @@ func (c *Config) check(r report) {
 	c.checkFiles(r)
 	c.checkInstances(r)
 	c.Engine.check(r)
+	if len(c.WarmUp) > mostWarmUps {
+		r.Errorf("warm_up", "%d requests are more than %d", len(c.WarmUp), mostWarmUps)
+	}
 	for i := range c.WarmUp {
 		c.WarmUp[i].check(r, element("warm_up", i))
 	}
@@ -246,7 +250,7 @@ func oneOf(r report, key, value string, accepted ...string) {
 }
 
 func (w *WarmUp) check(r report, key string) {
-	within(r, key+"count", w.Count, 0, mostWarmUps)
+	within(r, key+"count", w.Count, 0, mostRuns)
 	if w.Rows < 0 || w.Rows > mostRows {
 		r.Errorf(key+"rows", "%d is not between 0 and %d", w.Rows, mostRows)
 	}
