@@ -21,13 +21,11 @@ type bridges struct{ spare sync.Pool }
 
 // bridge is the memory of one conversion.
 type bridge struct {
-	request  oip.InferRequest
-	response oip.InferResponse
-	body     []byte // of the request
-	answer   []byte // of the answer
-	headers  []hop.Header
-	length   []byte // an Inference-Header-Content-Length
-	wanted   []bool // which outputs the client wants as binary data
+	oip.Bridge
+	body    []byte // of the request
+	answer  []byte // of the answer
+	headers []hop.Header
+	length  []byte // an Inference-Header-Content-Length
 }
 
 func (p *bridges) acquire() *bridge {
@@ -38,8 +36,7 @@ func (p *bridges) acquire() *bridge {
 }
 
 func (p *bridges) release(b *bridge) {
-	b.request.Reset(keepScratch)
-	b.response.Reset(keepScratch)
+	b.Reset(keepScratch)
 	clear(b.headers)
 	b.body, b.answer, b.headers = capped(b.body), capped(b.answer), b.headers[:0]
 	p.spare.Put(b)
@@ -56,27 +53,25 @@ func isMessage(out *outbound) bool {
 }
 
 // overREST carries an inference that came as a message, or with binary data, over a transport to a server that only knows
-// REST, in its binary form if binary, and else as JSON, as far as JSON can say it. out is as it was when overREST returns.
+// REST: in its binary form if binary, and else as JSON. What JSON cannot say, such as FP16, goes as binary data in any case,
+// and is the node's to refuse. out is as it was when overREST returns.
 func (p *bridges) overREST(t restCarrier, out *outbound, resp *fasthttp.Response, binary bool, inflated int) error {
 	b := p.acquire()
 	defer p.release(b)
-	message := isMessage(out)
-	if err := b.read(out, message, inflated); err != nil {
+	if !isMessage(out) {
+		if b.toJSON(out, inflated) != nil {
+			return t.roundTrip(out, resp)
+		}
+		return b.carry(t, out, resp, b.answerFromJSON)
+	}
+	err := b.fromMessage(out.body, binary)
+	if err != nil && !binary {
+		err = b.fromMessage(out.body, true)
+	}
+	if err != nil {
 		return refuseBridged(resp, err)
 	}
-	if err := b.toREST(binary); err != nil {
-		return refuseBridged(resp, err)
-	}
-	body, headers := out.body, out.headers
-	defer func() { out.body, out.headers = body, headers }()
-	out.body, out.headers = b.body, b.headersFor(headers)
-	if err := t.roundTrip(out, resp); err != nil {
-		return err
-	}
-	if resp.StatusCode() != fasthttp.StatusOK {
-		return nil // errors are JSON in either form
-	}
-	return b.translate(resp, message)
+	return b.carry(t, out, resp, b.answerAsMessage)
 }
 
 // restCarrier is a transport, as far as a bridge needs one.
@@ -84,52 +79,56 @@ type restCarrier interface {
 	roundTrip(out *outbound, resp *fasthttp.Response) error
 }
 
-// read takes in the request that out is.
-func (b *bridge) read(out *outbound, message bool, inflated int) error {
-	if !message {
-		return b.fromREST(out, inflated)
-	}
-	if _, _, err := b.request.DecodeProto(out.body, messageLimits()); err != nil {
+// carry sends b.body in the place of out's, and has a good answer translated.
+func (b *bridge) carry(t restCarrier, out *outbound, resp *fasthttp.Response, translate func(*fasthttp.Response) error) error {
+	body, headers := out.body, out.headers
+	defer func() { out.body, out.headers = body, headers }()
+	out.body, out.headers = b.body, b.headersFor(headers)
+	if err := t.roundTrip(out, resp); err != nil {
 		return err
 	}
-	b.request.Parameters = withoutReserved(b.request.Parameters)
-	b.request.BinaryInputs, b.request.BinaryDefault = true, true
-	return nil
+	if resp.StatusCode() != fasthttp.StatusOK {
+		return nil // errors are JSON in every form
+	}
+	if len(resp.Header.ContentEncoding()) > 0 {
+		return fmt.Errorf("%w: it is compressed, which was not asked for", errUnreadable)
+	}
+	return translate(resp)
 }
 
-// toREST makes b.body the request in REST's form: with binary data, or else as JSON. What JSON cannot say, such as FP16, goes
-// as binary data in any case: then it is for the node to refuse it.
-func (b *bridge) toREST(binary bool) (err error) {
+// fromMessage makes b.body the REST form of a message.
+func (b *bridge) fromMessage(msg []byte, binary bool) error {
 	var length int
-	if binary {
-		b.body, length, err = oip.AppendInferRequest(b.body[:0], &b.request)
-	} else if b.body, length, err = b.appendJSON(b.body[:0]); err != nil {
-		b.body, length, err = oip.AppendInferRequest(b.body[:0], &b.request)
-	}
-	b.length = b.length[:0]
-	if length != oip.NoHeaderLength {
-		b.length = strconv.AppendInt(b.length, int64(length), 10)
-	}
+	var err error
+	b.body, length, err = b.RequestFromProto(b.body[:0], msg, binary, messageLimits())
+	b.setLength(length)
 	return err
 }
 
-// appendJSON appends the request as JSON that asks for JSON. What the client wants to get is left as it is.
-func (b *bridge) appendJSON(dst []byte) ([]byte, int, error) {
-	r := &b.request
-	wanted := r.BinaryDefault
-	r.BinaryInputs, r.BinaryDefault = false, false
-	b.wanted = b.wanted[:0]
-	for i := range r.Outputs {
-		b.wanted = append(b.wanted, r.Outputs[i].Binary)
-		r.Outputs[i].Binary = false
+// toJSON makes b.body the JSON form of a REST request with binary data.
+func (b *bridge) toJSON(out *outbound, inflated int) error {
+	body, length, err := plainREST(out, inflated)
+	if err == nil {
+		b.body, err = b.RequestToJSON(b.body[:0], body, length, messageLimits())
 	}
-	defer func() {
-		r.BinaryInputs, r.BinaryDefault = true, wanted
-		for i := range r.Outputs {
-			r.Outputs[i].Binary = b.wanted[i]
-		}
-	}()
-	return oip.AppendInferRequest(dst, r)
+	b.setLength(oip.NoHeaderLength)
+	return err
+}
+
+func (b *bridge) setLength(n int) {
+	b.length = b.length[:0]
+	if n != oip.NoHeaderLength {
+		b.length = strconv.AppendInt(b.length, int64(n), 10)
+	}
+}
+
+// plainREST is the body of the REST request that out is, without compression, and how long its JSON is.
+func plainREST(out *outbound, inflated int) (body []byte, length int, err error) {
+	if length, err = oip.ParseHeaderLength(headerOf(out.headers, headerInferLength)); err != nil {
+		return nil, 0, err
+	}
+	body, err = inflate(out.body, headerOf(out.headers, fasthttp.HeaderContentEncoding), inflated)
+	return body, length, err
 }
 
 // messageLimits bounds what a conversion may hold. What comes in was held against server.max_body or upstream.max_answer
@@ -140,22 +139,8 @@ func messageLimits() oip.Limits {
 	return lim
 }
 
-// withoutReserved drops the parameters that belong to gRPC alone: Triton's C++ client sends one with every call, and
-// Triton's REST side refuses all of that prefix.
-func withoutReserved(params oip.Parameters) oip.Parameters {
-	kept := params[:0]
-	for _, p := range params {
-		if len(p.Name) < len(reservedPrefix) || p.Name[:len(reservedPrefix)] != reservedPrefix {
-			kept = append(kept, p)
-		}
-	}
-	return kept
-}
-
 // errUnreadable means that a node's answer is none to an inference.
 var errUnreadable = errors.New("the node's answer cannot be read")
-
-const reservedPrefix = "triton_"
 
 var (
 	nameContentType = []byte(fasthttp.HeaderContentType)
@@ -181,40 +166,36 @@ func (b *bridge) headersFor(headers []hop.Header) []hop.Header {
 	return b.headers
 }
 
-// translate turns a REST answer into the form of the question: a message, or REST with those outputs as binary data that the
-// client wants so.
-func (b *bridge) translate(resp *fasthttp.Response, message bool) error {
-	h := &resp.Header
-	if len(h.ContentEncoding()) > 0 {
-		return fmt.Errorf("%w: it is compressed, which was not asked for", errUnreadable)
-	}
-	length, err := oip.ParseHeaderLength(h.Peek(headerInferLength))
+// answerAsMessage turns a REST answer into a ModelInferResponse.
+func (b *bridge) answerAsMessage(resp *fasthttp.Response) error {
+	length, err := oip.ParseHeaderLength(resp.Header.Peek(headerInferLength))
 	if err == nil {
-		err = b.response.Decode(resp.Body(), length, messageLimits())
+		b.answer, err = b.AnswerToProto(b.answer[:0], resp.Body(), length, messageLimits())
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUnreadable, err)
+		return fmt.Errorf("%w: %v", errUnreadable, err) //nolint:errorlint // a node's fault, not a refusal for the client
 	}
-	if !message {
-		return b.answerREST(resp)
-	}
-	b.answer = oip.AppendProtoInferResponse(b.answer[:0], &b.response)
 	resp.SetBody(b.answer)
-	h.SetContentType(oip.ProtoContentType)
-	h.Del(headerInferLength)
+	resp.Header.SetContentType(oip.ProtoContentType)
+	resp.Header.Del(headerInferLength)
 	return nil
 }
 
-// answerREST writes b.response as the client wants it, which the request says.
-func (b *bridge) answerREST(resp *fasthttp.Response) error {
-	for i := range b.response.Outputs {
-		o := &b.response.Outputs[i]
-		o.Binary = b.request.WantsBinary(o.Name)
-	}
+// answerFromJSON turns a JSON answer into the form that the client wants.
+func (b *bridge) answerFromJSON(resp *fasthttp.Response) error {
 	var length int
 	var err error
-	if b.answer, length, err = oip.AppendInferResponse(b.answer[:0], &b.response); err != nil {
-		return err // such as FP16 as JSON
+	b.answer, length, err = b.AnswerFromJSON(b.answer[:0], resp.Body(), messageLimits())
+	return b.answerREST(resp, length, err)
+}
+
+// answerREST makes b.answer the answer, if err does not keep it from being one.
+func (b *bridge) answerREST(resp *fasthttp.Response, length int, err error) error {
+	if e, ok := errors.AsType[*oip.Error](err); ok && e.Code != oip.Internal {
+		return refuseBridged(resp, err) // such as FP16 as JSON
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %v", errUnreadable, err) //nolint:errorlint // a node's fault, not a refusal for the client
 	}
 	resp.SetBody(b.answer)
 	resp.Header.Del(headerInferLength)
@@ -223,7 +204,7 @@ func (b *bridge) answerREST(resp *fasthttp.Response) error {
 		return nil
 	}
 	resp.Header.SetContentTypeBytes(typeBinary)
-	b.length = strconv.AppendInt(b.length[:0], int64(length), 10)
+	b.setLength(length)
 	resp.Header.SetBytesV(headerInferLength, b.length)
 	return nil
 }

@@ -41,11 +41,11 @@ func newRPCNode(address string, cfg UpstreamConfig, inflated int) *rpcNode {
 
 // run implements transport.
 func (t *rpcNode) run(ctx context.Context) error {
-	conn, err := t.connect(ctx, grpc.WithStatsHandler(hearing{}))
+	conn, err := t.connect(grpc.WithStatsHandler(hearing{}))
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // fails only if it is closed
 	t.conn.Store(conn)
 	defer t.conn.Store(nil)
 	<-ctx.Done()
@@ -53,7 +53,7 @@ func (t *rpcNode) run(ctx context.Context) error {
 }
 
 // connect makes a client of the node. It connects when it is first used, and again whenever it has to.
-func (t *rpcNode) connect(ctx context.Context, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
+func (t *rpcNode) connect(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	limit := int(t.cfg.MaxAnswer)
 	opts = append(opts,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -75,7 +75,6 @@ func (t *rpcNode) connect(ctx context.Context, opts ...grpc.DialOption) (*grpc.C
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a gRPC client of node %q: %w", t.address, err)
 	}
-	context.AfterFunc(ctx, func() { conn.Close() })
 	return conn, nil
 }
 
@@ -111,6 +110,7 @@ func (t *rpcNode) roundTrip(out *outbound, resp *fasthttp.Response) error {
 		return errLeft
 	}
 	said := new(heard)
+	resp.Reset()
 	err := t.ask(context.WithValue(ctx, heardKey{}, said), conn, out, resp)
 	if out.alight() {
 		return errLeft
@@ -216,7 +216,6 @@ func (hearing) HandleConn(context.Context, stats.ConnStats) {}
 // judge turns the end of a call into what a transport reports: an answer, if the node gave one, or else an error.
 func (t *rpcNode) judge(err error, said *heard, resp *fasthttp.Response) error {
 	if err == nil {
-		resp.SetStatusCode(fasthttp.StatusOK)
 		return nil
 	}
 	if refusal, ok := errors.AsType[*oip.Error](err); ok { // could not be put into gRPC's form

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/valyala/fasthttp"
@@ -19,36 +18,20 @@ import (
 // overGRPC carries an inference in REST's form to a node that speaks gRPC. The answer is in REST's form again, each output
 // as the client wants it.
 func (b *bridge) overGRPC(ctx context.Context, conn *grpc.ClientConn, call oip.Call, out *outbound, resp *fasthttp.Response, inflated int) error {
-	if err := b.fromREST(out, inflated); err != nil {
+	body, length, err := plainREST(out, inflated)
+	if err != nil {
 		return err
 	}
-	b.body = oip.AppendProtoInferRequest(b.body[:0], call.Model, call.Version, &b.request)
+	if b.body, err = b.RequestToProto(b.body[:0], body, length, call.Model, call.Version, messageLimits()); err != nil {
+		return err
+	}
 	var answer rpc.Message
 	defer answer.Free()
 	if err := conn.Invoke(ctx, methodInfer, rpc.NewMessage(b.body), &answer); err != nil {
 		return err
 	}
-	if err := b.response.DecodeProto(answer.Bytes(), messageLimits()); err != nil {
-		return fmt.Errorf("%w: %v", errUnreadable, err) //nolint:errorlint // a node's fault, not a refusal for the client
-	}
-	return b.answerREST(resp)
-}
-
-// fromREST reads the REST request that out is.
-func (b *bridge) fromREST(out *outbound, inflated int) error {
-	body, err := inflate(out.body, headerOf(out.headers, fasthttp.HeaderContentEncoding), inflated)
-	if err != nil {
-		return err
-	}
-	length, err := oip.ParseHeaderLength(headerOf(out.headers, headerInferLength))
-	if err != nil {
-		return err
-	}
-	if length == 0 {
-		return oip.Errorf(oip.Unsupported, "the model's node does not know raw binary requests, and they cannot be translated: "+
-			"name the input, and give its shape and datatype")
-	}
-	return b.request.Decode(body, length, messageLimits())
+	b.answer, length, err = b.AnswerFromProto(b.answer[:0], answer.Bytes(), messageLimits())
+	return b.answerREST(resp, length, err)
 }
 
 // headerOf is the value of a header, nil when there is none.

@@ -18,7 +18,7 @@ func probeRPC(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // fails only if it is closed
 	out, err := pb.NewGRPCInferenceServiceClient(conn).ServerReady(ctx, &pb.ServerReadyRequest{})
 	switch {
 	case ctx.Err() != nil:

@@ -165,7 +165,7 @@ func TestRESTReachesAGRPCNode(t *testing.T) {
 	e.do("POST", inferPath, "{").want(t, 400)
 	// FP16 has no form in JSON, in either direction.
 	e.do("POST", inferPath, strings.Replace(json, "true", "false", 1)+"abcdef", headerInferLength+": "+strconv.Itoa(len(json)+1)).want(t, 400)
-	e.do("POST", inferPath, "raw", headerInferLength+": 0").want(t, 501)
+	e.do("POST", inferPath, "raw", headerInferLength+": 0").want(t, 400)
 }
 
 func TestTheOtherCallsReachAGRPCNode(t *testing.T) {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -108,8 +109,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		close(s.stopping)
 		err = fmt.Errorf("cannot serve gRPC on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
-		err = s.drain()
-		<-ended
+		err = errors.Join(s.drain(), <-ended)
 	}
 	s.background.Wait()
 	return err

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"google.golang.org/grpc"
@@ -132,7 +133,7 @@ func (st *inferStream) receive() {
 		}
 		t := &turn{question: *st.opened, answered: make(chan struct{})}
 		if err := st.stream.RecvMsg(&t.message); err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				st.ended = err
 				st.refuse(err)
 			}

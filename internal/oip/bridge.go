@@ -1,5 +1,10 @@
 package oip
 
+import (
+	"slices"
+	"strings"
+)
+
 // Bridge carries one exchange between two sides that speak different forms of the protocol: protobuf, REST with binary
 // tensors, REST with JSON only. The request is turned into the node's form, and its answer into the one the client asked
 // for. Numbers are only read or printed where one side has JSON; else tensor bytes are copied once, from message to
@@ -12,7 +17,6 @@ type Bridge struct {
 	response InferResponse
 	model    string
 	version  string
-	binary   bool // REST carries tensors as binary data
 }
 
 // Reset drops what the last exchange left, and buffers beyond keep bytes, for a pool of bridges.
@@ -28,8 +32,13 @@ func (b *Bridge) RequestFromProto(dst, msg []byte, asBinary bool, lim Limits) (b
 	if b.model, b.version, err = b.request.DecodeProto(msg, lim); err != nil {
 		return dst, NoHeaderLength, err
 	}
+	b.request.Parameters = slices.DeleteFunc(b.request.Parameters, reservedForGRPC)
 	return b.appendRequest(dst, asBinary)
 }
+
+// reservedForGRPC reports whether a parameter has the prefix that REST servers refuse, as Triton does: its C++ client sends
+// triton_enable_empty_final_response with every gRPC call.
+func reservedForGRPC(p Parameter) bool { return strings.HasPrefix(p.Name, "triton_") }
 
 // AnswerToProto turns the REST answer to such a request into a ModelInferResponse.
 func (b *Bridge) AnswerToProto(dst, body []byte, headerLen int, lim Limits) ([]byte, error) {
