@@ -18,6 +18,7 @@ type Config struct {
 	MaxConnections int    // open at once
 	MaxStreams     uint32 // calls under way at once on one connection
 
+	CallTimeout  time.Duration // of ModelInfer, from its headers to its answer, the time the message takes to arrive included
 	IdleTimeout  time.Duration // of a connection without a call
 	PingEvery    time.Duration // between two pings of a client; one that pings more often is told off
 	DrainTimeout time.Duration // for calls in flight at shutdown
@@ -30,9 +31,12 @@ func DefaultConfig() Config {
 		MaxRequests: 512 * conf.MiB, // eight of the largest, as REST's
 		MaxAnswers:  512 * conf.MiB, // as many
 
-		// Clients put all their calls on one connection, gateways on a few: a thousand is a hundred gateways with ten each.
-		MaxConnections: 1024,
-		MaxStreams:     256, // four times what a batch takes; further calls wait in the client, which knows the number
+		// Clients put all their calls on one connection, gateways on a few: 512 is a hundred gateways with five each. Both
+		// numbers together are 65,536 calls, whose goroutines take less than 1 GiB.
+		MaxConnections: 512,
+		MaxStreams:     128, // twice what a batch takes; further calls wait in the client, which knows the number
+
+		CallTimeout: 2 * time.Minute, // the node's own minute, and one for 64 MiB to arrive at 9 Mbit/s
 
 		IdleTimeout: 5 * time.Minute, // a client comes back by itself; what it costs is one handshake
 		// grpc's own 5 minutes end connections of clients that ping as their documentation suggests, every 10 s or so. A ping

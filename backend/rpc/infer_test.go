@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -235,11 +236,23 @@ func TestTheClientsDeadlineIsTheRequests(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	deadline, cancel := context.WithTimeout(within(t), 50_000_000)
+	deadline, cancel := context.WithTimeout(within(t), 50*time.Millisecond)
 	defer cancel()
 	_, err := c.ModelInfer(deadline, small("late"))
 	if id := wait(t, node.gone, "the end of its context"); id != "late" || status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("%q has left, with %v", id, err)
+	}
+}
+
+// TestACallThatNeverSendsItsMessageEnds.
+func TestACallThatNeverSendsItsMessageEnds(t *testing.T) {
+	conn := dial(t, serve(t, newEcho(), func(cfg *rpc.Config) { cfg.CallTimeout = 50 * time.Millisecond }))
+	stream, err := conn.NewStream(within(t), &grpc.StreamDesc{ClientStreams: true}, pb.GRPCInferenceService_ModelInfer_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.RecvMsg(&pb.ModelInferResponse{}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -3,6 +3,9 @@ package rpc_test
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -75,5 +78,17 @@ func TestAnswersNobodyReadsAreBounded(t *testing.T) {
 	eventually(t, "an answer", func() bool {
 		_, err := c.ModelInfer(within(t), large("", 3<<20))
 		return err == nil
+	})
+}
+
+// TestLostBuffersAreFound: the bound does not wear away with connections that break.
+func TestLostBuffersAreFound(t *testing.T) {
+	server := rpc.New(rpc.DefaultConfig(), newEcho(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err := server.LendAndForget(1 << 20); err != nil || server.AnswerBytes() != 1<<20 {
+		t.Fatalf("holds %d bytes (%v)", server.AnswerBytes(), err)
+	}
+	eventually(t, "the bytes to come back", func() bool {
+		runtime.GC()
+		return server.AnswerBytes() == 0
 	})
 }

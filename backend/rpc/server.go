@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/tap"
 
 	"ganglion/internal/oip/pb"
 	_ "ganglion/internal/rpcwire" // lets clients compress with gzip and deflate
@@ -63,6 +64,7 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),
 		grpc.MaxHeaderListSize(mostHeaders),
 		grpc.ConnectionTimeout(connectTimeout),
+		grpc.InTapHandle(s.accept),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: cfg.IdleTimeout, Time: pingAfter, Timeout: pingTimeout,
@@ -74,6 +76,17 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 	healthpb.RegisterHealthServer(services, health{server: s})
 	reflection.Register(services)
 	return s
+}
+
+// accept limits how long an inference may take from its headers on. The node limits the inference itself; without this limit a
+// client that never sends its message would keep its call for good, and a few hundred of those a connection.
+func (s *Server) accept(ctx context.Context, call *tap.Info) (context.Context, error) {
+	if call.FullMethodName != pb.GRPCInferenceService_ModelInfer_FullMethodName {
+		return ctx, nil // short, or as long as it takes
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	_ = cancel // grpc cancels the parent when the call ends
+	return ctx, nil
 }
 
 // service is the protocol's, with the inferences taken from the generated code.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"ganglion/backend"
 	"ganglion/backend/rpc"
@@ -55,6 +56,7 @@ func (l listeners) addGRPC(node *backend.Server, cfg backend.Config, log *slog.L
 	limits.MaxMessage = cfg.HTTP.MaxBody
 	limits.MaxRequests = cfg.HTTP.MaxBodyMemory
 	limits.MaxAnswers = max(limits.MaxAnswers, 8*cfg.MaxOutput) // room for some of the largest
+	limits.CallTimeout = cfg.Timeout + time.Minute              // for its message to arrive
 	limits.DrainTimeout = cfg.HTTP.DrainTimeout
 	server := rpc.New(limits, node, log)
 	node.Observe(server)
