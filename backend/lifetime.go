@@ -3,15 +3,17 @@ package backend
 import "sync/atomic"
 
 // lifetime counts who uses an instance, so that one that has been replaced is closed when the last of them is done, and no
-// request meets a closed model. The zero value is alive and unused.
+// request meets a closed model.
 type lifetime struct {
 	_ [64]byte // what all requests write does not share a cache line with what they only read
+
 	// users is the number of those who use the instance, and retiredBit once there shall be no more. One word holds both, so
 	// that the last user and the one who retires the instance cannot each take the other for still busy.
 	users atomic.Int64
-	idle  chan struct{} // made before the instance is published; closed when it is retired and unused
+	idle  chan struct{} // made with the instance; closed when it is retired and unused
 	ended atomic.Bool   // idle is closed
-	_     [64]byte
+
+	_ [64]byte
 }
 
 // retiredBit is above any count of users.

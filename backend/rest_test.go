@@ -61,7 +61,7 @@ func TestExtensionsWeDoNotHave(t *testing.T) {
 func TestRepositoryCalls(t *testing.T) {
 	dir := t.TempDir()
 	copyModel(t, "iris", dir)
-	n := startNode(t, dir)
+	n := startNode(t, dir, func(c *backend.Config) { c.Control = backend.ControlFiles })
 	if a := n.post("/v2/repository/models/iris/unload", `{"parameters":{"unload_dependents":true}}`); a.status != 200 || a.body != "" {
 		t.Fatalf("unload: got %d %q", a.status, a.body)
 	}
