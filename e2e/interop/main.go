@@ -42,16 +42,17 @@ func run(ctx context.Context, bin, tools, only string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := writeRepository(dir); err != nil {
+	repository := filepath.Join(dir, "models")
+	if err := writeRepository(repository); err != nil {
 		return err
 	}
-	peers, err := startPeers(ctx, tools)
+	peers, err := startPeers(ctx, dir, tools)
 	if err != nil {
 		return err
 	}
 	defer peers.stop()
 	s, err := stack.Start(ctx, stack.Config{
-		BinDir: bin, Models: dir, GatewayConfig: gatewayConfig(peers),
+		BinDir: bin, Models: repository, GatewayConfig: gatewayConfig(peers),
 		Progress: func(step string) { fmt.Fprintln(os.Stderr, "interop:", step) },
 	})
 	if err != nil {

@@ -33,14 +33,14 @@ type peer struct {
 // models is where the peers' models are.
 var models = filepath.Join("e2e", "interop", "peers")
 
-// startPeers starts those that setup.sh has installed and waits until they are ready.
-func startPeers(ctx context.Context, tools string) (*peers, error) {
+// startPeers starts those that setup.sh has installed and waits until they are ready. They may write into dir.
+func startPeers(ctx context.Context, dir, tools string) (*peers, error) {
 	p := &peers{}
-	for name, command := range map[string]func(string, [3]string) (*exec.Cmd, error){"triton": triton, "mlserver": mlserver} {
+	for name, command := range map[string]peerCommand{"triton": triton, "mlserver": mlserver} {
 		if _, err := os.Stat(filepath.Join(tools, name)); err != nil {
 			continue
 		}
-		if err := p.start(ctx, name, tools, command); err != nil {
+		if err := p.start(ctx, name, dir, tools, command); err != nil {
 			p.stop()
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -48,7 +48,10 @@ func startPeers(ctx context.Context, tools string) (*peers, error) {
 	return p, nil
 }
 
-func (p *peers) start(ctx context.Context, name, tools string, command func(string, [3]string) (*exec.Cmd, error)) error {
+// peerCommand is what runs a peer that listens on three ports: HTTP, gRPC and metrics.
+type peerCommand func(dir, tools string, ports [3]string) (*exec.Cmd, error)
+
+func (p *peers) start(ctx context.Context, name, dir, tools string, command peerCommand) error {
 	var ports [3]string // HTTP, gRPC, metrics
 	for i := range ports {
 		port, err := freePort()
@@ -57,7 +60,7 @@ func (p *peers) start(ctx context.Context, name, tools string, command func(stri
 		}
 		ports[i] = port
 	}
-	cmd, err := command(tools, ports)
+	cmd, err := command(dir, tools, ports)
 	if err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (p *peers) start(ctx context.Context, name, tools string, command func(stri
 }
 
 // triton serves with its Python backend, which is the one that its package on PyPI brings.
-func triton(tools string, ports [3]string) (*exec.Cmd, error) {
+func triton(dir, tools string, ports [3]string) (*exec.Cmd, error) {
 	site, err := only(filepath.Join(tools, "triton", "lib", "python3*", "site-packages"))
 	if err != nil {
 		return nil, err
@@ -86,8 +89,9 @@ func triton(tools string, ports [3]string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	repository, err := filepath.Abs(filepath.Join(models, "triton"))
-	if err != nil {
+	// Its Python backend writes compiled files beside the models.
+	repository := filepath.Join(dir, "triton")
+	if err := os.CopyFS(repository, os.DirFS(filepath.Join(models, "triton"))); err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(filepath.Join(site, "pytriton", "tritonserver", "bin", "tritonserver"),
@@ -99,7 +103,7 @@ func triton(tools string, ports [3]string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-func mlserver(tools string, ports [3]string) (*exec.Cmd, error) {
+func mlserver(_, tools string, ports [3]string) (*exec.Cmd, error) {
 	cmd := exec.Command(filepath.Join(tools, "mlserver", "bin", "mlserver"), "start", ".")
 	cmd.Dir = filepath.Join(models, "mlserver")
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "MLSERVER_HOST=127.0.0.1", "MLSERVER_PARALLEL_WORKERS=0",
