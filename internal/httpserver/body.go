@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -36,8 +35,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, c *conn) (status int, reason
 		b := c.body
 		if len(b.b) >= nextLap && len(b.b) >= firstBuffer {
 			nextLap = len(b.b) + lap
-			// An error here will be seen by the next read.
-			_ = c.SetReadDeadline(time.Now().Add(s.cfg.ReadTimeout))
+			c.restartClock()
 		}
 		n, err := stream.Read(b.b[len(b.b):cap(b.b)])
 		b.b = b.b[:len(b.b)+n]

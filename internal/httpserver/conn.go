@@ -32,6 +32,10 @@ type conn struct {
 	body     *body // of the exchange in progress; nil if it has none
 	linger   bool  // the client may still be sending what nobody will read
 	hijacked bool  // it is, or is about to be, somebody else's; see Hijack
+	dozing   bool  // it is taken from fasthttp, to wait without its memory; see doze
+
+	began                 time.Duration // of what it does now, on the server's clock
+	readUntil, writeUntil time.Duration // the deadlines that are set
 
 	watch watch
 }
@@ -39,9 +43,15 @@ type conn struct {
 // connState is fasthttp's hook, called on the worker's goroutine.
 func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	c := nc.(*conn) // accept makes nothing else
+	if c.dozing {
+		return // it is idle, not closed
+	}
 	c.state.Store(int32(state))
 	switch state {
+	case fasthttp.StateActive:
+		c.restartClock()
 	case fasthttp.StateIdle:
+		c.restartClock()
 		// The response has been written: only now is nobody left who could read the request's bytes.
 		c.releaseBody()
 	case fasthttp.StateClosed:
@@ -57,29 +67,45 @@ func (c *conn) releaseBody() {
 	}
 }
 
-// Read reads from the client. A deadline that passes while no request is in progress is the end of the connection, not
-// an error that deserves an answer.
+// Read reads from the client. A deadline that passes while no request is in progress is the end of the connection, or the
+// time to wait for the next request in less memory, not an error that deserves an answer.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.hijacked {
+		return c.TCPConn.Read(p)
+	}
 	for {
+		if err := c.armRead(); err != nil {
+			return 0, err
+		}
 		n, err := c.TCPConn.Read(p)
-		if n > 0 || err == nil || c.hijacked || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		idle := c.state.Load() != int32(fasthttp.StateActive)
+		state := fasthttp.ConnState(c.state.Load())
 		switch {
 		case !c.evicting.CompareAndSwap(true, false):
-			if idle {
-				return 0, io.EOF
+			if state == fasthttp.StateActive {
+				return 0, err
 			}
-			return 0, err
-		case idle:
+			c.dozing = state == fasthttp.StateIdle && c.server.dozes()
+			return 0, io.EOF
+		case state != fasthttp.StateActive:
 			return c.lastLook(p)
 		}
 		// The drain's deadline met a request that had just begun: it goes on with a fresh one.
-		if err := c.SetReadDeadline(time.Now().Add(c.server.cfg.ReadTimeout)); err != nil {
+		c.restartClock()
+		c.readUntil = 0
+	}
+}
+
+// Write writes to the client.
+func (c *conn) Write(p []byte) (int, error) {
+	if !c.hijacked {
+		if err := c.armWrite(); err != nil {
 			return 0, err
 		}
 	}
+	return c.TCPConn.Write(p)
 }
 
 // evict ends the connection if it is idle; called by the drain, again and again until the connection is gone, since
@@ -96,6 +122,7 @@ func (c *conn) evict() {
 // than this, in the microseconds before the close, is lost; the client sees the connection end before a byte of answer.
 func (c *conn) lastLook(p []byte) (int, error) {
 	// Raw reads respect the deadline too, so that it has to be moved first.
+	c.readUntil = 0 // not the one that is set from here on
 	if err := c.SetReadDeadline(time.Now().Add(c.server.cfg.ReadTimeout)); err != nil {
 		return 0, err
 	}
@@ -116,6 +143,9 @@ func (c *conn) lastLook(p []byte) (int, error) {
 
 // Close closes the connection, after hearing out a client whose request was refused.
 func (c *conn) Close() error {
+	if c.dozing {
+		return nil
+	}
 	if c.linger {
 		c.releaseBody()
 		c.hearOut()

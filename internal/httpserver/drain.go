@@ -34,11 +34,12 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	// fasthttp's own limit answers in plain text; ours comes first, with room for connections that are just ending.
 	s.http.Concurrency = 2 * limit
 
-	unwatch := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() { s.watched.run(unwatch) })
-	defer watching.Wait()
-	defer close(unwatch)
+	ended := make(chan struct{})
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.watched.run(ended) })
+	helpers.Go(func() { s.keepTime(ended) })
+	defer helpers.Wait()
+	defer close(ended)
 
 	accepted := make(chan error, 1)
 	go func() { accepted <- s.accept(ln) }()

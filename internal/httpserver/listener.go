@@ -79,7 +79,7 @@ func (s *Server) acceptRest(ln net.Listener) {
 	}
 }
 
-// serveConn serves c to its end and closes it. Broken connections are the clients' doing, at will, and so only worth
+// serveConn serves c to its end and closes it, or has it doze. Broken connections are the clients' doing, at will, and so only worth
 // a line when debugging.
 func (s *Server) serveConn(c *conn) {
 	defer func() {
@@ -87,13 +87,17 @@ func (s *Server) serveConn(c *conn) {
 		if r := recover(); r != nil {
 			s.counters.panics.Add(1)
 			s.log.Error("connection panicked: this is a bug", "panic", r, "stack", string(debug.Stack()))
-			c.linger = false
+			c.linger, c.dozing = false, false
 			_ = c.Close()
 			s.connState(c, fasthttp.StateClosed)
 		}
 	}()
+	c.dozing = false
 	if err := s.http.ServeConn(c); err != nil {
 		s.log.Debug("connection broke", "client", c.RemoteAddr(), "error", err)
+	}
+	if c.dozing {
+		s.workers.Go(func() { s.doze(c) }) // whose stack is small
 	}
 }
 
@@ -134,6 +138,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 		panic("BUG: httpserver serves TCP listeners only")
 	}
 	c := &conn{TCPConn: tc, server: s}
+	c.restartClock()
 	c.state.Store(int32(fasthttp.StateNew))
 	s.mu.Lock()
 	full := len(s.conns) >= s.limit

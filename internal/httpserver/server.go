@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -32,7 +33,9 @@ type Server struct {
 	bodies  bodyMemory
 	refused func(ctx *fasthttp.RequestCtx, status int, reason string)
 
-	limit    int             // connections open at once; set by Run
+	limit    int // connections open at once; set by Run
+	epoch    time.Time
+	clock    atomic.Int64    // nanoseconds since epoch, at the last tick
 	life     context.Context // ends when the drain begins
 	endLife  context.CancelFunc
 	draining atomic.Bool // the same, for the hot path
@@ -52,6 +55,7 @@ func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *
 		cfg:     cfg,
 		handler: h,
 		log:     log.With("server", name),
+		epoch:   time.Now(),
 		bodies:  bodyMemory{budget: int64(cfg.MaxBodyMemory)},
 		refused: func(*fasthttp.RequestCtx, int, string) {},
 		watched: watched{wake: make(chan struct{}, 1)},
@@ -66,9 +70,7 @@ func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *
 		Logger:         quiet{},
 
 		ReadBufferSize: int(cfg.MaxHeader),
-		ReadTimeout:    cfg.ReadTimeout,
-		WriteTimeout:   cfg.WriteTimeout,
-		IdleTimeout:    cfg.IdleTimeout,
+		// Timeouts are the connections' own affair; see deadline.go.
 
 		// The handler is called with the headers and the first bytes of the body, and serve reads the rest: only so is
 		// memory taken as bytes arrive instead of as Content-Length promises, and refused while the client still sends.
