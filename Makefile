@@ -76,6 +76,10 @@ bench-edge: build ## what a request costs beside nginx, HAProxy and Envoy, in on
 	@bench/setup.sh
 	go run ./bench/edge
 
+.PHONY: bench-codec
+bench-codec: ## reading and writing messages beside encoding/json and beside the goals, in one run of half a minute
+	go run ./bench/codec
+
 .PHONY: bench-node
 bench-node: build ## inference rates with and without batching, through one node, in one run
 	go run ./bench/node

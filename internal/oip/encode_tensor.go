@@ -140,21 +140,25 @@ func (w *valueWriter) appendRow(dst []byte, n int64) ([]byte, error) {
 // appendFP32s is appendRow for FP32, what nearly all large answers are made of: a loop of its own, without a call through
 // an elementWriter for each element.
 func (w *valueWriter) appendFP32s(dst []byte, n int64) ([]byte, error) {
-	const size, exponent = 4, 0x7f800000
+	const size, block, exponent = 4, 64, 0x7f800000 // a block is as many as room is made for at once
 	data := w.rest[:n*size]
-	for i := 0; i+size <= len(data); i += size {
-		b := binary.LittleEndian.Uint32(data[i:])
-		if b&exponent == exponent {
-			w.rest = w.rest[i:]
-			return dst, w.unwritable(int64(i / size))
+	for index := int64(0); index < n; {
+		dst = slices.Grow(dst, int(min(block, n-index))*(longestFP32+2))
+		room, used := dst[len(dst):cap(dst)], 0
+		for end := min(index+block, n); index < end; index++ {
+			b := binary.LittleEndian.Uint32(data[index*size:])
+			if b&exponent == exponent {
+				w.rest = data[index*size:]
+				return dst, w.unwritable(index)
+			}
+			room[used] = '-' // overwritten by what is not below zero
+			used += int(b >> 31)
+			out := (*[longestFP32]byte)(room[used:])
+			length := uint(putFP32(out, b))
+			out[length%longestFP32] = ','
+			used += int(length) + 1
 		}
-		if cap(dst)-len(dst) < longestFP32+1 {
-			dst = slices.Grow(dst, longestFP32+1)
-		}
-		out := dst[len(dst) : len(dst)+longestFP32+1]
-		length := putFP32(out, b)
-		out[length] = ','
-		dst = dst[:len(dst)+length+1]
+		dst = dst[:len(dst)+used]
 	}
 	w.rest = w.rest[len(data):]
 	w.index += n

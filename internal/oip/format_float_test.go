@@ -1,19 +1,20 @@
 package oip
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"math"
 	"math/big"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
 )
 
-// exhaustive makes the test of float32 go through all of them: minutes of processor time instead of a tenth of a second.
+// exhaustive makes the test of float32 go through all of them: ten minutes and more of processor time (give -timeout 1h)
+// instead of a tenth of a second.
 var exhaustive = flag.Bool("exhaustive", false, "test every float32 instead of every 4099th")
 
 func TestPowersOfTen(t *testing.T) {
@@ -40,10 +41,27 @@ func TestPowersOfTen(t *testing.T) {
 	}
 }
 
+func TestScales(t *testing.T) {
+	for exponent, got := range scales {
+		want := uint64(0)
+		if exponent > 0 && exponent < 255 {
+			q := exponent - bias32
+			k := floorLog10Pow2(q)
+			shift := uint(3 - q - floorLog2Pow10(-k))
+			want = (powersOfTen[-k-leastPower] + 1<<shift - 1) >> shift
+		}
+		if got != want {
+			t.Errorf("scales[%d] = %#x, want %#x", exponent, got, want)
+		}
+	}
+}
+
 // appendFP32 appends what putFP32 writes.
 func appendFP32(dst []byte, b uint32) []byte {
-	dst = slices.Grow(dst, longestFP32)
-	return dst[:len(dst)+putFP32(dst[len(dst):len(dst)+longestFP32], b)]
+	tensor := Tensor{Datatype: FP32, Shape: []int64{1}, Data: binary.LittleEndian.AppendUint32(nil, b)}
+	w, _ := newValueWriter(&tensor, "")
+	dst, _ = w.appendRow(dst, 1)
+	return dst
 }
 
 // TestFP32Text goes through the positive float32: what is written is what encoding/json writes, and reads back as the
@@ -76,7 +94,7 @@ func checkFP32Text(t *testing.T, b uint32) bool {
 	t.Helper()
 	var gotBuf, wantBuf [longestFP32]byte
 	f := math.Float32frombits(b)
-	got := gotBuf[:putFP32(gotBuf[:], b)]
+	got := gotBuf[:putFP32(&gotBuf, b)]
 	want := appendLikeJSON(wantBuf[:0], f)
 	if string(got) != string(want) {
 		t.Errorf("float32 %#08x is written %s, want %s", b, got, want)
