@@ -159,7 +159,7 @@ func (m *Monitor) Health() error {
 // Close lets go of the library, after the end of Run.
 func (m *Monitor) Close() error {
 	if m.events != nil {
-		m.events.Free() // fails only for a set that has been freed
+		_ = m.events.Free() // fails only for a set that has been freed
 	}
 	if ret := m.nvml.Shutdown(); ret != nvml.SUCCESS {
 		return fmt.Errorf("cannot stop NVML: %s", text(ret))

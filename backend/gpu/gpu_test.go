@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,11 +171,9 @@ func TestMetrics(t *testing.T) {
 		"GPU-0": {"nv_gpu_memory_used_bytes": 1e9, "nv_energy_consumption": 5},
 		"GPU-1": {"nv_gpu_memory_used_bytes": 2e9},
 	} {
-		for name, value := range map[string]float64{
+		maps.Copy(values, map[string]float64{
 			"nv_gpu_utilization": 0.25, "nv_gpu_memory_total_bytes": 80e9, "nv_gpu_power_usage": 300.5, "nv_gpu_power_limit": 700,
-		} {
-			values[name] = value
-		}
+		})
 		for name, value := range values {
 			want[name+" gpu_uuid="+uuid] = value
 		}

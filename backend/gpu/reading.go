@@ -37,9 +37,8 @@ type reading struct {
 	known [quantities]bool // some GPUs, and parts of GPUs, do not tell everything
 }
 
-func (r *reading) set(q quantity, value float64, ret nvml.Return) nvml.Return {
+func (r *reading) set(q quantity, value float64, ret nvml.Return) {
 	r.value[q], r.known[q] = value, ret == nvml.SUCCESS
-	return ret
 }
 
 // read asks a GPU everything. The answer to be judged by is that about memory, which every GPU gives.

@@ -27,8 +27,11 @@ func TestPlacement(t *testing.T) {
 		{"CPU on a GPU node", gpuNode, groups(backend.InstanceGroup{Provider: backend.CPU}), []placement{{onCPU, 4}}},
 		{"GPU on a CPU node", cpuNode, groups(backend.InstanceGroup{Provider: backend.CUDA}), []placement{{onFirst, 1}}},
 		{"two GPUs", gpuNode, groups(backend.InstanceGroup{GPUs: []int{0, 1}, Count: 2}), []placement{{onFirst, 2}, {onSecond, 2}}},
-		{"TensorRT and CPU", gpuNode, groups(backend.InstanceGroup{Provider: backend.TensorRT}, backend.InstanceGroup{Provider: backend.CPU, Count: 1}),
-			[]placement{{device{backend.TensorRT, 1}, 1}, {onCPU, 1}}},
+		{
+			"TensorRT and CPU", gpuNode,
+			groups(backend.InstanceGroup{Provider: backend.TensorRT}, backend.InstanceGroup{Provider: backend.CPU, Count: 1}),
+			[]placement{{device{backend.TensorRT, 1}, 1}, {onCPU, 1}},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

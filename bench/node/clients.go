@@ -70,18 +70,18 @@ type client struct {
 }
 
 // run opens n connections and asks over them.
-func (p *poller) run(at netip.AddrPort, n int) error {
+func (p *poller) run(at netip.AddrPort, n int) (err error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
-	defer unix.Close(epoll)
+	defer func() { err = errors.Join(err, unix.Close(epoll)) }()
 	for range n {
 		c, err := p.connect(at, epoll)
 		if err != nil {
 			return err
 		}
-		defer unix.Close(c.fd)
+		defer func() { err = errors.Join(err, unix.Close(c.fd)) }()
 	}
 	for _, c := range p.clients {
 		if err := p.send(c); err != nil {

@@ -23,8 +23,10 @@ type way struct {
 // requests that run one by one and with those that run together.
 func (b *bench) measureCost(ctx context.Context) error {
 	ways := []*way{
-		{name: "HTTP, run alone", model: irisAlone}, {name: "HTTP, run together", model: irisBatched},
-		{name: "hop, run alone", model: irisAlone, hop: true}, {name: "hop, run together", model: irisBatched, hop: true},
+		{name: "HTTP, run alone", model: irisAlone},
+		{name: "HTTP, run together", model: irisBatched},
+		{name: "hop, run alone", model: irisAlone, hop: true},
+		{name: "hop, run together", model: irisBatched, hop: true},
 	}
 	for range b.rounds {
 		for _, w := range ways {

@@ -51,7 +51,7 @@ type report struct {
 
 func (r *report) begin(b *bench) {
 	r.began, r.quick, r.progress = time.Now(), b.quick, b.progress
-	r.condition = fmt.Sprintf("%d clients, medians of %d rounds of %v; node and bare loops on core %v, clients on %v of %s",
+	r.condition = fmt.Sprintf("%d clients, medians of %d rounds of %v (rates of the large model: the best); node and bare loops on core %v, clients on %v of %s",
 		b.clients, b.rounds, b.duration, b.cores.node, b.cores.clients, processor())
 }
 
