@@ -66,7 +66,7 @@ const (
 
 // CUDAOptions are those of ONNX Runtime's CUDA provider that are worth a choice.
 type CUDAOptions struct {
-	MemoryLimit int64  // bytes of GPU memory that one instance's arena may take, weights included; 0 sets no limit
+	MemoryLimit int64  // bytes of GPU memory that the runs of one instance may take, its weights besides; 0 sets no limit
 	Arena       string // how the arena grows: "power_of_two" (the default), or "as_requested", tighter and slower while it grows
 	ConvSearch  string // how convolutions are chosen: "exhaustive" (the default), "heuristic" or "default", faster to load
 	NoTF32      bool   // keeps FP32 arithmetic at full precision on GPUs that have TF32

@@ -115,7 +115,7 @@ type Engine struct {
 
 // CUDA is [engine.cuda]: of instances on a GPU.
 type CUDA struct {
-	MemoryLimit conf.Size `toml:"memory_limit"` // of each instance, weights included; 0 is no limit
+	MemoryLimit conf.Size `toml:"memory_limit"` // of the runs of each instance, its weights besides; 0 is no limit
 	Arena       string    `toml:"arena"`        // "power_of_two", the default, or "as_requested"
 	ConvSearch  string    `toml:"conv_search"`  // "exhaustive", the default, "heuristic" or "default"
 	TF32        bool      `toml:"tf32"`         // the default is true
