@@ -31,6 +31,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Beside the one that the demo model brings.
 	put("iris/test/setosa.request.json", `{"inputs":[{"name":"measurements","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}`)
 	put("iris/test/setosa.response.json", `{"model_name":"iris","outputs":[{"name":"species","shape":[1],"datatype":"BYTES","data":["setosa"]}]}`)
 	report := filepath.Join(dir, "report.json")
@@ -39,7 +40,7 @@ func TestCheck(t *testing.T) {
 	if err := run(t.Context(), append(args, "iris"), &out, io.Discard); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	for _, want := range []string{"iris version 1: ready", "1 of 1 tests as expected", "max_batch_size = ", "READY: 1 of 1"} {
+	for _, want := range []string{"iris version 1: ready", "2 of 2 tests as expected", "max_batch_size = ", "READY: 1 of 1"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &out)
 		}
