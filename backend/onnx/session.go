@@ -14,8 +14,9 @@ import (
 )
 
 // session is a model on a device. All instances on the CPU share one: a session makes as many runs at once as it is asked
-// to, and a second one has been measured to gain nothing but its copy of the weights. On a GPU runs of one session queue up
-// behind each other on its stream, so that each instance has a session, with a stream, of its own.
+// to, and a second one has been measured to gain nothing but its copy of the weights. On a GPU each instance
+// has a session, with streams and an arena, of its own: what one run does there another does not wait for, and the bound on its
+// memory is the instance's.
 type session struct {
 	device device
 	ort    *ort.DynamicAdvancedSession
