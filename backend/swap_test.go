@@ -356,12 +356,12 @@ func TestMemoryAfterUnload(t *testing.T) {
 			}
 		}
 	}
-	rounds(5)
+	rounds(3)
 	before := residentMemory(t)
-	rounds(25)
-	// Each round has 16 MiB of weights: were one in five kept, it would be 80 MiB.
+	rounds(12)
+	// Each round has 16 MiB of weights: were one in five kept, it would be 38 MiB.
 	if grown := residentMemory(t) - before; grown > 24<<20 {
-		t.Errorf("25 rounds of load and unload took %d KiB that did not come back", grown>>10)
+		t.Errorf("12 rounds of load and unload took %d KiB that did not come back", grown>>10)
 	}
 	n.unload("weighty")
 	if now := residentMemory(t); now > before-12<<20 {
