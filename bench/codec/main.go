@@ -53,9 +53,8 @@ func run(args []string, stdout io.Writer) error {
 			}
 		}
 	}
-	r.print(stdout)
-	if *out == "" {
-		return nil
+	if err := r.print(stdout); err != nil || *out == "" {
+		return err
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

@@ -108,7 +108,7 @@ type report struct {
 }
 
 // print writes the medians as a table, with the smallest and largest ratio.
-func (r *report) print(w io.Writer) {
+func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d rounds, medians; CPU time, garbage collection included\n\n", r.Machine, r.Rounds)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\tours\tencoding/json\tratio\tallocated\tgoal\tmet")
@@ -121,7 +121,7 @@ func (r *report) print(w io.Writer) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.0f B\t%s\t%s\n", x.Task, span(median(x.Ours)), theirs, ratio, median(x.Bytes), x.Goal, x.met())
 	}
-	t.Flush()
+	return t.Flush()
 }
 
 // met says whether the median reaches the goal.

@@ -69,8 +69,15 @@ func (d *decoder) missingBytes(t *Tensor, size int64, blobs []byte) error {
 		hint = "; is the " + HeaderLengthName + " header missing?"
 	}
 	have := int64(len(blobs))
-	return invalid("unexpected size for %s '%s', expecting %d additional bytes: %d of %d are there%s",
-		d.role, shortened(t.Name), size-have, have, size, hint)
+	return invalid("unexpected size for %s '%s', expecting %d additional bytes%s: %d of %d are there%s",
+		d.role, shortened(t.Name), size-have, d.forModel(), have, size, hint)
+}
+
+func (d *decoder) forModel() string {
+	if d.lim.Model == "" {
+		return ""
+	}
+	return " for model '" + d.lim.Model + "'"
 }
 
 // checkLeftover refuses binary data that no tensor claimed.
@@ -78,6 +85,6 @@ func (d *decoder) checkLeftover(blobs []byte) error {
 	if len(blobs) == 0 {
 		return nil
 	}
-	return invalid("unexpected additional %s data: %d bytes behind the last %s with \"binary_data_size\"",
-		d.role, len(blobs), d.role)
+	return invalid("unexpected additional %s data%s: %d bytes behind the last %s with \"binary_data_size\"",
+		d.role, d.forModel(), len(blobs), d.role)
 }

@@ -219,3 +219,19 @@ func TestAnswersWithoutBinaryDataHaveNoHeader(t *testing.T) {
 		t.Errorf("reads back as %+v: %v", back.Outputs, err)
 	}
 }
+
+// Clients of Triton look for these texts.
+func TestErrorsAboutBinaryDataNameTheModel(t *testing.T) {
+	const head = `{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","parameters":{"binary_data_size":16}}]}`
+	lim := DefaultLimits()
+	lim.Model = "m"
+	for blob, want := range map[string]string{
+		"1234":              "unexpected size for input 'x', expecting 12 additional bytes for model 'm'",
+		"12345678901234567": "unexpected additional input data for model 'm'",
+	} {
+		var r InferRequest
+		if err := r.Decode([]byte(head+blob), len(head), lim); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s…", err, want)
+		}
+	}
+}

@@ -60,12 +60,12 @@ func Classify(t *Tensor, count int, batched bool, labels []string) error {
 
 // appendClass appends one element of a classification. Floats have six decimals, as C++'s std::to_string gives them.
 func appendClass(dst []byte, v classValue, class int, labels []string) []byte {
-	switch {
-	case v.kind == floatClass:
+	switch v.kind {
+	case floatClass:
 		dst = strconv.AppendFloat(dst, v.float, 'f', 6, 64)
-	case v.kind == intClass:
+	case intClass:
 		dst = strconv.AppendInt(dst, int64(v.bits), 10)
-	default:
+	case uintClass:
 		dst = strconv.AppendUint(dst, v.bits, 10)
 	}
 	dst = strconv.AppendInt(append(dst, ':'), int64(class), 10)

@@ -16,6 +16,12 @@ func TestClassify(t *testing.T) {
 		}
 		return data
 	}
+	u64 := func(values ...uint64) (data []byte) {
+		for _, v := range values {
+			data = binary.LittleEndian.AppendUint64(data, v)
+		}
+		return data
+	}
 	for _, c := range []struct {
 		name    string
 		tensor  Tensor
@@ -26,18 +32,28 @@ func TestClassify(t *testing.T) {
 		want    string
 	}{
 		{
-			"rows", Tensor{Datatype: FP32, Shape: []int64{2, 3}, Data: fp32Data([]float32{0.1, 0.7, 0.2, 3, 1, 2})}, 2, true,
-			[]string{"setosa", "versicolor"}, []int64{2, 2}, "0.700000:1:versicolor 0.200000:2 3.000000:0:setosa 2.000000:2",
+			"rows",
+			Tensor{Datatype: FP32, Shape: []int64{2, 3}, Data: fp32Data([]float32{0.1, 0.7, 0.2, 3, 1, 2})},
+			2, true,
+			[]string{"setosa", "versicolor"},
+			[]int64{2, 2},
+			"0.700000:1:versicolor 0.200000:2 3.000000:0:setosa 2.000000:2",
 		},
 		{
-			"one row", Tensor{Datatype: FP32, Shape: []int64{2, 2}, Data: fp32Data([]float32{0.1, 0.7, 0.2, 0.7})}, 3, false, nil,
-			[]int64{3}, "0.700000:1 0.700000:3 0.200000:2",
+			"one row",
+			Tensor{Datatype: FP32, Shape: []int64{2, 2}, Data: fp32Data([]float32{0.1, 0.7, 0.2, 0.7})},
+			3, false, nil,
+			[]int64{3},
+			"0.700000:1 0.700000:3 0.200000:2",
 		},
 		{"fewer classes", Tensor{Datatype: Int64, Shape: []int64{1, 1}, Data: []byte{255, 255, 255, 255, 255, 255, 255, 255}}, 5, true, nil, []int64{1, 1}, "-1:0"},
 		{"not a number", Tensor{Datatype: FP32, Shape: []int64{3}, Data: fp32Data([]float32{nan, -5, nan})}, 2, false, nil, []int64{2}, "-5.000000:1 NaN:0"},
 		{
-			"close integers", Tensor{Datatype: Uint64, Shape: []int64{2}, Data: binary.LittleEndian.AppendUint64(
-				binary.LittleEndian.AppendUint64(nil, math.MaxUint64-1), math.MaxUint64)}, 1, false, nil, []int64{1}, "18446744073709551615:1",
+			"close integers",
+			Tensor{Datatype: Uint64, Shape: []int64{2}, Data: u64(math.MaxUint64-1, math.MaxUint64)},
+			1, false, nil,
+			[]int64{1},
+			"18446744073709551615:1",
 		},
 		{"bytes", Tensor{Datatype: Uint8, Shape: []int64{3}, Data: []byte{1, 255, 2}}, 1, false, nil, []int64{1}, "255:1"},
 		{"half", Tensor{Datatype: FP16, Shape: []int64{4}, Data: u16(0x3c00, 0x4100, 0x0001, 0xfc00)}, 4, false, nil, []int64{4}, "2.500000:1 1.000000:0 0.000000:2 -Inf:3"},

@@ -1,6 +1,7 @@
 package oip
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -178,10 +179,8 @@ func (d *configDecoder) oneOf(to *string, what string, words ...string) error {
 	if err := d.textInto(to, what); err != nil {
 		return err
 	}
-	for _, word := range words {
-		if *to == word {
-			return nil
-		}
+	if slices.Contains(words, *to) {
+		return nil
 	}
 	return invalid("%q is %s, expected one of %s", what, quoted(*to), strings.Join(words, ", "))
 }

@@ -16,6 +16,9 @@ type Limits struct {
 	NameBytes    int   // length of a tensor's or parameter's name, an id, or a string parameter
 	Elements     int64 // elements of one tensor; dimensions of 0 count as 1, as they may meet other shapes in a model
 	DecodedBytes int64 // bytes of all tensors together that came as JSON; binary data is bounded by the body itself
+
+	// Model is the name that errors about binary data give, as clients of Triton expect; "" is left out.
+	Model string
 }
 
 // DefaultLimits returns limits that no ordinary model comes near.
