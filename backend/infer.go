@@ -62,7 +62,9 @@ func (s *Server) read(x *exchange) error {
 	if length == 0 {
 		return x.request.DecodeRaw(body, x.in.inputs, s.limits)
 	}
-	return x.request.Decode(body, length, s.limits)
+	limits := s.limits
+	limits.Model = x.in.name
+	return x.request.Decode(body, length, limits)
 }
 
 // jsonBytes is how much of the body is JSON.

@@ -53,7 +53,7 @@ type failure struct {
 }
 
 func failNotFound() failure {
-	return failure{reason: reasonNotFound, status: 404, text: "no such path; models are at /v2/models/NAME"}
+	return failure{reason: reasonNotFound, status: 404, text: "Not Found: models are at /v2/models/NAME"}
 }
 
 func failBadMethod(call oip.Call) failure {
