@@ -77,7 +77,8 @@ func TestClassify(t *testing.T) {
 
 func TestClassifyRefuses(t *testing.T) {
 	for _, tensor := range []Tensor{
-		{Name: "y", Datatype: Bytes, Shape: []int64{0}}, {Name: "y", Datatype: Bool, Shape: []int64{1}, Data: []byte{1}},
+		{Name: "y", Datatype: Bytes, Shape: []int64{0}},
+		{Name: "y", Datatype: Bool, Shape: []int64{1}, Data: []byte{1}},
 		{Name: "y", Datatype: FP32, Shape: []int64{2}, Data: make([]byte, 4)},
 	} {
 		if err := Classify(&tensor, 1, false, nil); err == nil {
