@@ -235,3 +235,38 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 		t.Error("the connection is still open")
 	}
 }
+
+// A call whose message never comes does not stay.
+func TestACallWithoutAMessageEnds(t *testing.T) {
+	n := echoNode(t)
+	e := start(t, "[server]\ndrain_delay = \"0s\"\nwrite_timeout = \"200ms\"\n"+oneNode+anyRoute, n)
+	conn := e.dial()
+	for _, method := range []string{"ModelInfer", "ModelMetadata"} {
+		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/inference.GRPCInferenceService/"+method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.RecvMsg(new(pb.ModelInferResponse)); err == nil {
+			t.Errorf("%s was answered without having been asked", method)
+		}
+	}
+	// The same limit does not hold for answers.
+	n.SetDelay(time.Second)
+	if _, err := pb.NewGRPCInferenceServiceClient(conn).ModelInfer(t.Context(), question("m", "", 1)); err != nil {
+		t.Errorf("a slow answer: %v", err)
+	}
+}
+
+func TestCallsThatThereAreNotAreWrittenDown(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	for _, method := range []string{"/inference.GRPCInferenceService/Guess", "/other.Service/Guess"} {
+		err := e.dial().Invoke(t.Context(), method, &pb.ServerLiveRequest{}, &pb.ServerLiveResponse{})
+		wantCode(t, err, codes.Unimplemented)
+	}
+	for _, line := range e.logged(2) {
+		if line["reason"] != "not_found" || line["grpc"] != "Unimplemented" || !strings.HasSuffix(line["path"].(string), "/Guess") {
+			t.Errorf("the log has %v", line)
+		}
+	}
+}

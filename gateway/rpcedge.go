@@ -29,6 +29,7 @@ func newRPC(g *Gateway, cfg *Config, log *slog.Logger) (*rpc.Server, error) {
 		MaxHeader:      int(cfg.Server.MaxHeader),
 		MaxConnections: connections,
 		ReadTimeout:    cfg.Server.ReadTimeout,
+		ArrivalTimeout: cfg.Server.WriteTimeout, // what a message may take to leave, it may take to come
 		DrainTimeout:   cfg.Server.DrainTimeout,
 	}, log), nil
 }

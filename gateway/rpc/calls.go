@@ -17,6 +17,9 @@ import (
 // serviceName is the protocol's, by which clients address it.
 const serviceName = "inference.GRPCInferenceService"
 
+// streamMethod is the one call that has no end of its own.
+const streamMethod = "ModelStreamInfer"
+
 // service describes what is served under the protocol's name.
 func service() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
@@ -24,7 +27,7 @@ func service() *grpc.ServiceDesc {
 		HandlerType: (*any)(nil),
 		Streams: []grpc.StreamDesc{
 			{StreamName: "ModelInfer", Handler: handler((*Server).infer)},
-			{StreamName: "ModelStreamInfer", Handler: handler((*Server).inferStream), ServerStreams: true, ClientStreams: true},
+			{StreamName: streamMethod, Handler: handler((*Server).inferStream), ServerStreams: true, ClientStreams: true},
 			unary("ServerLive", (*Server).serverLive),
 			unary("ServerReady", (*Server).serverReady),
 			unary("ModelReady", (*Server).modelReady),
@@ -59,6 +62,11 @@ func handler(f func(*Server, grpc.ServerStream) error) grpc.StreamHandler {
 	}
 }
 
+// unknown answers calls that there are not, so that they are written down like others.
+func unknown(_ any, stream grpc.ServerStream) error {
+	return status.Errorf(codes.Unimplemented, "there is no method %q", shortened(callOf(stream.Context()).question.FullMethod))
+}
+
 // unary describes a call with one request and one answer.
 func unary[Request, Response any](name string, f func(*Server, context.Context, *Request) (*Response, error)) grpc.StreamDesc {
 	return grpc.StreamDesc{StreamName: name, Handler: handler(func(s *Server, stream grpc.ServerStream) error {
@@ -66,6 +74,7 @@ func unary[Request, Response any](name string, f func(*Server, context.Context, 
 		if err := stream.RecvMsg(request); err != nil {
 			return err
 		}
+		callOf(stream.Context()).arrived()
 		response, err := f(s, stream.Context(), request)
 		if err != nil {
 			return err

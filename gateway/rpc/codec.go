@@ -17,12 +17,12 @@ type Message struct {
 	out mem.BufferSlice // to be sent; grpc frees it
 }
 
-// NewMessage makes a message to be sent once, of parts that follow each other. They are not copied; grpc may read them until
-// the call is over.
+// NewMessage makes a message to be sent once, of parts that follow each other. They are copied: grpc goes on reading what it
+// sends for a while after a call was cancelled, when the parts' memory may be another call's already.
 func NewMessage(parts ...[]byte) *Message {
 	m := &Message{out: make(mem.BufferSlice, 0, len(parts))}
 	for _, part := range parts {
-		m.out = append(m.out, mem.SliceBuffer(part))
+		m.out = append(m.out, mem.Copy(part, mem.DefaultBufferPool()))
 	}
 	return m
 }

@@ -23,6 +23,7 @@ func (s *Server) infer(stream grpc.ServerStream) error {
 	if err := stream.RecvMsg(&m); err != nil {
 		return err
 	}
+	c.arrived()
 	release, err := s.bodies.hold(len(m.Bytes()))
 	if err != nil {
 		return err

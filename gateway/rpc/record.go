@@ -2,18 +2,42 @@ package rpc
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 )
 
 // call is one RPC from its headers to its trailers.
 type call struct {
 	question Question
-	answer   Answer // to be ended when the trailers have left; nil = none
-	counted  bool   // the edge knows of the call, or is not to
+	answer   Answer      // to be ended when the trailers have left; nil = none
+	counted  bool        // the edge knows of the call, or is not to
+	patience *time.Timer // until the message has to be here; nil = there is time
+}
+
+// arrived says that the message is here.
+func (c *call) arrived() {
+	if c.patience != nil {
+		c.patience.Stop()
+	}
+}
+
+// patienceKey is where the context of a call that is about to begin carries the timer.
+type patienceKey struct{}
+
+// accept is grpc's tap: it gives a call so long to bring its message. A client that never sent it would otherwise keep the
+// call, and its goroutine, for good. Only the tap can hand grpc a context that ends the wait.
+func (s *Server) accept(ctx context.Context, info *tap.Info) (context.Context, error) {
+	method, ours := strings.CutPrefix(info.FullMethodName, "/"+serviceName+"/")
+	if !ours || method == streamMethod {
+		return ctx, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	return context.WithValue(ctx, patienceKey{}, time.AfterFunc(s.cfg.ArrivalTimeout, cancel)), nil
 }
 
 // callKey is where a context carries its call.
@@ -36,6 +60,8 @@ type recorder struct{ server *Server }
 func (r recorder) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
 	c := &call{question: Question{FullMethod: info.FullMethodName, Start: time.Now()}}
 	c.question.Metadata, _ = metadata.FromIncomingContext(ctx)
+	c.patience, _ = ctx.Value(patienceKey{}).(*time.Timer)
+	c.counted = strings.HasPrefix(info.FullMethodName, "/grpc.") // health and reflection ask nothing of the edge
 	return context.WithValue(ctx, callKey{}, c)
 }
 
@@ -51,6 +77,7 @@ func (r recorder) HandleRPC(ctx context.Context, s stats.RPCStats) {
 
 // end closes the books on a call.
 func (r recorder) end(c *call, err error) {
+	c.arrived()
 	st, _ := status.FromError(err)
 	switch {
 	case c.answer != nil:

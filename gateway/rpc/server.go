@@ -27,6 +27,7 @@ type Config struct {
 	MaxHeader      int           // bytes of a call's metadata
 	MaxConnections int           // open at once
 	ReadTimeout    time.Duration // until a new connection has said that it speaks HTTP/2
+	ArrivalTimeout time.Duration // for a message, from the call's headers on; streams are excused
 	DrainTimeout   time.Duration // for calls in flight at shutdown
 }
 
@@ -88,6 +89,8 @@ func New(edge Edge, cfg Config, log *slog.Logger) *Server {
 		grpc.ConnectionTimeout(cfg.ReadTimeout),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: fastestPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingWait}),
+		grpc.InTapHandle(s.accept),
+		grpc.UnknownServiceHandler(unknown),
 		grpc.StatsHandler(recorder{s}),
 		grpc.WaitForHandlers(true),
 	)
