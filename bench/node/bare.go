@@ -59,7 +59,7 @@ func texts(s ort.Shape) (ort.Value, error)  { return ort.NewStringTensor(s) }
 
 var (
 	irisShape = shape{irisAlone, "measurements", 4, []bareOutput{{"probabilities", 3, floats}, {"label", 0, ints}, {"species", 0, texts}}}
-	wideShape = shape{wide, "x", wideWidth, []bareOutput{{"y", 1, floats}}}
+	wideShape = shape{wide, "x", wideInputs, []bareOutput{{"y", 1, floats}}}
 )
 
 // bareResult is one measurement of bare loops.

@@ -55,6 +55,7 @@ const wideDelay = 5 * time.Millisecond
 // Sizes of the large model.
 const (
 	wideBatch    = 64 // at most
+	wideInputs   = 64
 	wideWidth    = 2048
 	wideLayers   = 32
 	wideMatrices = 4 // that the layers take turns with
@@ -65,16 +66,21 @@ const (
 func wideModel() *onnxfile.Model {
 	random := rand.New(rand.NewPCG(1, 2))
 	m := &onnxfile.Model{Name: wide}
-	m.Input("x", onnxfile.Float, onnxfile.Dynamic("batch"), onnxfile.Fixed(wideWidth))
+	m.Input("x", onnxfile.Float, onnxfile.Dynamic("batch"), onnxfile.Fixed(wideInputs))
 	m.Output("y", onnxfile.Float, onnxfile.Dynamic("batch"), onnxfile.Fixed(1))
-	for i := range wideMatrices {
-		weights := make([]float32, wideWidth*wideWidth)
-		for j := range weights {
-			weights[j] = (random.Float32() - 0.5) / 16 // so that sums stay about as large as what is summed
+	weights := func(name string, rows int64) {
+		values := make([]float32, rows*wideWidth)
+		for i := range values {
+			values[i] = (random.Float32() - 0.5) / 16 // so that sums stay about as large as what is summed
 		}
-		m.Initializer(onnxfile.NewData(fmt.Sprint("w", i), weights, wideWidth, wideWidth))
+		m.Initializer(onnxfile.NewData(name, values, rows, wideWidth))
 	}
-	in := "x"
+	weights("first", wideInputs)
+	for i := range wideMatrices {
+		weights(fmt.Sprint("w", i), wideWidth)
+	}
+	m.Node("MatMul", "x first", "wide")
+	in := "wide"
 	for i := range wideLayers {
 		sum, out := fmt.Sprint("s", i), fmt.Sprint("h", i)
 		m.Node("MatMul", fmt.Sprint(in, " w", i%wideMatrices), sum)
