@@ -121,7 +121,7 @@ type outcome struct {
 }
 
 // run makes a change, in the turn that the caller has taken, and returns its error: at once, or when what it has replaced
-// is closed. If ctx ends before, the change goes on, and so does the turn.
+// is closed. If ctx ends before, or the node is to stop, the change goes on, and so does the turn.
 func (l *loader) run(ctx context.Context, h *holding, what change, untilClosed bool) error {
 	done, closed := l.spawn(h, what)
 	if untilClosed {
@@ -130,6 +130,8 @@ func (l *loader) run(ctx context.Context, h *holding, what change, untilClosed b
 	select {
 	case err := <-done:
 		return err
+	case <-l.ctx.Done():
+		return errDraining() // who asked must not keep the node from draining
 	case <-ctx.Done():
 		return oip.Errorf(oip.DeadlineExceeded, "nobody waits any more for what becomes of model %q: it goes on, and the repository index tells how it ends", h.name)
 	}

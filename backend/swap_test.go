@@ -263,6 +263,33 @@ func TestHangingLoad(t *testing.T) {
 	until(t, "loaded without a caller", func() bool { return n.states("hang-too") == "1 READY" })
 }
 
+// TestStopDuringLoad: who has asked for a load that takes long does not keep the node from draining; what is being opened when
+// it stops is closed.
+func TestStopDuringLoad(t *testing.T) {
+	dir := t.TempDir()
+	putVersion(t, dir, "m", "1")
+	goOn := make(chan struct{})
+	engine := &generations{t: t, opens: func(path string) {
+		if strings.Contains(path, "hang") {
+			<-goOn
+		}
+	}}
+	n := startNodeOn(t, engine, dir)
+	n.waitReady()
+	putVersion(t, dir, "hang", "1")
+	asked, stopped := make(chan error, 1), make(chan error, 1)
+	go func() { asked <- n.server.LoadModel(context.Background(), "hang", oip.LoadOptions{}) }()
+	until(t, "loading", func() bool { return n.states("hang") == "1 LOADING it is being loaded" })
+	go func() { stopped <- n.stop() }()
+	if err := <-asked; err == nil || !strings.Contains(err.Error(), "the node is shutting down") {
+		t.Errorf("got %v", err)
+	}
+	close(goOn)
+	if err := <-stopped; err != nil || engine.open() != 0 {
+		t.Errorf("the node ended with %v and %d models open", err, engine.open())
+	}
+}
+
 // TestLoadsAtOnce: versions are opened side by side, but not all at once.
 func TestLoadsAtOnce(t *testing.T) {
 	dir := t.TempDir()
