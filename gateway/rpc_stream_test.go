@@ -43,6 +43,9 @@ func TestAnswersOnAStreamComeInOrder(t *testing.T) {
 		if err != nil {
 			t.Fatalf("answer %d: %v", i, err)
 		}
+		if !out.GetInferResponse().GetParameters()["triton_final_response"].GetBoolParam() {
+			t.Fatalf("answer %d is not marked as the last to its request: %v", i, out)
+		}
 		if got := out.GetInferResponse(); got.GetId() != fmt.Sprint(i) || out.GetErrorMessage() != "" || len(got.GetRawOutputContents()[0]) != 4*(1+i%7) {
 			t.Fatalf("answer %d has id %q, %d bytes, error %q", i, got.GetId(), len(got.GetRawOutputContents()[0]), out.GetErrorMessage())
 		}

@@ -201,12 +201,16 @@ const (
 	streamResponse = 2<<3 | 2 // infer_response, a message
 )
 
+// lastAnswer is the parameter triton_final_response = true, as bytes of a ModelInferResponse: Triton says with it that no
+// further answer to the same request comes, and clients of decoupled models look for it. Here there is one to each.
+const lastAnswer = "\x22\x1b\x0a\x15triton_final_response\x12\x02\x08\x01"
+
 // reply is the ModelStreamInferResponse to a message. The id stands in it beside an error, too: clients match by it.
 func (t *turn) reply(failed error) mem.BufferSlice {
 	if failed == nil {
 		body := bodyOf(t.answer)
-		head := binary.AppendUvarint([]byte{streamResponse}, uint64(body.Len()))
-		return mem.BufferSlice{mem.SliceBuffer(head), body}
+		head := binary.AppendUvarint([]byte{streamResponse}, uint64(body.Len()+len(lastAnswer)))
+		return mem.BufferSlice{mem.SliceBuffer(head), body, mem.SliceBuffer(lastAnswer)}
 	}
 	text := status.Convert(failed).Message()
 	out := append(binary.AppendUvarint([]byte{streamError}, uint64(len(text))), text...)
