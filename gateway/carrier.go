@@ -44,9 +44,6 @@ func newCarrier(address string, cfg UpstreamConfig, answers hop.Budget, log *slo
 	return c
 }
 
-// hops reports whether an attempt would go over the hop now.
-func (c *carrier) hops() bool { return c.hop.Load() != nil }
-
 // roundTrip implements transport.
 func (c *carrier) roundTrip(out *outbound, resp *fasthttp.Response) error {
 	if line := c.hop.Load(); line != nil {

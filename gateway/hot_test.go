@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"ganglion/internal/hop"
 )
 
 // A client and a node of plain sockets that allocate nothing, so that what is allocated during a request is the
@@ -45,6 +48,47 @@ func plainNode(t testing.TB, body string) (address string) {
 	}()
 	return ln.Addr().String()
 }
+
+// hopNode answers each exchange of the hop with the same bytes. Nothing else on its port answers.
+func hopNode(t testing.TB, body string) (address string) {
+	t.Helper()
+	server, err := hop.NewServer(func(_ context.Context, _ *hop.Request, resp *hop.Response) {
+		resp.Status, resp.ContentType = 200, jsonType
+		resp.Body = append(resp.Body[:0], body...)
+	}, hop.DefaultConfig(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	t.Cleanup(func() { ln.Close(); stop(); serving.Wait() })
+	serving.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				buf := make([]byte, 4<<10)
+				n, _ := c.Read(buf)
+				if !bytes.Contains(buf[:n], []byte("Upgrade: ")) { // a probe
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					c.Close()
+					return
+				}
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: "+hop.Token+"\r\n\r\n")
+				_ = server.Serve(ctx, c)
+			})
+		}
+	})
+	return ln.Addr().String()
+}
+
+var jsonType = []byte("application/json")
 
 // plainClient sends the same request again and again.
 type plainClient struct {
@@ -89,8 +133,22 @@ const plainAnswer = `{"model_name":"m","model_version":"1","id":"1","outputs":[{
 // startPlain runs a gateway in front of one plain node.
 func startPlain(t testing.TB, route string) *plainClient {
 	t.Helper()
+	client, _ := startHot(t, plainNode(t, plainAnswer), route)
+	return client
+}
+
+// startHop runs a gateway in front of one node that speaks the hop.
+func startHop(t testing.TB) *plainClient {
+	t.Helper()
+	client, g := startHot(t, hopNode(t, plainAnswer), "")
+	eventually(t, "the hop", func() bool { return g.Status().Pools[0].Nodes[0].Transport == "hop" })
+	return client
+}
+
+func startHot(t testing.TB, node, route string) (*plainClient, *Gateway) {
+	t.Helper()
 	config := fmt.Sprintf("[server]\ngrpc = \"\"\ndrain_delay = \"0s\"\n[pools.main]\nnodes = [{ address = %q }]\nhealth = { interval = \"1h\", doubt_interval = \"1h\", rise = 1 }\n"+
-		"[routes.m]\npool = \"main\"\n%s", plainNode(t, plainAnswer), route)
+		"[routes.m]\npool = \"main\"\n%s", node, route)
 	cfg, _, err := ParseConfig("hot.toml", []byte(config))
 	if err != nil {
 		t.Fatal(err)
@@ -109,11 +167,11 @@ func startPlain(t testing.TB, route string) *plainClient {
 	client := newPlainClient(t, ln.Addr().String())
 	t.Cleanup(func() { client.Close(); cancel(); <-done })
 	eventually(t, "the gateway ready", func() bool { return g.Ready() == nil })
-	return client
+	return client, g
 }
 
-// What is left is not ours: fasthttp wraps a streamed body's reader once it has been read (24 bytes), and gobreaker
-// returns a closure for each attempt (48 bytes).
+// What is left is not ours: fasthttp makes sure that a streamed body has been read to its end by way of an io.LimitReader (24
+// bytes), and gobreaker returns a closure for each attempt (48 bytes).
 const (
 	allocsOfServer  = 1
 	allocsOfBreaker = 1
@@ -121,6 +179,10 @@ const (
 
 func TestAllocationsPerProxiedRequest(t *testing.T) {
 	allocations(t, startPlain(t, ""), allocsOfServer+allocsOfBreaker, "")
+}
+
+func TestAllocationsPerHopRequest(t *testing.T) {
+	allocations(t, startHop(t), allocsOfServer+allocsOfBreaker, "")
 }
 
 func TestAllocationsPerCachedRequest(t *testing.T) {
@@ -147,6 +209,8 @@ func allocations(t *testing.T, c *plainClient, want float64, with string) {
 }
 
 func BenchmarkProxied(b *testing.B) { benchmark(b, startPlain(b, "")) }
+
+func BenchmarkHop(b *testing.B) { benchmark(b, startHop(b)) }
 
 func BenchmarkCached(b *testing.B) { benchmark(b, startPlain(b, "cache = { ttl = \"1h\" }\n")) }
 

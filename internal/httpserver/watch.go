@@ -154,7 +154,7 @@ func (w *watch) look(c *conn) bool {
 		return true
 	}
 	// An eighth of the rounds that it has waited for already.
-	w.rest = min((w.age)/8, restMost-1)
+	w.rest = min(w.age/8, restMost-1)
 	w.age += w.rest + 1
 	return true
 }
