@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -98,6 +99,7 @@ func (x *exchange) question() (id []byte, cacheable bool) {
 func (x *exchange) setKey(framing byte, head, tail []byte) {
 	h := &x.req.Header
 	x.scratch = append(x.scratch[:0], byte(x.call.Kind), framing)
+	x.scratch = binary.LittleEndian.AppendUint64(x.scratch, x.route.loads.Load())
 	x.scratch = append(append(x.scratch, x.variant.versionFor(x.call)...), '/')
 	x.scratch = append(x.scratch, x.call.Model...)
 	x.key = cache.NewKey(

@@ -28,6 +28,7 @@ func (x *exchange) answerControl() {
 	replies := x.askAll(nodesOf(pools), &inquiry{
 		method: fasthttp.MethodPost, target: "/v2/repository/models/" + x.call.Model + "/" + verb, body: x.req.Body(), timeout: controlTimeout,
 	})
+	rt.loads.Add(1) // even if some failed: others may answer differently now
 	var failed []reply
 	for _, r := range replies {
 		if !r.good() {

@@ -247,6 +247,21 @@ func TestLoadReachesEveryNode(t *testing.T) {
 	e.do("POST", "/v2/repository/models/x/load", "").want(t, 404)
 }
 
+// TestLoadEndsCachedAnswers: another version may be there now.
+func TestLoadEndsCachedAnswers(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+"[routes.m]\npool = \"main\"\ncache = { ttl = \"10m\" }\n", n)
+	e.infer().want(t, 200)
+	eventually(t, "the answer is cached", func() bool { return e.infer().header.Get("X-Cache") == "hit" })
+	n.Handle(script(map[string]string{"POST /v2/repository/models/m/load": "200 "}))
+	e.do("POST", "/v2/repository/models/m/load", "").want(t, 200)
+	n.Heal()
+	if got := e.infer().want(t, 200).header.Get("X-Cache"); got != "miss" {
+		t.Errorf("after a load the cache has a %s", got)
+	}
+	eventually(t, "the new answer is cached", func() bool { return e.infer().header.Get("X-Cache") == "hit" })
+}
+
 func TestMetadataComesFromWhoeverHasTheModel(t *testing.T) {
 	a, b := testnode.Start(t), testnode.Start(t)
 	e := start(t, twoNodes+routeM, a, b)

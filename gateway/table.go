@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"ganglion/balancer"
@@ -38,6 +39,7 @@ type route struct {
 	mirror *rollout.Mirror // nil without a shadow
 
 	cacheTally cacheTally
+	loads      atomic.Uint64 // through this gateway; answers from before the last one are not given any more
 }
 
 // variant is one target of a route.
