@@ -74,12 +74,12 @@ func (s *Server) change(x *exchange) (err error) {
 	if x.call.Kind == oip.CallRepositoryLoad {
 		var opt oip.LoadOptions
 		if opt, err = oip.ParseLoadRequest(x.body); err == nil {
-			err = s.LoadModel(&x.patience, x.call.Model, opt)
+			err = s.LoadModel(x.patience, x.call.Model, opt)
 		}
 	} else {
 		var dependents bool
 		if dependents, err = oip.ParseUnloadRequest(x.body); err == nil {
-			err = s.UnloadModel(&x.patience, x.call.Model, dependents)
+			err = s.UnloadModel(x.patience, x.call.Model, dependents)
 		}
 	}
 	if err != nil {

@@ -12,12 +12,11 @@ import (
 type exchange struct {
 	question
 	reply
-	patience
-
 	inference
 	request  oip.InferRequest
 	response oip.InferResponse
-	inflated []byte // the request's body, when it came compressed
+	patience *patience // while anybody watches the client
+	inflated []byte    // the request's body, when it came compressed
 }
 
 // question is what a request asks. Its slices are the adapter's, and dead when the exchange is over.

@@ -34,7 +34,7 @@ func (s *Server) inferWith(x *exchange) error {
 	if err := s.read(x); err != nil {
 		return err
 	}
-	if err := s.run(&x.patience, &x.inference, &x.request, &x.response); err != nil {
+	if err := s.run(x.patience, &x.inference, &x.request, &x.response); err != nil {
 		return err
 	}
 	if err := s.write(x); err != nil {

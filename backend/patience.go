@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// patience is the context of a request: it ends when the client has gone. It is reused, channel and all, so that a client who
-// stays until its answer costs no allocation. Whoever watches the client calls ClientGone, and is told to stop watching before
-// renew.
+// patience is the context of a request: it ends when the client has gone. It serves one request after the other, channel and
+// all, as long as their clients stay, so that those cost no allocation. Whoever watches the client calls ClientGone, and has
+// been told to stop watching before the next request. Once it has ended it is never used again: what the context package
+// starts to wait for it may look at it later, and must find why it has ended.
 type patience struct {
 	deadline time.Time // the zero time is none
 
@@ -19,14 +20,13 @@ type patience struct {
 
 var _ context.Context = (*patience)(nil)
 
-// renew readies the context for the next request.
-func (p *patience) renew(deadline time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.deadline = deadline
-	if p.err != nil {
-		p.done, p.err = nil, nil
+// renewed returns the context for the next request: p, or another one if p has ended. p may be nil.
+func (p *patience) renewed(deadline time.Time) *patience {
+	if p == nil || p.Err() != nil {
+		p = new(patience)
 	}
+	p.deadline = deadline
+	return p
 }
 
 // ClientGone ends the context. The cause is the deadline if that has passed.

@@ -62,9 +62,9 @@ func (s *Server) handleHop(ctx context.Context, req *hop.Request, resp *hop.Resp
 	for i := range req.Headers {
 		x.field(req.Headers[i].Name, req.Headers[i].Value)
 	}
+	x.patience = x.patience.renewed(req.Deadline)
 	if x.waits() {
-		x.renew(req.Deadline)
-		hop.Watch(ctx, &x.patience)
+		hop.Watch(ctx, x.patience)
 		s.rest(x)
 		hop.Unwatch(ctx)
 	} else {

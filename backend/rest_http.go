@@ -23,9 +23,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	for name, value := range ctx.Request.Header.All() {
 		x.field(name, value)
 	}
+	x.patience = x.patience.renewed(time.Time{})
 	if x.waits() && ctx.Conn() != nil { // only tests have none
-		x.renew(time.Time{})
-		httpserver.Watch(ctx, &x.patience)
+		httpserver.Watch(ctx, x.patience)
 		s.rest(x)
 		httpserver.Unwatch(ctx)
 	} else {
