@@ -18,6 +18,9 @@ type Engine interface {
 	// that only a new process ends. What it has once reported it goes on reporting. It only reads a variable.
 	Health() error
 
+	// Arena tells of the memory of runs; zero where the engine does not know.
+	Arena() Arena
+
 	// Close lets go of the engine, after all its models have been closed.
 	Close() error
 }
@@ -87,6 +90,13 @@ type EngineInfo struct {
 	Device   string // "cpu", "cuda:N" or "tensorrt:N"
 	Reason   string // why that device
 	Runs     int    // how many runs it makes at the same time on the CPU; more wait
+}
+
+// Arena is the host memory from which an engine takes the tensors of runs.
+type Arena struct {
+	Used  int64 // bytes that tensors take
+	Held  int64 // bytes that the arena has taken from the system, and gives back after a while
+	Limit int64 // what it may take; 0 is no limit
 }
 
 // Model is a loaded model version.

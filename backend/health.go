@@ -52,7 +52,7 @@ func (s *Server) watchHealth(ctx context.Context) error {
 	}
 }
 
-// registerHealth adds the metrics of health.
+// registerHealth adds the metrics of the engine and of what it runs on.
 func (s *Server) registerHealth() {
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ganglion_node_healthy",
@@ -63,6 +63,17 @@ func (s *Server) registerHealth() {
 		}
 		return 1
 	}))
+	for name, gauge := range map[string]struct {
+		help string
+		read func(Arena) int64
+	}{
+		"ganglion_node_arena_used_bytes":  {"Host memory that tensors of runs take.", func(a Arena) int64 { return a.Used }},
+		"ganglion_node_arena_held_bytes":  {"Host memory held for tensors of runs.", func(a Arena) int64 { return a.Held }},
+		"ganglion_node_arena_limit_bytes": {"Host memory that tensors of runs may take; 0 is no limit.", func(a Arena) int64 { return a.Limit }},
+	} {
+		s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: gauge.help},
+			func() float64 { return float64(gauge.read(s.engine.Arena())) }))
+	}
 	if s.cfg.Devices != nil {
 		s.metrics.registry.MustRegister(s.cfg.Devices)
 	}

@@ -33,6 +33,8 @@ func (e *fakeEngine) Info() backend.EngineInfo {
 }
 func (e *fakeEngine) Close() error { return nil }
 
+func (e *fakeEngine) Arena() backend.Arena { return backend.Arena{} }
+
 func (e *fakeEngine) Health() error {
 	if sick := e.sick.Load(); sick != nil {
 		return *sick

@@ -32,6 +32,7 @@ type Engine struct {
 	models  atomic.Int64
 
 	shrinker *shrinker // of the shared arena; nil where there is none
+	arena    *arena    // the same
 
 	sick atomic.Pointer[error] // why runs on a GPU fail for good; nil as long as they do not
 
@@ -85,6 +86,9 @@ func (e *Engine) start(cfg Config, want device, auto bool, version string) (err 
 	if e.memory > 0 {
 		if e.shrinker, err = newShrinker(e); err != nil {
 			return fmt.Errorf("cannot bound the memory of runs: %w", err)
+		}
+		if e.arena, err = newArena(e.library, e.shrinker.probe.sessions[0], e.memory); err != nil {
+			return err
 		}
 	}
 	e.info = backend.EngineInfo{
@@ -144,6 +148,7 @@ func (e *Engine) Close() error {
 	if n := e.models.Load(); n > 0 {
 		return fmt.Errorf("BUG: onnx runtime closed while %d models are open", n)
 	}
+	e.arena.close()
 	err := e.shrinker.close()
 	if e.slots != nil {
 		e.slots.close()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ganglion/backend"
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/internal/oip"
 	"ganglion/internal/onnxfile"
@@ -117,4 +118,18 @@ func TestMemoryComesBack(t *testing.T) {
 		}
 	}
 	infer(t, m, size(10, 10))
+}
+
+// TestArenaTells: the engine tells what runs take of the memory they may take, and closes with it.
+func TestArenaTells(t *testing.T) {
+	e := start(t, Config{Memory: 64 << 20})
+	m := load(t, e, onnxtest.Write(t, onnxtest.Fill(2)), 1<<50)
+	infer(t, m, size(4<<20, 1)) // 16 MiB
+	got := e.Arena()
+	if got.Limit != 64<<20 || got.Held < 16<<20 || got.Held > got.Limit || got.Used > got.Held {
+		t.Errorf("got %+v after a run of 16 MiB", got)
+	}
+	if got := new(Engine).Arena(); got != (backend.Arena{}) {
+		t.Errorf("an engine without a bound tells %+v", got)
+	}
 }

@@ -316,6 +316,21 @@ void gn_free(const gn_ort *ort, OrtAllocator *allocator, void *memory) {
 
 void gn_free_allocator(const gn_ort *ort, OrtAllocator *allocator) { ort->ReleaseAllocator(allocator); }
 
+// number is a value of pairs, 0 where there is none.
+static int64_t number(const gn_ort *ort, const OrtKeyValuePairs *pairs, const char *key) {
+	const char *value = ort->GetKeyValue(pairs, key);
+	return value == NULL ? 0 : strtoll(value, NULL, 10);
+}
+
+void gn_stats(const gn_ort *ort, const OrtAllocator *allocator, int64_t *in_use, int64_t *held) {
+	OrtKeyValuePairs *pairs = NULL;
+	discard(ort, ort->AllocatorGetStats(allocator, &pairs));
+	if (pairs == NULL) return;
+	*in_use = number(ort, pairs, "InUse");
+	*held = number(ort, pairs, "TotalAllocated");
+	ort->ReleaseKeyValuePairs(pairs);
+}
+
 unsigned gn_error_code(const gn_ort *ort, const OrtStatus *status) { return ort->GetErrorCode(status); }
 
 const char *gn_error_message(const gn_ort *ort, const OrtStatus *status) { return ort->GetErrorMessage(status); }

@@ -17,6 +17,7 @@ typedef struct OrtValue OrtValue;
 typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtAllocator OrtAllocator;
+typedef struct OrtKeyValuePairs OrtKeyValuePairs;
 typedef struct OrtTypeInfo OrtTypeInfo;
 typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtEpAssignedSubgraph OrtEpAssignedSubgraph;
@@ -71,6 +72,9 @@ typedef struct OrtEpAssignedNode OrtEpAssignedNode;
 	X(ReleaseAllocator, 132, void, (OrtAllocator *))                                                               \
 	X(AddRunConfigEntry, 165, OrtStatus *, (OrtRunOptions *, const char *, const char *))                          \
 	X(GetResizedStringTensorElementBuffer, 252, OrtStatus *, (OrtValue *, size_t, size_t, char **))                \
+	X(GetKeyValue, 297, const char *, (const OrtKeyValuePairs *, const char *))                                    \
+	X(ReleaseKeyValuePairs, 300, void, (OrtKeyValuePairs *))                                                       \
+	X(AllocatorGetStats, 319, OrtStatus *, (const OrtAllocator *, OrtKeyValuePairs **))                            \
 	X(TensorTypeAndShape_HasShape, 390, bool, (const OrtTensorTypeAndShapeInfo *))                                 \
 	X(Session_GetEpGraphAssignmentInfo, 407, OrtStatus *,                                                          \
 	  (const OrtSession *, const OrtEpAssignedSubgraph *const **, size_t *))                                       \
@@ -179,6 +183,9 @@ OrtStatus *gn_new_allocator(const gn_ort *ort, const OrtSession *session, const 
 void *gn_alloc(const gn_ort *ort, OrtAllocator *allocator, size_t size);
 void gn_free(const gn_ort *ort, OrtAllocator *allocator, void *memory);
 void gn_free_allocator(const gn_ort *ort, OrtAllocator *allocator);
+
+// gn_stats reads how many bytes an arena has given out and how many it holds; 0 where it does not tell.
+void gn_stats(const gn_ort *ort, const OrtAllocator *allocator, int64_t *in_use, int64_t *held);
 
 unsigned gn_error_code(const gn_ort *ort, const OrtStatus *status);
 const char *gn_error_message(const gn_ort *ort, const OrtStatus *status);
