@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/onnxfile"
 )
 
 // TestModelConfigShowsWhatWasFound: in Triton's words, whatever was said in which file.
@@ -60,6 +61,26 @@ inputs.x = { data = "random" }
 		if strings.Trim(c.got, `"`) != strings.Trim(c.want, `"`) && strings.ReplaceAll(c.got, `"`, "") != strings.ReplaceAll(c.want, `"`, "") {
 			t.Errorf("got %s, want %s\n%s\n%s", c.got, c.want, text(iris), text(halves))
 		}
+	}
+}
+
+// TestShapesTellWhetherThereIsABatch: in a config.pbtxt that does not say max_batch_size.
+func TestShapesTellWhetherThereIsABatch(t *testing.T) {
+	dir := t.TempDir()
+	for model, config := range map[string]string{
+		"whole": `input { name: "x" dims: [ -1, 2 ] } output { name: "y" dims: [ -1, 2 ] }`,
+		"rows":  `input { name: "x" dims: [ 2 ] } output { name: "y" dims: [ 2 ] }`,
+		"none":  `name: "none"`,
+	} {
+		onnxtest.WriteAt(t, onnxtest.Identity(onnxfile.Float, onnxtest.Batch(), onnxfile.Fixed(2)), filepath.Join(dir, model, "1", "model.onnx"))
+		write(t, filepath.Join(dir, model, "config.pbtxt"), config)
+	}
+	n := startNode(t, dir)
+	n.get("/v2/models/whole/config").want(t, 200, `"max_batch_size":0,`)
+	n.get("/v2/models/whole/config").want(t, 200, `"dims":[-1,2]`)
+	for _, model := range []string{"rows", "none"} {
+		n.get("/v2/models/"+model+"/config").want(t, 200, `"max_batch_size":64,`)
+		n.get("/v2/models/"+model+"/config").want(t, 200, `"dims":[2]`)
 	}
 }
 
