@@ -96,7 +96,9 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	}
 	x.attempts++
 
-	x.out.start = time.Now()
+	if x.out.start = x.start; x.attempts > 1 || x.use != cacheOff {
+		x.out.start = time.Now() // otherwise there is nothing but a microsecond between the two
+	}
 	resp := x.resp
 	err := n.transport.roundTrip(x.out, resp)
 	took := x.out.end.Sub(x.out.start)

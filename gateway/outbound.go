@@ -148,17 +148,33 @@ func (x *exchange) cleanAnswer() {
 	h := &x.resp.Header
 	httpserver.StripHopByHop(h)
 	h.SetProtocol([]byte("HTTP/1.1"))
-	h.Del("Server")
-	h.Del(oip.RefusalName) // between the node and us
+	if hasOwn(h) {
+		h.Del(fasthttp.HeaderServer)
+		h.Del(oip.RefusalName)
+		h.Del(headerCache)
+		h.Del(headerRequestID)
+	}
 	h.SetNoDefaultContentType(true)
 	h.SetBytesV(headerRequestID, x.id)
-	h.Del(headerCache) // a node's cache is not ours, and it may have sent several
 	switch x.use {
 	case cacheMiss, cacheRefresh:
 		// The cache was part of it and a node had to be asked, whatever it said then.
 		h.Set(headerCache, "miss")
 	case cacheOff, cacheBypass, cacheHit: // the cache had no part in this answer
 	}
+}
+
+// hasOwn reports whether an answer has a header that is not for the client: what serves the node, what it says to us alone, and
+// what we set ourselves, which it may have sent several times. Looking costs one walk over few headers; deleting each of
+// them, which are rarely there, would cost one each.
+func hasOwn(h *fasthttp.ResponseHeader) bool {
+	for name := range h.All() {
+		switch string(name) { // fasthttp has brought the name into this form
+		case fasthttp.HeaderServer, oip.RefusalName, headerCache, headerRequestID:
+			return true
+		}
+	}
+	return false
 }
 
 // appendRequestID appends the client's id for the request if it can be trusted to be harmless in headers and logs, or
