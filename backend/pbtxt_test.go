@@ -2,6 +2,7 @@ package backend_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,23 @@ output [
 	}
 	n.post("/v2/models/densenet_onnx/infer", `{`+input+`,"outputs":[{"name":"fc6_1","parameters":{"classification":2}}]}`).
 		want(t, 200, `["3.000000:1:dog","2.000000:2:owl"]`)
+}
+
+// TestReshapeOfWhatTheModelFixes: a size that the configuration leaves open, and the model does not, is fixed for clients too.
+func TestReshapeOfWhatTheModelFixes(t *testing.T) {
+	dir := t.TempDir()
+	onnxtest.WriteAt(t, onnxtest.Identity(onnxfile.Float, onnxtest.Batch(), onnxfile.Fixed(4), onnxfile.Dynamic("n")), filepath.Join(dir, "m", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "m", "config.pbtxt"), `max_batch_size: 8
+		input { name: "x" dims: [ -1, 1, -1 ] reshape { shape: [ -1, -1 ] } } output { name: "y" dims: [ 1, -1, -1 ] reshape { shape: [ -1, -1 ] } }`)
+	n := startNode(t, dir)
+	n.get("/v2/models/m").want(t, 200, `"inputs":[{"name":"x","datatype":"FP32","shape":[-1,4,1,-1]}]`)
+	n.get("/v2/models/m").want(t, 200, `"outputs":[{"name":"y","datatype":"FP32","shape":[-1,1,4,-1]}]`)
+	const path = "/v2/models/m/infer"
+	y := n.post(path, `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4,1,2],"data":[1,2,3,4,5,6,7,8]}]}`).outputs(t)["y"]
+	if !slices.Equal(y.Shape, []int64{1, 1, 4, 2}) || y.Data[7] != 8.0 {
+		t.Errorf("got %v", y)
+	}
+	n.post(path, `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,3,1,2],"data":[1,2,3,4,5,6]}]}`).want(t, 400, "shape")
 }
 
 // TestOptionalInput: an input that has a default in the model is left at it.

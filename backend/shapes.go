@@ -48,11 +48,30 @@ func (v *view) narrow(c *modelConfig, spec *Spec, s *said) error {
 		client.Shape = engine.Shape
 		if s.Reshape != nil {
 			v.reshaped = true
-			client.Shape = slices.Concat(engine.Shape[:len(engine.Shape)-len(inner)], s.Shape)
+			behind := len(engine.Shape) - len(inner) // the batch
+			client.Shape = slices.Concat(engine.Shape[:behind], settled(s.Shape, inner, engine.Shape[behind:]))
 		}
 	}
 	v.clients, v.engine = append(v.clients, client), append(v.engine, engine)
 	return nil
+}
+
+// settled is a shape in which those sizes that vary are fixed that the model fixes: they are the ones that vary in inner, in
+// the same order, and model is inner as the model has it. Otherwise clients could bring what does not fit the model.
+func settled(shape, inner, model []int64) []int64 {
+	shape = slices.Clone(shape)
+	next := 0
+	for i, size := range shape {
+		if size >= 0 {
+			continue
+		}
+		for inner[next] >= 0 { // modelconf has seen to it that as many vary in both
+			next++
+		}
+		shape[i] = model[next]
+		next++
+	}
+	return shape
 }
 
 // unranked reports whether a tensor is one that does not tell how many dimensions it has: an output, see Spec.
@@ -189,7 +208,7 @@ func reshape(shape, from, to []int64) []int64 {
 	made := slices.Clone(to)
 	for i, size := range made {
 		if size < 0 {
-			made[i], varying = varying[0], varying[1:]
+			made[i], varying = varying[0], varying[1:] // as many vary in both, see settled
 		}
 	}
 	return made

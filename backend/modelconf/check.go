@@ -181,22 +181,21 @@ func (t *Tensor) check(r report, key string) {
 }
 
 // sameElements reports whether two shapes surely hold as many elements: the sizes that vary have to be in the same order,
-// with as many elements between them.
+// with as many elements between them. Of more elements than any request has it is not sure.
 func sameElements(a, b []int64) bool {
 	segments := func(shape []int64) (products []int64) {
 		product := int64(1)
 		for _, size := range shape {
 			if size < 0 {
 				products, product = append(products, product), 1
-				continue
-			}
-			if product *= size; product > math.MaxInt32 {
-				product = math.MaxInt32 + 1 // too many either way, and the next step must not overflow
+			} else if product *= size; product > math.MaxInt32 {
+				return nil
 			}
 		}
 		return append(products, product)
 	}
-	return slices.Equal(segments(a), segments(b))
+	of := segments(a)
+	return of != nil && slices.Equal(of, segments(b))
 }
 
 // deviceRule is what the engine takes; its bound of a thousand devices is the engine's own.
