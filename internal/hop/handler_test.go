@@ -256,9 +256,9 @@ func TestHandlersMemoryIsNotLentOn(t *testing.T) {
 
 // A cancel may come at the very moment at which a handler first asks for Done.
 func TestDoneRacesWithTheEnd(t *testing.T) {
-	x := taskContext{task: &task{}}
+	x := &taskContext{task: &task{}}
 	for range 20_000 {
-		x.reset()
+		x = x.renewed()
 		var both sync.WaitGroup
 		both.Go(func() { x.end(context.Canceled) })
 		both.Go(func() { x.Done() })

@@ -17,7 +17,7 @@ type task struct {
 	headers  []Header // lent to the handler as resp.Headers
 	phase    phase
 	canceled bool // the client has, and waits for the last word
-	ctx      taskContext
+	ctx      *taskContext
 }
 
 type phase uint8
@@ -33,10 +33,10 @@ func (s *Server) newTask(c *serverConn) *task {
 	t, ok := s.tasks.Get().(*task)
 	if !ok {
 		t = &task{}
-		t.st.task, t.st.wake, t.ctx.task = t, make(chan struct{}, 1), t
+		t.st.task, t.st.wake, t.ctx = t, make(chan struct{}, 1), &taskContext{task: t}
 	}
 	t.conn, t.phase, t.canceled = c, phaseReceiving, false
-	t.ctx.reset()
+	t.ctx = t.ctx.renewed()
 	t.req.Reset()
 	t.resp = Response{InferenceHeaderLength: NoHeaderLength, Headers: t.headers[:0], Body: t.answer[:0]}
 	return t

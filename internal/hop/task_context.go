@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// taskContext is the context of a handler. It is part of its task and reused with it; only a handler that asks for Done costs an
-// allocation.
+// taskContext is the context of a handler. It belongs to its task and is reused with it, unless its handler
+// has asked for Done, which costs the allocations.
 type taskContext struct {
 	task   *task
 	mu     sync.Mutex
@@ -106,8 +106,15 @@ func (x *taskContext) end(cause error) {
 	}
 }
 
-// reset readies the context for the next task.
-func (x *taskContext) reset() {
-	x.done, x.leaver = nil, nil
+// renewed returns the context for the task's next request: x, or another if somebody has asked x for its channel. What waits
+// on that, for contexts that the handler has derived, may look at x later and must find it ended.
+func (x *taskContext) renewed() *taskContext {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.done != nil {
+		return &taskContext{task: x.task}
+	}
+	x.leaver = nil
 	x.ended.Store(contextLive)
+	return x
 }

@@ -65,7 +65,7 @@ func (c *serverConn) run(t *task) (fault string) {
 	if t.st.in.mem.buf != nil {
 		t.req.Body = t.st.in.mem.join(c.server.cfg.Budget.budget)
 	}
-	c.server.handler(&t.ctx, &t.req, &t.resp)
+	c.server.handler(t.ctx, &t.req, &t.resp)
 	if why := t.resp.headLimit(); why != "" {
 		return why
 	}
