@@ -26,17 +26,17 @@ func (in *instance) raggedGroups() (groups []scheduler.Ragged, err error) {
 			group.Inputs = append(group.Inputs, input)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.Outputs)) {
-			if err := variableAxis("output", name, c.Outputs[name], in.outputs); err != nil {
+			if err := variableAxis("output", name, c.Outputs[name], in.outputView.engine); err != nil {
 				return nil, fmt.Errorf("%s: ragged[%d]: %w", where, i, err)
 			}
 			group.Outputs = append(group.Outputs, scheduler.RaggedOutput{Name: name, Axis: c.Outputs[name]})
 		}
 		if c.Mask != "" {
 			// The scheduler makes masks of shape [rows, length].
-			if err := variableAxis("mask", c.Mask, 1, in.inputs); err != nil {
+			if err := variableAxis("mask", c.Mask, 1, in.view.engine); err != nil {
 				return nil, fmt.Errorf("%s: ragged[%d]: %w", where, i, err)
 			}
-			mask := find(in.inputs, c.Mask)
+			mask := find(in.view.engine, c.Mask)
 			if len(mask.Shape) != 2 {
 				return nil, fmt.Errorf("%s: ragged[%d]: mask %q has %d dimensions, want 2: rows and length", where, i, c.Mask, len(mask.Shape))
 			}
@@ -48,10 +48,10 @@ func (in *instance) raggedGroups() (groups []scheduler.Ragged, err error) {
 }
 
 func (in *instance) raggedInput(name string, c modelconf.RaggedInput) (scheduler.RaggedInput, error) {
-	if err := variableAxis("input", name, c.Axis, in.inputs); err != nil {
+	if err := variableAxis("input", name, c.Axis, in.view.engine); err != nil {
 		return scheduler.RaggedInput{}, err
 	}
-	datatype := find(in.inputs, name).Datatype
+	datatype := find(in.view.engine, name).Datatype
 	value, ok := elementOf(datatype, c.Value)
 	if !ok {
 		return scheduler.RaggedInput{}, fmt.Errorf("input %q: %s has no %v to pad with", name, datatype, c.Value)
