@@ -2,6 +2,7 @@ package oip_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,4 +135,71 @@ func echo(t *testing.T, body []byte, headerLen int) (answer []byte, answerHeader
 		t.Fatal(err)
 	}
 	return answer, answerHeader
+}
+
+// FuzzBridgeFromProto: what a gRPC client may send, a REST node understands in the same way.
+func FuzzBridgeFromProto(f *testing.F) {
+	f.Add(marshal(f, fullRequest()))
+	for _, c := range everyDatatype() {
+		in := &pb.ModelInferRequest_InferInputTensor{Name: "x", Datatype: c.datatype.String(), Shape: []int64{2, 1}, Contents: c.contents}
+		f.Add(marshal(f, &pb.ModelInferRequest{Inputs: []*pb.ModelInferRequest_InferInputTensor{in}}))
+	}
+	var b oip.Bridge
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		body, headerLen, err := b.RequestFromProto(nil, msg, true, oip.DefaultLimits())
+		if err != nil {
+			return
+		}
+		var sent, got oip.InferRequest
+		if _, _, err := sent.DecodeProto(msg, oip.DefaultLimits()); err != nil {
+			t.Fatalf("accepted and refused: %v", err)
+		}
+		if err := got.Decode(body, headerLen, oip.DefaultLimits()); err != nil {
+			t.Fatalf("%q is refused: %v", body, err)
+		}
+		compareTensors(t, got.Inputs, sent.Inputs)
+		if got.ID != sent.ID || len(got.Outputs) != len(sent.Outputs) {
+			t.Fatalf("id %q and %d outputs, want %q and %d", got.ID, len(got.Outputs), sent.ID, len(sent.Outputs))
+		}
+	})
+}
+
+// FuzzBridgeToProto: what a REST client may send, a gRPC node understands in the same way.
+func FuzzBridgeToProto(f *testing.F) {
+	f.Add([]byte(`{"id":"7","inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[1,2],"parameters":{"n":1}}],"outputs":[{"name":"y"}]}`), oip.NoHeaderLength)
+	head := `{"parameters":{"binary_data_output":true,"priority":1},"inputs":[{"name":"x","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":5}}]}`
+	f.Add([]byte(head+"\x01\x00\x00\x00a"), len(head))
+	var b oip.Bridge
+	f.Fuzz(func(t *testing.T, body []byte, headerLen int) {
+		msg, err := b.RequestToProto(nil, body, headerLen, "m", "1", oip.DefaultLimits())
+		if err != nil {
+			return
+		}
+		var sent, got oip.InferRequest
+		if err := sent.Decode(body, headerLen, oip.DefaultLimits()); err != nil {
+			t.Fatalf("accepted and refused: %v", err)
+		}
+		if model, version, err := got.DecodeProto(msg, oip.DefaultLimits()); err != nil || model != "m" || version != "1" {
+			t.Fatalf("%x is refused: %v", msg, err)
+		}
+		compareTensors(t, got.Inputs, sent.Inputs)
+		if got.ID != sent.ID || len(got.Outputs) != len(sent.Outputs) || len(got.Parameters) != len(sent.Parameters) {
+			t.Fatalf("id %q, %d outputs, %d parameters; want %q, %d, %d", got.ID, len(got.Outputs), len(got.Parameters),
+				sent.ID, len(sent.Outputs), len(sent.Parameters))
+		}
+	})
+}
+
+func compareTensors(t *testing.T, got, want []oip.Tensor) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d inputs, want %d", len(got), len(want))
+	}
+	for i := range want {
+		g, w := &got[i], &want[i]
+		if g.Name != w.Name || g.Datatype != w.Datatype || !slices.Equal(g.Shape, w.Shape) || !bytes.Equal(g.Data, w.Data) ||
+			!slices.Equal(g.Parameters, w.Parameters) {
+			t.Fatalf("input %+v, want %+v", g, w)
+		}
+	}
 }
