@@ -28,7 +28,7 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("codec", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 9, "how often everything is measured; an odd `number` has a middle")
-	duration := flags.Duration("duration", 100*time.Millisecond, "how `long` one measurement takes, at least")
+	duration := flags.Duration("duration", 100*time.Millisecond, "how `long` one measurement takes, in CPU time and at least")
 	only := flags.String("only", "", "measure those tasks only that have this `text` in their name")
 	out := flags.String("json", "", "`file` for every single measurement")
 	if err := flags.Parse(args); err != nil {

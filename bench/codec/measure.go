@@ -67,7 +67,8 @@ func (r *result) measure(t *task, d time.Duration) error {
 	return nil
 }
 
-// cost does f again and again for at least d, and returns the CPU time and the allocated bytes of one time.
+// cost does f again and again until that has taken d of CPU time, and returns the CPU time and the allocated bytes of one
+// time.
 func cost(f func() error, d time.Duration) (ns, bytes float64, err error) {
 	if err := f(); err != nil { // what is allocated once is not counted
 		return 0, 0, err
@@ -75,17 +76,17 @@ func cost(f func() error, d time.Duration) (ns, bytes float64, err error) {
 	runtime.GC() // what others left is not ours to pay for
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began, from := time.Now(), cpuTime()
-	done := 0
-	for batch := 1; time.Since(began) < d; batch *= 2 {
+	from := cpuTime()
+	done, used := 0, time.Duration(0)
+	for batch := 1; used < d; batch *= 2 {
 		for range batch {
 			if err := f(); err != nil {
 				return 0, 0, err
 			}
 		}
 		done += batch
+		used = cpuTime() - from
 	}
-	used := cpuTime() - from
 	runtime.ReadMemStats(&after)
 	return float64(used.Nanoseconds()) / float64(done), float64(after.TotalAlloc-before.TotalAlloc) / float64(done), nil
 }
