@@ -81,9 +81,13 @@ func (e *generations) open() int64 { return e.opened.Load() - e.fakeEngine.close
 // putVersion puts a version into a repository, in one step. What its file holds does not matter, but that it is a model.
 func putVersion(t *testing.T, dir, model, number string) {
 	t.Helper()
-	path := filepath.Join(dir, model, number, "model.onnx")
-	onnxtest.WriteAt(t, constant(1), path+".new")
-	if err := os.Rename(path+".new", path); err != nil {
+	made := filepath.Join(t.TempDir(), "model.onnx")
+	onnxtest.WriteAt(t, constant(1), made)
+	folder := filepath.Join(dir, model, number)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(made, filepath.Join(folder, "model.onnx")); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -118,7 +118,7 @@ func TestWatchHalfCopied(t *testing.T) {
 func TestWatchBadChange(t *testing.T) {
 	w := watch(t, "m")
 	write(t, filepath.Join(w.dir, "m", "2", "model.onnx"), "no model")
-	w.until(func() bool { return strings.HasSuffix(w.states("m"), ", 1 READY") })
+	w.until(func() bool { return strings.HasPrefix(w.states("m"), "2 UNAVAILABLE model.onnx: ") })
 	w.rests(1)
 	w.post("/v2/models/m/infer", fakeRequestOf("1")).want(t, 200, `"model_version":"1"`)
 	if said := strings.Count(w.log.String(), "cannot load a model"); said != 1 {
@@ -222,8 +222,13 @@ func TestWatchNotices(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			putVersion(t, w.dir, "m", "1")
-			return os.Chtimes(model("1", "model.onnx"), time.Time{}, info.ModTime())
+			elsewhere := t.TempDir()
+			putVersion(t, elsewhere, "m", "1")
+			other := filepath.Join(elsewhere, "m", "1", "model.onnx")
+			if err := os.Chtimes(other, time.Time{}, info.ModTime()); err != nil {
+				return err
+			}
+			return os.Rename(other, model("1", "model.onnx")) // in one step: a load may be looking
 		}, true},
 	} {
 		if err := change.do(); err != nil {
