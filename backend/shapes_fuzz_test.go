@@ -17,7 +17,7 @@ func FuzzView(f *testing.F) {
 	f.Add([]byte{0}, []byte{1}, []byte{}, true, uint8(4))
 	f.Add([]byte{0, 2}, []byte{2}, []byte{}, false, uint8(4))
 	f.Fuzz(func(t *testing.T, model, dims, inner []byte, reshaped bool, batch uint8) {
-		if len(model) > 8 || len(dims) > 8 || len(inner) > 8 {
+		if len(model) > oip.MaxRank || len(dims) > oip.MaxRank || len(inner) > oip.MaxRank {
 			return
 		}
 		text := fmt.Sprintf("max_batch_size: %d input { name: 'x' dims: %s", batch, sizes(dims))
