@@ -139,3 +139,25 @@ func TestInstancesOnGPURunSideBySide(t *testing.T) {
 		}
 	}
 }
+
+// TestRunFindsSickness: it is the run that meets an error of CUDA who tells the engine. The runtime puts the names of operators
+// into its errors, which serves to have it report one.
+func TestRunFindsSickness(t *testing.T) {
+	e := start(t, Config{})
+	def := onnxtest.Fill(2)
+	def.Nodes[0].Name = "CUDA failure 700: an illegal memory access was encountered"
+	path := onnxtest.Write(t, def)
+	impossible := []oip.Tensor{size(-1, 1)}
+	_, err := load(t, e, path, testLimit).Run(t.Context(), impossible, nil)
+	if err == nil || e.Health() != nil {
+		t.Fatalf("on the CPU: %v, and the engine is %v", err, e.Health())
+	}
+	err = onGPU(t, e, path, 1).Runners()[0].Run(t.Context(), impossible, nil, scheduler.NewResults(nil))
+	var refusal *oip.Error
+	if !errors.As(err, &refusal) || refusal.Code != oip.Unavailable {
+		t.Errorf("on the GPU: got %v", err)
+	}
+	if err := e.Health(); err == nil || !strings.Contains(err.Error(), "cudaErrorIllegalAddress") {
+		t.Errorf("the engine says %v of itself", err)
+	}
+}
