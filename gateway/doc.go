@@ -7,8 +7,9 @@
 //
 // One file answers one question; in the order in which an exchange meets them: handler.go (whose call is it), table.go
 // (which route), exchange.go (what is known about this exchange), answers.go (is the answer known already), attempts.go
-// (who is asked, how often), outbound.go (what a node gets to see), transport.go, h1.go and conns.go (how it gets
-// there), judge.go (what does the outcome mean), errors.go (what is the client told), accesslog.go and metrics.go.
+// (who is asked, how often), outbound.go (what a node gets to see), transport.go, carrier.go, hopline.go, h1.go and conns.go
+// (how it gets there), answermemory.go (what large answers may take), judge.go (what does the outcome mean), errors.go (what
+// is the client told), accesslog.go and metrics.go.
 //
 // Concurrency: an exchange belongs to the goroutine of its client's connection and touches nothing shared but atomics,
 // the pools' snapshots, the idle connections of a node and the cache. Routes are immutable behind one atomic pointer;
