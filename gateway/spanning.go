@@ -79,9 +79,9 @@ type reply struct {
 // good reports whether the node answered as asked.
 func (r *reply) good() bool { return r.status == fasthttp.StatusOK }
 
-// lacks reports whether the node does not have such a call at all.
-func (r *reply) lacks() bool {
-	return r.status == fasthttp.StatusNotFound || r.status == fasthttp.StatusMethodNotAllowed || r.status == fasthttp.StatusNotImplemented
+// lacksCall reports whether a status says that a node does not have such a call at all.
+func lacksCall(status int) bool {
+	return status == fasthttp.StatusNotFound || status == fasthttp.StatusMethodNotAllowed || status == fasthttp.StatusNotImplemented
 }
 
 // complaint is what the node said against it, in its own words where it had any.

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -29,26 +31,57 @@ func (x *exchange) answerIndex() {
 	x.answerJSON(text(oip.AppendIndex(nil, entries)))
 }
 
-// answerModelList answers GET /v2/models and GET /v1/models: the names of what is ready.
+// answerModelList answers GET /v2/models and GET /v1/models: the names of what is ready. KServe's own servers have such a list
+// and no index.
 func (x *exchange) answerModelList() {
+	names := map[string]bool{}
 	entries, f := x.index()
+	for _, e := range entries {
+		if e.State == oip.StateReady {
+			names[e.Name] = true
+		}
+	}
+	if f != nil && lacksCall(f.status) {
+		f = x.listModels(names)
+	}
 	if f != nil {
 		x.fail(*f)
 		return
 	}
 	body := []byte(`{"models":[`)
-	last := ""
-	for _, e := range entries {
-		if e.State != oip.StateReady || e.Name == last {
-			continue
-		}
-		if last != "" {
+	for i, name := range slices.Sorted(maps.Keys(names)) {
+		if i > 0 {
 			body = append(body, ',')
 		}
-		body = oip.AppendJSONString(body, e.Name)
-		last = e.Name
+		body = oip.AppendJSONString(body, name)
 	}
 	x.answerJSON(text(append(body, "]}"...)))
+}
+
+// listModels adds the models that nodes without an index name in their own lists.
+func (x *exchange) listModels(names map[string]bool) *failure {
+	pools := x.table.poolsOfRoutes(true)
+	replies := x.askAll(reachable(pools), &inquiry{method: fasthttp.MethodGet, target: "/v2/models", timeout: spanTimeout})
+	answered := false
+	for _, r := range replies {
+		var list struct {
+			Models []string `json:"models"`
+		}
+		if !r.good() || json.Unmarshal(r.body, &list) != nil {
+			continue
+		}
+		answered = true
+		for _, name := range list.Models {
+			if x.table.find(name) != nil {
+				names[name] = true
+			}
+		}
+	}
+	if answered {
+		return nil
+	}
+	f := failSpan(replies, longestRetryAfter(pools))
+	return &f
 }
 
 // failInvalid is for a request that the gateway has read itself.
@@ -89,7 +122,7 @@ func (x *exchange) index() ([]oip.IndexEntry, *failure) {
 // nobody asked because they are down are.
 func muteNodes(all []*node, replies []reply) []*node {
 	return slices.DeleteFunc(all, func(n *node) bool {
-		return slices.ContainsFunc(replies, func(r reply) bool { return r.node == n && (r.good() || r.lacks()) })
+		return slices.ContainsFunc(replies, func(r reply) bool { return r.node == n && (r.good() || lacksCall(r.status)) })
 	})
 }
 

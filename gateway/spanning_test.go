@@ -206,6 +206,18 @@ func TestIndexIsMerged(t *testing.T) {
 	}
 }
 
+func TestModelsOfNodesWithoutAnIndex(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+routeM+"[routes.n]\npool = \"main\"\n", a, b)
+	a.Handle(script(map[string]string{"GET /v2/models": `200 {"models":["n","hidden","m"]}`}))
+	b.Handle(script(nil))
+	if got := e.do("GET", "/v2/models", "").want(t, 200).body; got != `{"models":["m","n"]}` {
+		t.Errorf("models %s", got)
+	}
+	a.Handle(script(nil))
+	e.do("GET", "/v1/models", "").want(t, 404)
+}
+
 func TestLoadReachesEveryNode(t *testing.T) {
 	const path, body = "/v2/repository/models/m/load", `{"parameters":{"config":"{}"}}`
 	a, b, shadow := testnode.Start(t), testnode.Start(t), testnode.Start(t)
