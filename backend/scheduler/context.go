@@ -17,13 +17,13 @@ type runContext struct {
 	inside bool // in Runner.Run
 }
 
-// renew begins the time of another run.
-func (c *runContext) renew() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		c.err, c.done = nil, nil
+// renewed returns the context of the next run: c, or another if c has ended. What waits for contexts that the Runner has derived
+// from it may look at it after its run, and must find why it has ended.
+func (c *runContext) renewed() *runContext {
+	if c.Err() == nil {
+		return c
 	}
+	return &runContext{stopper: c.stopper}
 }
 
 // enter reports whether Run is to be called, which is not the case when it has been stopped already.

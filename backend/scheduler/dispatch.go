@@ -160,7 +160,7 @@ func (s *Scheduler) open(limit int) *batch {
 	s.batchID++
 	b.id, b.instance, b.limit = s.batchID, in, limit
 	in.batch = b
-	in.ctx.renew()
+	in.ctx = in.ctx.renewed()
 	return b
 }
 

@@ -10,7 +10,7 @@ import (
 // leader of its batch.
 type instance struct {
 	runner Runner
-	ctx    runContext
+	ctx    *runContext
 	batch  *batch // guarded by Scheduler.mu; nil when idle
 
 	inputs []oip.Tensor
@@ -28,7 +28,7 @@ func (in *instance) run(inputs []oip.Tensor, want []string, res *Results) (err e
 			in.forget()
 		}
 	}()
-	return in.runner.Run(&in.ctx, inputs, want, res)
+	return in.runner.Run(in.ctx, inputs, want, res)
 }
 
 // free gives the memory back.

@@ -97,8 +97,7 @@ func TestHeapIsInOrder(t *testing.T) {
 // TestStopReachesARunOnlyInside checks what a Stopper relies on.
 func TestStopReachesARunOnlyInside(t *testing.T) {
 	stops := &countStops{}
-	c := runContext{stopper: stops}
-	c.renew()
+	c := (&runContext{stopper: stops}).renewed()
 	c.stop()
 	if c.enter() {
 		t.Error("a run that was stopped before is begun")
@@ -107,14 +106,18 @@ func TestStopReachesARunOnlyInside(t *testing.T) {
 		t.Error("the context has not ended")
 	}
 	<-c.Done()
-	c.renew()
+	ended := c
+	c = c.renewed()
+	if ended.Err() == nil {
+		t.Error("the context that has ended lives again")
+	}
 	if c.Err() != nil || !c.enter() {
 		t.Error("the next run's context has ended before it began")
 	}
 	c.stop()
 	c.stop()
 	c.leave()
-	c.renew()
+	c = c.renewed()
 	c.enter()
 	c.leave()
 	c.stop()

@@ -67,7 +67,7 @@ func New(cfg Config, runners ...Runner) (*Scheduler, error) {
 		s.ones[i] = maskElement(cfg.Ragged[i].Mask.Datatype)
 	}
 	for _, runner := range runners {
-		in := &instance{runner: runner}
+		in := &instance{runner: runner, ctx: &runContext{}}
 		in.ctx.stopper, _ = runner.(Stopper)
 		s.instances = append(s.instances, in)
 	}
