@@ -49,8 +49,8 @@ func (c *carrier) overHTTP(out *outbound, resp *fasthttp.Response) error {
 	return c.bridges.overREST(c.plain, out, resp, binary, c.inflated)
 }
 
-// readsBinary reports whether the node reads binary data, and asks it if need be; meanwhile others go by what was known. A
-// server that does not say is taken for one that does, as most do.
+// readsBinary reports whether the node reads binary data, and asks it if need be. Meanwhile others go by what was known, or
+// wait if nothing was. A server that does not say is taken for one that does, as most do.
 func (c *carrier) readsBinary(out *outbound) bool {
 	d := &c.dialect
 	now := time.Now()
@@ -58,13 +58,19 @@ func (c *carrier) readsBinary(out *outbound) bool {
 	if known != nil && now.Before(known.until) {
 		return known.binary
 	}
-	if known == nil {
-		known = &fact{binary: true}
-	}
-	if !d.asking.TryLock() {
-		return known.binary
+	if known != nil {
+		if !d.asking.TryLock() {
+			return known.binary
+		}
+	} else {
+		d.asking.Lock()
 	}
 	defer d.asking.Unlock()
+	if known = d.fact.Load(); known == nil {
+		known = &fact{binary: true}
+	} else if now.Before(known.until) {
+		return known.binary // somebody else has asked
+	}
 	said := fact{binary: known.binary, until: now.Add(dialectDoubt)}
 	if extensions, ok := c.extensions(now, out.deadline); ok {
 		said = fact{binary: slices.Contains(extensions, binaryExtension), until: now.Add(dialectFor)}

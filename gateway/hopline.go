@@ -47,7 +47,9 @@ func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried boo
 	out.answer.release()
 	// The answer comes to the memory that the client's connection keeps for it, if it fits.
 	memory := resp.SwapBody(nil)
-	x.Response.Body = memory[:0]
+	if x.Response.Body = nil; cap(memory) <= keepScratch { // a large answer is never in memory that others own too
+		x.Response.Body = memory[:0]
+	}
 	err = l.conn.Do(x)
 	out.end = time.Now()
 	body := x.Response.Body
