@@ -65,6 +65,7 @@ type inquiry struct {
 	method  string
 	target  string
 	body    []byte
+	passed  bool // body is the client's, and so are the headers that describe it
 	timeout time.Duration
 }
 
@@ -131,16 +132,19 @@ func (x *exchange) askAll(nodes []*node, q *inquiry) []reply {
 
 // spanHeaders are those that every node gets. The gateway reads the answers itself, and so wants them plain.
 func (x *exchange) spanHeaders(q *inquiry) []hop.Header {
-	headers := x.appendHeaders(nil)
-	return slices.DeleteFunc(headers, func(h hop.Header) bool {
+	headers := slices.DeleteFunc(x.appendHeaders(nil), func(h hop.Header) bool {
 		switch string(h.Name) {
-		case fasthttp.HeaderAcceptEncoding, fasthttp.HeaderContentEncoding:
+		case fasthttp.HeaderAcceptEncoding:
 			return true
-		case fasthttp.HeaderContentType:
-			return q.body == nil
+		case fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding:
+			return !q.passed
 		}
 		return false
 	})
+	if q.body != nil && !q.passed {
+		headers = append(headers, hop.Header{Name: nameContentType, Value: typeJSON})
+	}
+	return headers
 }
 
 // askNode puts the question to one node. A panic in here has no server above it that recovers.

@@ -26,7 +26,8 @@ func (x *exchange) answerControl() {
 		verb, done = "unload", "unloaded"
 	}
 	replies := x.askAll(nodesOf(pools), &inquiry{
-		method: fasthttp.MethodPost, target: "/v2/repository/models/" + x.call.Model + "/" + verb, body: x.req.Body(), timeout: controlTimeout,
+		method: fasthttp.MethodPost, target: "/v2/repository/models/" + x.call.Model + "/" + verb, body: x.req.Body(), passed: true,
+		timeout: controlTimeout,
 	})
 	rt.loads.Add(1) // even if some failed: others may answer differently now
 	var failed []reply

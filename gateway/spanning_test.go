@@ -183,6 +183,9 @@ func TestIndexIsMerged(t *testing.T) {
 	if got := get(""); !slices.Equal(got, want) {
 		t.Errorf("index\n%+v, want\n%+v", got, want)
 	}
+	if got := a.Last().Header.Values("Content-Type"); !slices.Equal(got, []string{"application/json"}) {
+		t.Errorf("a node got the content types %q", got)
+	}
 	if got := get(`{"ready":true}`); !slices.Equal(got, want[:2]) {
 		t.Errorf("ready ones\n%+v, want\n%+v", got, want[:2])
 	}
@@ -236,6 +239,10 @@ func TestLoadReachesEveryNode(t *testing.T) {
 		}
 	}
 	e.do("POST", "/v2/repository/models/m/unload", "").want(t, 200)
+	e.do("POST", path, body, "Content-Encoding: gzip", "Accept-Encoding: gzip").want(t, 200) // what it really is, the node will say
+	if h := a.Last().Header; h.Get("Content-Encoding") != "gzip" || h.Get("Accept-Encoding") != "" {
+		t.Errorf("a node got the headers %v", h)
+	}
 
 	b.Handle(script(map[string]string{"POST " + path: `400 {"error":"failed to load 'm'"}`}))
 	got := e.do("POST", path, body).want(t, 400).message()
