@@ -47,7 +47,7 @@ func rpcConnections(configured int) (int, error) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &rl); err != nil {
 		return 0, fmt.Errorf("cannot read the descriptor limit: %w", err)
 	}
-	const most = 8192 // a connection holds about 100 KiB of buffers with grpc-go
+	const most = 8192 // grpc-go holds 32 KiB for reading and as much twice for writing: 768 MiB
 	return int(min(max(rl.Cur/8, 8), most)), nil
 }
 

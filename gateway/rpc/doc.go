@@ -7,8 +7,9 @@
 // never decoded: of a ModelInferRequest only the names are read, and both it and its answer pass as bytes.
 //
 // One file answers one question; in the order in which a call meets them: server.go (what is served, within which limits),
-// record.go (when does a call begin and end), codec.go (how do bytes become a message), infer.go, stream.go and calls.go
-// (what does a call ask), status.go (what is the client told), health.go.
+// record.go (when does a call begin and end), codec.go (how do bytes become a message), bodies.go (is there room for it),
+// infer.go, stream.go, calls.go and repository.go (what does a call ask), edge.go (who answers it), status.go (what is the
+// client told), health.go. The codec, json.go and HTTPStatus also serve the gateway's way to nodes that speak gRPC.
 //
 // Concurrency: every call runs on a goroutine of its own. A stream has a receiver beside its handler and one goroutine for
 // each message being answered; Run waits for all of them.

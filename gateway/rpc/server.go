@@ -33,13 +33,13 @@ type Config struct {
 
 // Numbers that nobody has to choose.
 const (
-	// maxStreams is how many calls one connection may have under way; what a client has beyond waits with the client. It
-	// is what nginx and Envoy of old allow (128) doubled: a node's queue is the better place to wait, up to a point.
+	// maxStreams is how many calls one connection may have under way; what a client has beyond waits with the client, which
+	// knows the number. Twice nginx's 128: a gateway stands before several nodes, and nobody waits here but for them.
 	maxStreams = 256
 
 	// fastestPing is how often a client may ask whether we are there. grpc-go's clients never ask more often than every
-	// 10 s; this is half of it, for those whose pings come in pairs. grpc's own default, 5 minutes, would hang up on
-	// clients with common keepalive settings.
+	// 10 s; half of it leaves room for clocks and networks. grpc's own default, 5 minutes, would hang up on clients with
+	// common keepalive settings.
 	fastestPing = 5 * time.Second
 
 	// pingAfter is when a silent client is asked, and pingWait how long it may take: a host that vanished without a word
