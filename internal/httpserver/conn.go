@@ -37,7 +37,8 @@ type conn struct {
 	began                 time.Duration // of what it does now, on the server's clock
 	readUntil, writeUntil time.Duration // the deadlines that are set
 
-	watch watch
+	direct direct
+	watch  watch
 }
 
 // connState is fasthttp's hook, called on the worker's goroutine.
@@ -77,7 +78,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		if err := c.armRead(); err != nil {
 			return 0, err
 		}
-		n, err := c.TCPConn.Read(p)
+		n, err := c.direct.readFrom(c.TCPConn, p)
 		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -104,9 +105,13 @@ func (c *conn) Write(p []byte) (int, error) {
 		if err := c.armWrite(); err != nil {
 			return 0, err
 		}
+		return c.direct.writeTo(c.TCPConn, p)
 	}
 	return c.TCPConn.Write(p)
 }
+
+// ReadFrom keeps what is copied to the client by way of Write, which gives it its time.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{c}, r) }
 
 // evict ends the connection if it is idle; called by the drain, again and again until the connection is gone, since
 // the worker may overwrite the deadline with its own.

@@ -216,6 +216,9 @@ func TestLastLook(t *testing.T) {
 			t.Fatal(err)
 		}
 		c = &conn{TCPConn: nc.(*net.TCPConn), server: New("test", testConfig(), echo, slog.New(slog.DiscardHandler))}
+		if err := c.direct.open(c.TCPConn); err != nil {
+			t.Fatal(err)
+		}
 		c.state.Store(int32(state))
 		t.Cleanup(func() { c.Close() })
 		return client, c

@@ -139,6 +139,10 @@ func (s *Server) admit(nc net.Conn) *conn {
 	}
 	c := &conn{TCPConn: tc, server: s}
 	c.restartClock()
+	if c.direct.open(tc) != nil {
+		_ = tc.Close() // it is broken already
+		return nil
+	}
 	c.state.Store(int32(fasthttp.StateNew))
 	s.mu.Lock()
 	full := len(s.conns) >= s.limit
