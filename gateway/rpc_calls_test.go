@@ -257,6 +257,23 @@ func TestACallWithoutAMessageEnds(t *testing.T) {
 	}
 }
 
+// What breaks grpc's own rules is the client's doing, and no bug of ours.
+func TestACallThatBreaksTheRulesIsABadRequest(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	stream, err := e.dial().NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, pb.GRPCInferenceService_ModelInfer_FullMethodName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.CloseSend(); err != nil { // without a message
+		t.Fatal(err)
+	}
+	wantCode(t, stream.RecvMsg(new(pb.ModelInferResponse)), codes.Internal)
+	if line := e.logged(1)[0]; line["reason"] != "bad_request" || line["status"] != 400.0 {
+		t.Errorf("the log has %v", line)
+	}
+}
+
 func TestCallsThatThereAreNotAreWrittenDown(t *testing.T) {
 	n := testnode.Start(t)
 	e := start(t, oneNode+anyRoute, n)

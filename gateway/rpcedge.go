@@ -164,9 +164,9 @@ func (c calls) Refused(q *rpc.Question, code codes.Code, why string) {
 		x.reason, x.status = reasonNotFound, fasthttp.StatusNotImplemented
 	case codes.NotFound:
 		x.reason, x.status = reasonNotFound, fasthttp.StatusNotFound
-	case codes.Internal:
+	case codes.Unknown: // nothing but a bug has no code of its own
 		x.reason, x.status = reasonPanic, fasthttp.StatusInternalServerError
-	default:
+	default: // codes.Internal too, which grpc has for messages that break its own rules
 		x.reason, x.status = reasonBadRequest, fasthttp.StatusBadRequest
 	}
 	rpcAnswer{x}.Sent(code)

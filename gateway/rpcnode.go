@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
@@ -90,9 +91,14 @@ func (t *rpcNode) dial(ctx context.Context, address string) (net.Conn, error) {
 	return c, err
 }
 
-// stats implements transport.
+// stats implements transport: one connection, which is busy while any call is on it.
 func (t *rpcNode) stats() transportStats {
-	return transportStats{busy: t.busy.Load(), dials: t.dialed.Load()}
+	st := transportStats{dials: t.dialed.Load()}
+	if conn := t.conn.Load(); conn != nil && conn.GetState() == connectivity.Ready {
+		st.busy = min(t.busy.Load(), 1)
+		st.idle = 1 - st.busy
+	}
+	return st
 }
 
 // roundTrip implements transport.

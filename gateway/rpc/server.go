@@ -146,7 +146,7 @@ func (s *Server) contain(err *error) {
 	}
 	s.panics.Add(1)
 	s.log.Error("handler panicked: this is a bug", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-	*err = status.Error(codes.Internal, "internal error")
+	*err = status.Error(codes.Unknown, "internal error")
 }
 
 // Stats are counters and gauges of a server.
