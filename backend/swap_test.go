@@ -3,8 +3,10 @@ package backend_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -384,16 +386,29 @@ func TestMemoryAfterUnload(t *testing.T) {
 		}
 	}
 	rounds(3)
-	before := residentMemory(t)
-	rounds(12)
 	// Each round has 16 MiB of weights: were one in five kept, it would be 38 MiB.
-	if grown := residentMemory(t) - before; grown > 24<<20 {
-		t.Errorf("12 rounds of load and unload took %d KiB that did not come back", grown>>10)
-	}
+	staysBelow(t, 24<<20, "12 rounds of load and unload", func() { rounds(12) })
+	before := residentMemory(t)
 	n.unload("weighty")
-	if now := residentMemory(t); now > before-12<<20 {
-		t.Errorf("unloading 16 MiB of weights freed %d KiB", (before-now)>>10)
+	until(t, "unloading 16 MiB of weights to free 12 MiB or more", func() bool {
+		debug.FreeOSMemory() // what Go has taken meanwhile
+		return residentMemory(t) <= before-12<<20
+	})
+}
+
+// staysBelow has something done several times, and fails if memory grew by limit bytes or more every time. Memory also goes
+// up and down by itself; what leaks goes up always.
+func staysBelow(t *testing.T, limit int, what string, do func()) {
+	t.Helper()
+	least := math.MaxInt
+	for range 6 {
+		before := residentMemory(t)
+		do()
+		if least = min(least, residentMemory(t)-before); least < limit {
+			return
+		}
 	}
+	t.Errorf("%s took %d KiB that did not come back, every time", what, least>>10)
 }
 
 // weighty is a model with so many weights of four bytes, a multiple of 1024.

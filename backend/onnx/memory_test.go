@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"context"
+	"math"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -113,11 +114,17 @@ func TestMemoryComesBackAfterClose(t *testing.T) {
 		return resident(t)
 	}
 	before := round() // with what the runtime sets up once
-	after := 0
-	for range 8 {
-		after = round()
+	// Memory also goes up and down by itself; what leaks goes up in every eight rounds.
+	least := math.MaxInt
+	for range 6 {
+		after := before
+		for range 8 {
+			after = round()
+		}
+		if least = min(least, after-before); least <= weights/2 {
+			return
+		}
+		before = after
 	}
-	if after-before > weights/2 {
-		t.Errorf("8 more rounds of a model of %d bytes of weights have left %d bytes in use", weights, after-before)
-	}
+	t.Errorf("8 rounds of a model of %d bytes of weights left %d bytes in use, every time", weights, least)
 }
