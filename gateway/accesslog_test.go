@@ -158,7 +158,7 @@ func TestADiskThatFailsIsNotReportedEachTime(t *testing.T) {
 
 // What was not read is not logged as if it had been.
 func TestRefusedRequestsAreLoggedAsFarAsTheyCame(t *testing.T) {
-	e := launch(t, "[server]\nread_timeout = \"100ms\"\ndrain_delay = \"0s\"\n"+oneNode+anyRoute, testnode.Start(t))
+	e := launch(t, "[server]\nread_timeout = \"1s\"\ndrain_delay = \"0s\"\n"+oneNode+anyRoute, testnode.Start(t))
 	for i, c := range []struct {
 		sent         string
 		status       float64
