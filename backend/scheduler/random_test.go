@@ -233,7 +233,8 @@ func (c *counter) check(t *testing.T, sent int64) {
 	if total != sent {
 		t.Errorf("%d answers for %d requests", total, sent)
 	}
-	if c.answers[Succeeded].Load() < sent/10 || c.answers[Invalid].Load() > 0 {
+	// Where the queue is tight and a machine busy with other things, most requests are refused, and at once.
+	if c.answers[Succeeded].Load() < min(sent/10, 50) || c.answers[Invalid].Load() > 0 {
 		t.Error("too few requests got anywhere for this to be a test")
 	}
 }
