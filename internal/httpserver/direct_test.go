@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -53,7 +54,7 @@ func TestDirectErrors(t *testing.T) {
 	if n, err := io.ReadFull(c, make([]byte, 1)); n != 1 || err != nil {
 		t.Errorf("read %d, %v", n, err)
 	}
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("read at the end: %v", err)
 	}
 	eventually(t, "the write failing", func() bool {
@@ -61,7 +62,7 @@ func TestDirectErrors(t *testing.T) {
 		return err != nil
 	})
 	server.Close()
-	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("read of a closed connection: %v", err)
 	}
 }
