@@ -26,6 +26,7 @@ func newRPC(g *Gateway, cfg *Config, log *slog.Logger) (*rpc.Server, error) {
 		MaxMessage:     int(cfg.Server.MaxBody),
 		MaxAnswer:      int(cfg.Upstream.MaxAnswer) + answerHead,
 		MaxBodyMemory:  int64(cfg.Server.MaxBodyMemory),
+		MaxUnread:      int64(cfg.Upstream.MaxAnswerMemory),
 		MaxHeader:      int(cfg.Server.MaxHeader),
 		MaxConnections: connections,
 		ReadTimeout:    cfg.Server.ReadTimeout,

@@ -56,6 +56,7 @@ var (
 	rpcAccepts    = series("grpc_connections_total", "Connections of gRPC clients accepted.")
 	rpcRefused    = series("grpc_connections_refused_total", "Connections of gRPC clients closed at once because as many as may be were open.")
 	rpcBytes      = series("grpc_message_bytes", "Memory that messages of gRPC calls take now.")
+	rpcUnread     = series("grpc_unread_bytes", "Memory of large answers to gRPC calls that clients have not read.")
 	rpcNoRoom     = series("grpc_messages_refused_total", "Calls refused because server.max_body_memory was spent by messages.")
 	bodyRefused   = series("request_bodies_refused_total", "Requests refused because server.max_body_memory was spent.")
 )
@@ -135,5 +136,6 @@ func (s sink) collectRPC(st rpc.Stats) {
 	s.counter(rpcAccepts, st.Accepted)
 	s.counter(rpcRefused, st.Refused)
 	s.gauge(rpcBytes, float64(st.BodyBytes))
+	s.gauge(rpcUnread, float64(st.UnreadBytes))
 	s.counter(rpcNoRoom, st.BodiesRejected)
 }

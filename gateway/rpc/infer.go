@@ -42,7 +42,11 @@ func (s *Server) infer(stream grpc.ServerStream) error {
 	if err := errorOf(c.answer); err != nil {
 		return err
 	}
-	return stream.SendMsg(&Message{out: mem.BufferSlice{bodyOf(c.answer)}})
+	body, err := s.unread.bodyOf(c.answer)
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(&Message{out: mem.BufferSlice{body}})
 }
 
 // readHead makes q the question of a ModelInferRequest, and id its id.
@@ -102,18 +106,6 @@ func errorFrom(err error) error {
 		return status.Error(codeOf(e.Code.HTTPStatus()), e.Msg)
 	}
 	return status.Error(codes.InvalidArgument, err.Error())
-}
-
-// takeAbove is the size from which an answer's memory is taken over instead of being copied: below, the copy into a pooled
-// buffer costs less than the garbage.
-const takeAbove = 64 << 10
-
-// bodyOf is an answer's body as grpc sends it, some time after the handler has returned.
-func bodyOf(a Answer) mem.Buffer {
-	if len(a.Body()) >= takeAbove {
-		return mem.SliceBuffer(a.TakeBody())
-	}
-	return mem.Copy(a.Body(), mem.DefaultBufferPool())
 }
 
 // passedOn are the headers of an answer that a client gets as metadata, by the names they have there.

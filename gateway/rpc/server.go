@@ -24,6 +24,7 @@ type Config struct {
 	MaxMessage     int           // bytes of a message that comes in, inflated
 	MaxAnswer      int           // bytes of a message that goes out
 	MaxBodyMemory  int64         // bytes of all messages being answered
+	MaxUnread      int64         // bytes of all answers that clients have not read
 	MaxHeader      int           // bytes of a call's metadata
 	MaxConnections int           // open at once
 	ReadTimeout    time.Duration // until a new connection has said that it speaks HTTP/2
@@ -60,6 +61,7 @@ type Server struct {
 	log      *slog.Logger
 	grpc     *grpc.Server
 	bodies   bodies
+	unread   unread
 	now      func() time.Time
 	stopping chan struct{} // closed when the drain begins
 
@@ -76,7 +78,7 @@ type Server struct {
 func New(edge Edge, cfg Config, log *slog.Logger) *Server {
 	s := &Server{
 		edge: edge, cfg: cfg, log: log.With("server", "grpc"), now: time.Now,
-		stopping: make(chan struct{}), bodies: bodies{budget: cfg.MaxBodyMemory},
+		stopping: make(chan struct{}), bodies: bodies{budget: cfg.MaxBodyMemory}, unread: unread{budget: cfg.MaxUnread},
 	}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(NewCodec()),
@@ -155,6 +157,7 @@ type Stats struct {
 	Accepted, Refused uint64 // connections
 	BodyBytes         int64  // of messages being answered
 	BodiesRejected    uint64
+	UnreadBytes       int64 // of large answers that clients have not read
 	Panics            uint64
 }
 
@@ -162,7 +165,8 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	return Stats{
 		Open: s.connections.open.Load(), Accepted: s.connections.accepted.Load(), Refused: s.connections.refused.Load(),
-		BodyBytes: s.bodies.used.Load(), BodiesRejected: s.bodies.refused.Load(), Panics: s.panics.Load(),
+		UnreadBytes: s.unread.used.Load(),
+		BodyBytes:   s.bodies.used.Load(), BodiesRejected: s.bodies.refused.Load(), Panics: s.panics.Load(),
 	}
 }
 

@@ -112,7 +112,11 @@ func (st *inferStream) deliver(t *turn, plain bool) error {
 		st.sent(t, failed)
 		return failed
 	}
-	err := st.stream.SendMsg(&Message{out: t.reply(failed)})
+	var body mem.Buffer
+	if failed == nil {
+		body, failed = st.server.unread.bodyOf(t.answer)
+	}
+	err := st.stream.SendMsg(&Message{out: t.reply(body, failed)})
 	if err == nil {
 		st.sent(t, failed)
 	} else {
@@ -205,10 +209,9 @@ const (
 // further answer to the same request comes, and clients of decoupled models look for it. Here there is one to each.
 const lastAnswer = "\x22\x1b\x0a\x15triton_final_response\x12\x02\x08\x01"
 
-// reply is the ModelStreamInferResponse to a message. The id stands in it beside an error, too: clients match by it.
-func (t *turn) reply(failed error) mem.BufferSlice {
+// reply is the ModelStreamInferResponse to a message, with the answer's body or with why there is none. The id stands in it beside an error, too: clients match by it.
+func (t *turn) reply(body mem.Buffer, failed error) mem.BufferSlice {
 	if failed == nil {
-		body := bodyOf(t.answer)
 		head := binary.AppendUvarint([]byte{streamResponse}, uint64(body.Len()+len(lastAnswer)))
 		return mem.BufferSlice{mem.SliceBuffer(head), body, mem.SliceBuffer(lastAnswer)}
 	}
