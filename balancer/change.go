@@ -18,6 +18,14 @@ type Change struct {
 // be quick, since that may be one with a client waiting, and must not call the pool or its leases.
 type Observer func(Change)
 
+// Mark takes a verdict about the node of that index from somebody who knows without a probe: what runs the nodes, or a
+// simulation of them. Probes go on from there and may come to another one. The cause of a node being down is for people.
+func (p *Pool) Mark(index int, state State, cause error) {
+	n := p.nodes[index]
+	n.complain(cause)
+	p.setState(n, state, cause)
+}
+
 // setState takes a verdict of the probes. A node that comes back gets a new breaker: what its old process has failed says
 // nothing about the new one, and waiting out an open circuit would only overload the others.
 func (p *Pool) setState(n *Node, state State, cause error) {
@@ -27,7 +35,7 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 	change.OldCircuit = n.reported
 	n.state.Store(uint32(state))
 	if change.OldState == Down && state == Up {
-		n.breaker.Store(newBreaker(p.breaker, p.sinceMade))
+		n.breaker.Store(newBreaker(p.breaker, p.now))
 	}
 	change.Circuit = n.coarseCircuit()
 	p.publish(change)

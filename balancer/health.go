@@ -37,6 +37,13 @@ func (j *judge) hear(ready bool) bool {
 	return true
 }
 
+// adopt takes over a state that somebody else has set.
+func (j *judge) adopt(state State) {
+	if j.state != state {
+		j.state, j.against = state, 0
+	}
+}
+
 // inDoubt reports whether the next answer may decide something.
 func (j *judge) inDoubt() bool { return j.state == Unknown || j.against > 0 }
 

@@ -23,6 +23,12 @@ type Options struct {
 	Observe Observer
 	// Log gets a line for every change of a node. Nil = none.
 	Log *slog.Logger
+	// Now is the clock by which loads, latencies and budgets age. It must not go backwards. Nil = time.Now. The windows and
+	// open times of breakers always go by time.Now, since gobreaker has no other.
+	Now func() time.Time
+	// Rand gives the random numbers of the policies. It is called from all goroutines at once. Nil = math/rand/v2. With
+	// Now and Rand of its own, and one goroutine, a pool does the same every time.
+	Rand func() uint64
 }
 
 // Pool spreads attempts over nodes that serve the same models. Make it with New.
@@ -37,7 +43,7 @@ type Pool struct {
 	probe    Probe
 	observe  Observer
 	log      *slog.Logger
-	made     time.Time
+	now      func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
 
 	current atomic.Pointer[snapshot]
 
@@ -56,13 +62,13 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	}
 	p := &Pool{
 		name: name, attempts: cfg.Retry.Attempts, health: cfg.Health, breaker: cfg.Breaker,
-		probe: opt.Probe, observe: opt.Observe, log: opt.Log, made: time.Now(),
+		probe: opt.Probe, observe: opt.Observe, log: opt.Log, now: opt.clock(),
 		policy: cfg.policy(),
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.retries = newBudget(cfg.Retry, p.sinceMade)
+	p.retries = newBudget(cfg.Retry, p.now)
 	for i, nc := range cfg.Nodes {
 		p.nodes = append(p.nodes, p.newNode(i, nc))
 	}
@@ -75,12 +81,19 @@ func (p *Pool) newNode(index int, cfg NodeConfig) *Node {
 	if p.probe == nil {
 		n.state.Store(uint32(Up))
 	}
-	n.breaker.Store(newBreaker(p.breaker, p.sinceMade))
+	n.breaker.Store(newBreaker(p.breaker, p.now))
 	return n
 }
 
-// sinceMade is the pool's clock. A duration fits into an atomic; a time.Time does not.
-func (p *Pool) sinceMade() time.Duration { return time.Since(p.made) }
+// clock is the time since now.
+func (o *Options) clock() func() time.Duration {
+	if o.Now == nil {
+		made := time.Now()
+		return func() time.Duration { return time.Since(made) } // half of what time.Now costs
+	}
+	now, made := o.Now, o.Now()
+	return func() time.Duration { return now().Sub(made) }
+}
 
 // Name is the pool's name in gateway.toml.
 func (p *Pool) Name() string { return p.name }

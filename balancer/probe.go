@@ -44,6 +44,7 @@ func (p *Pool) watch(ctx context.Context, n *Node) {
 			return // the answer is about us, not about the node
 		}
 		n.complain(err)
+		j.adopt(n.State())
 		if j.hear(err == nil) {
 			p.setState(n, j.state, err)
 		}
