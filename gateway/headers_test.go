@@ -115,6 +115,25 @@ func TestWhatAClientGetsToSee(t *testing.T) {
 	}
 }
 
+// A node says where a request's time went when the client asks for it; the gateway adds what passed at the edge.
+func TestTimingOfNodesIsCompleted(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+anyRoute, n)
+	n.Handle(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Ganglion-Timing") == "1" {
+			w.Header().Set("Server-Timing", "queue;dur=0.5")
+		}
+	})
+	if got := e.do("POST", inferPath, inferBody).want(t, 200).header.Get("Server-Timing"); got != "" {
+		t.Errorf("timing that nobody asked for: %s", got)
+	}
+	got := e.do("POST", inferPath, inferBody, "X-Ganglion-Timing: 1").want(t, 200).header.Get("Server-Timing")
+	var upstream, edge float64
+	if _, err := fmt.Sscanf(got, "queue;dur=0.5, upstream;dur=%f, edge;dur=%f", &upstream, &edge); err != nil || edge < upstream || upstream <= 0 {
+		t.Errorf("timing is %q (%v), want upstream within edge behind what the node said", got, err)
+	}
+}
+
 // A node that ends its connection must not end the client's.
 func TestAClientsConnectionOutlivesTheNodes(t *testing.T) {
 	n := testnode.Start(t)

@@ -3,9 +3,11 @@ package gateway
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -23,6 +25,7 @@ const (
 	headerCache        = "X-Cache"
 	headerInferLength  = "Inference-Header-Content-Length"
 	headerForwardedFor = "X-Forwarded-For"
+	headerTiming       = "Server-Timing"
 	headerTraceparent  = "Traceparent"
 	headerTracestate   = "Tracestate"
 )
@@ -148,7 +151,11 @@ func (x *exchange) cleanAnswer() {
 	h := &x.resp.Header
 	httpserver.StripHopByHop(h)
 	h.SetProtocol([]byte("HTTP/1.1"))
-	if hasOwn(h) {
+	own, timed := lookOver(h)
+	if timed {
+		x.addTiming(h)
+	}
+	if own {
 		h.Del(fasthttp.HeaderServer)
 		h.Del(oip.RefusalName)
 		h.Del(headerCache)
@@ -164,17 +171,26 @@ func (x *exchange) cleanAnswer() {
 	}
 }
 
-// hasOwn reports whether an answer has a header that is not for the client: what serves the node, what it says to us alone, and
-// what we set ourselves, which it may have sent several times. Looking costs one walk over few headers; deleting each of
-// them, which are rarely there, would cost one each.
-func hasOwn(h *fasthttp.ResponseHeader) bool {
+// lookOver reports whether an answer has a header that is not for the client: what serves the node, what it says to us alone,
+// and what we set ourselves, which it may have sent several times; and whether it says where its time went. Looking costs one
+// walk over few headers; deleting each of them, which are rarely there, would cost one each.
+func lookOver(h *fasthttp.ResponseHeader) (own, timed bool) {
 	for name := range h.All() {
 		switch string(name) { // fasthttp has brought the name into this form
 		case fasthttp.HeaderServer, oip.RefusalName, headerCache, headerRequestID:
-			return true
+			own = true
+		case headerTiming:
+			timed = true
 		}
 	}
-	return false
+	return own, timed
+}
+
+// addTiming adds to what a node that was asked says of its time what passed here: upstream is the wait for nodes, edge all of
+// it, in milliseconds as that header has them.
+func (x *exchange) addTiming(h *fasthttp.ResponseHeader) {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	h.Set(headerTiming, fmt.Sprintf("%s, upstream;dur=%.3f, edge;dur=%.3f", h.Peek(headerTiming), ms(x.upstream), ms(time.Since(x.start))))
 }
 
 // appendRequestID appends the client's id for the request if it can be trusted to be harmless in headers and logs, or
