@@ -84,6 +84,10 @@ bench-codec: ## reading and writing messages beside encoding/json and beside the
 bench-node: build ## inference rates with and without batching, through one node, in one run
 	go run ./bench/node
 
+.PHONY: bench-sim
+bench-sim: ## what each policy makes of many nodes and gateways, simulated beside one ideal central queue, in a minute
+	go run ./bench/sim
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each

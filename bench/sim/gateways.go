@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"ganglion/balancer"
+)
+
+// newGateway makes the pool of a gateway that has the nodes of s in its configuration.
+func newGateway(s *scenario, policy string, opt balancer.Options) (*balancer.Pool, error) {
+	var cfg balancer.Config
+	cfg.SetDefaults()
+	cfg.Policy = policy
+	// gobreaker has a clock of its own, which does not know the simulation's: nothing may depend on it. A circuit opens by
+	// failures in a row and closes when the node is found to be back.
+	cfg.Breaker.Window, cfg.Breaker.OpenTime = time.Hour, time.Hour
+	for i := range s.nodes {
+		var n balancer.NodeConfig
+		n.SetDefaults()
+		n.Address = fmt.Sprintf("10.0.%d.%d:9000", i/250, 1+i%250)
+		n.Weight = s.weight(i)
+		cfg.Nodes = append(cfg.Nodes, n)
+	}
+	return balancer.New("simulated", cfg, opt)
+}
+
+// warm makes so many attempts that say nothing, so that gateways are not at the same turn: nobody starts them all in the same
+// instant, and in a simulation of seconds they would stay in step.
+func warm(pool *balancer.Pool, attempts int) {
+	for range attempts {
+		if lease, err := pool.Pick(0, nil); err == nil {
+			lease.Done(balancer.Neutral)
+		}
+	}
+}
+
+// send makes the next attempt of an exchange.
+func (s *simulation) send(x int32) {
+	e := &s.exchanges[x]
+	r := &s.requests[e.request]
+	var err error
+	if e.lease, err = s.gateways[r.gateway].Pick(r.key, &e.tried); err != nil {
+		s.finish(x, true)
+		return
+	}
+	e.node = int32(e.lease.Node().Index())
+	s.findings.picked(s.now, e.node, r)
+	s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
+}
+
+// answered ends an exchange with the answer of its node.
+func (s *simulation) answered(x int32) {
+	if e := &s.exchanges[x]; s.common == nil {
+		e.lease.Node().Report(e.load)
+		e.lease.Done(balancer.Success)
+	}
+	s.finish(x, false)
+}
+
+// refused is what a gateway does with an attempt that failed: try another node, if the pool's budget allows.
+func (s *simulation) refused(x int32) {
+	e := &s.exchanges[x]
+	pool := s.gateways[s.requests[e.request].gateway]
+	e.lease.Done(balancer.Failure)
+	if e.tried.Len() >= pool.Attempts() || !pool.Retry() {
+		s.finish(x, true)
+		return
+	}
+	s.send(x)
+}

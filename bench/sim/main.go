@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ganglion/balancer"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		os.Exit(1)
+	}
+}
+
+// policies are those that are compared, in the order of the columns.
+var policies = []string{
+	balancer.RoundRobin, balancer.Weighted, balancer.LeastConnections,
+}
+
+// options are what the command line says.
+type options struct {
+	seed      uint64
+	scale     float64
+	policies  []string
+	scenarios []scenario
+	json, svg string
+}
+
+// run does one benchmark.
+func run(args []string, stdout, stderr io.Writer) error {
+	opt, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	r := report{Seed: opt.seed, Scale: opt.scale, policies: opt.policies}
+	began := time.Now()
+	for i := range opt.scenarios {
+		s := &opt.scenarios[i]
+		tell(stderr, "%d of %d: %s", i+1, len(opt.scenarios), s.name)
+		if err := r.simulate(s, opt); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	tell(stderr, "%d scenarios in %s\n", len(opt.scenarios), time.Since(began).Round(100*time.Millisecond))
+	if err := r.print(stdout); err != nil {
+		return err
+	}
+	if opt.svg != "" {
+		if err := os.WriteFile(opt.svg, r.plot(), 0o644); err != nil {
+			return err
+		}
+	}
+	if opt.json != "" {
+		return r.write(opt.json)
+	}
+	return nil
+}
+
+// tell writes over the progress line before.
+func tell(w io.Writer, format string, args ...any) {
+	const eraseLine = "\r\x1b[K"
+	fmt.Fprintf(w, eraseLine+format, args...)
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	opt := &options{}
+	flags := flag.NewFlagSet("sim", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Uint64Var(&opt.seed, "seed", 1, "the `number` that all chance comes from: the same gives the same figures")
+	flags.Float64Var(&opt.scale, "scale", 1, "simulate so many `times` the requests")
+	only := flags.String("only", "", "simulate those scenarios only that have this `text` in their name, such as \"slow\" or \"8 × 64\"")
+	names := flags.String("policies", strings.Join(policies, ","), "compare these `names` only, beside the ideal")
+	flags.StringVar(&opt.json, "json", "", "`file` for the figures")
+	flags.StringVar(&opt.svg, "svg", "", "`file` for the plot")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%q: only flags are taken", flags.Arg(0))
+	}
+	if !(opt.scale > 0 && opt.scale <= 100) {
+		return nil, fmt.Errorf("--scale %v: accepted is more than 0, up to 100", opt.scale)
+	}
+	opt.policies = strings.Split(*names, ",")
+	for _, name := range opt.policies {
+		if !slices.Contains(policies, name) {
+			return nil, fmt.Errorf("--policies %q: accepted are %s", name, strings.Join(policies, ", "))
+		}
+	}
+	opt.scenarios = slices.DeleteFunc(scenarios(), func(s scenario) bool { return !strings.Contains(s.name, *only) })
+	if len(opt.scenarios) == 0 {
+		return nil, fmt.Errorf("--only %q: no scenario has that in its name", *only)
+	}
+	return opt, nil
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+)
+
+// report is all that a run found.
+type report struct {
+	Seed    uint64   `json:"seed"`
+	Scale   float64  `json:"scale"`
+	Results []result `json:"results"`
+
+	policies []string
+}
+
+// result is what came out for one policy in one scenario.
+type result struct {
+	Scenario string `json:"scenario"`
+	Why      string `json:"why"`
+	Nodes    int    `json:"nodes"`
+	Gateways int    `json:"gateways"`
+	Policy   string `json:"policy"`
+	Requests int    `json:"requests"`
+	Lost     int    `json:"lost"`
+	P50      millis `json:"p50_ms"`
+	P99      millis `json:"p99_ms"`
+	// Over50 and Over99 are P50 and P99 as multiples of the ideal's.
+	Over50 float64 `json:"p50_over_ideal"`
+	Over99 float64 `json:"p99_over_ideal"`
+	// Herd is the largest share of a node in any 100 ms, as a multiple of its fair share; 0 for the ideal, or where fair
+	// shares are below so few requests that they say nothing.
+	Herd float64 `json:"herd"`
+	// Home is the part of requests that met the node that the request with the same key before them met.
+	Home  float64   `json:"home"`
+	Goals []verdict `json:"goals,omitempty"`
+}
+
+// millis is a time in milliseconds.
+type millis float64
+
+func inMillis(d time.Duration) millis { return millis(d.Seconds() * 1000) }
+
+// verdict is one goal and whether it is met.
+type verdict struct {
+	Goal string `json:"goal"`
+	Met  bool   `json:"met"`
+}
+
+// simulate does one scenario under the ideal and under all policies.
+func (r *report) simulate(s *scenario, opt *options) error {
+	requests := s.draw(opt.seed, max(10, int(opt.scale*float64(s.requests))))
+	var best result
+	for _, policy := range append([]string{ideal}, opt.policies...) {
+		sim, err := newSimulation(s, policy, opt.seed, requests)
+		if err != nil {
+			return err
+		}
+		f := sim.run()
+		got := result{
+			Scenario: s.name, Why: s.why, Nodes: s.nodes, Gateways: s.gateways, Policy: policy, Requests: len(requests), Lost: f.lost,
+			P50: inMillis(f.quantile(0.5)), P99: inMillis(f.quantile(0.99)),
+		}
+		if policy == ideal {
+			best = got
+		} else {
+			got.Herd, got.Home = f.herd.largest, f.home.share()
+		}
+		got.Over50, got.Over99 = float64(got.P50/best.P50), float64(got.P99/best.P99)
+		got.judge()
+		r.Results = append(r.Results, got)
+	}
+	return nil
+}
+
+// The project's goals for least_load: how much worse than the ideal its p99 may be, and how large a herd.
+const (
+	goalAlone    = 1.10 // with one gateway
+	goalTogether = 1.20 // with up to eight
+	together     = 8
+	goalHerd     = 2.0
+)
+
+// goalFor is how much worse than the ideal p99 may be with so many gateways; 0 = nothing was said.
+func goalFor(gateways int) float64 {
+	switch {
+	case gateways == 1:
+		return goalAlone
+	case gateways <= together:
+		return goalTogether
+	}
+	return 0
+}
+
+// judge holds the default policy against the goals.
+func (r *result) judge() {
+	if r.Policy != "least_load" {
+		return
+	}
+	add := func(what string, value, most float64) {
+		r.Goals = append(r.Goals, verdict{Goal: fmt.Sprintf("%s ≤ %.2f", what, most), Met: value <= most})
+	}
+	if goal := goalFor(r.Gateways); goal > 0 {
+		add("p99", r.Over99, goal)
+	}
+	if r.Herd > 0 {
+		add("herd", r.Herd, goalHerd)
+	}
+}
+
+// print writes a table with a block for each scenario, and then how many goals are met.
+func (r *report) print(w io.Writer) error {
+	fmt.Fprintf(w, "%.0f %% load, seed %d; names are gateways × nodes; × is a multiple of the central queue's\n", 100*fullLoad, r.Seed)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	met, goals := 0, 0
+	for i := range r.Results {
+		x := &r.Results[i]
+		if x.Policy == ideal {
+			if err := t.Flush(); err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "\n%s: %s\n", x.Scenario, x.Why)
+			fmt.Fprintln(t, "p50 ms\tp99 ms\tp50 ×\tp99 ×\therd\thome\tlost\t  policy")
+		}
+		fmt.Fprintf(t, "%.2f\t%.2f\t%s\t%s\t%s\t%s\t%d\t  %s", x.P50, x.P99, times(x.Over50), times(x.Over99), times(x.Herd), percent(x), x.Lost, x.Policy)
+		for _, v := range x.Goals {
+			goals++
+			word := "missed"
+			if v.Met {
+				met++
+				word = "met"
+			}
+			fmt.Fprintf(t, "  %s %s", v.Goal, word)
+		}
+		fmt.Fprintln(t)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%d of %d goals met\n", met, goals)
+	return nil
+}
+
+func times(x float64) string {
+	if x == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", x)
+}
+
+func percent(r *result) string {
+	if r.Policy == ideal {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f %%", 100*r.Home)
+}
+
+// write writes the figures as JSON.
+func (r *report) write(path string) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(b, '\n'), 0o644)
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"ganglion/balancer"
+)
+
+// simulation is one scenario under one policy, or under the ideal.
+type simulation struct {
+	scenario *scenario
+	requests []request
+	now      time.Duration
+	agenda   agenda
+	nodes    []*node
+	gateways []*balancer.Pool // none: one central queue in place of gateways
+	common   *queue           // the central queue, or nil
+	chance   *rand.Rand       // when probes notice
+
+	exchanges []exchange
+	unused    []int32 // exchanges that may be used again
+	ended     []int32 // scratch: those of the run that ends
+	findings  *findings
+}
+
+// exchange is a request on its way.
+type exchange struct {
+	request int32
+	node    int32 // of the attempt
+	lease   balancer.Lease
+	tried   balancer.Tried
+	load    balancer.Load // what the node said with the answer
+}
+
+// ideal is the name of the central queue among those of policies.
+const ideal = "central queue"
+
+// newSimulation makes the nodes, and a pool for each gateway.
+func newSimulation(s *scenario, policy string, seed uint64, requests []request) (*simulation, error) {
+	sim := &simulation{scenario: s, requests: requests, chance: stream(seed, 5), findings: newFindings(s, len(requests))}
+	if policy == ideal {
+		sim.common = &queue{}
+	}
+	for i := range s.nodes {
+		q := sim.common
+		if q == nil {
+			q = &queue{}
+		}
+		sim.nodes = append(sim.nodes, newNode(i, s.model, s.speed(i), q))
+	}
+	if policy == ideal {
+		return sim, nil
+	}
+	for i := range s.gateways {
+		g, err := newGateway(s, policy, balancer.Options{Now: sim.clock, Rand: stream(seed, 100+uint64(i)).Uint64})
+		if err != nil {
+			return nil, err
+		}
+		warm(g, sim.chance.IntN(s.nodes))
+		sim.gateways = append(sim.gateways, g)
+	}
+	return sim, nil
+}
+
+// clock is the time that pools see: any time at all, and the simulation's from there.
+func (s *simulation) clock() time.Time { return time.Unix(1_000_000_000, 0).Add(s.now) }
+
+// run simulates until every request is answered or lost.
+func (s *simulation) run() *findings {
+	if s.scenario.churn.at > 0 {
+		for i := range s.scenario.churn.at {
+			s.agenda.plan(event{at: s.scenario.churn.every, kind: nodeDies, who: int32(i)})
+		}
+	}
+	for next := 0; s.findings.over() < len(s.requests); {
+		if next < len(s.requests) && (s.agenda.empty() || s.requests[next].at <= s.agenda.next()) {
+			s.now = s.requests[next].at
+			s.arrive(int32(next))
+			next++
+			continue
+		}
+		e := s.agenda.take()
+		s.now = e.at
+		s.happen(e)
+	}
+	return s.findings
+}
+
+func (s *simulation) happen(e event) {
+	switch e.kind {
+	case arriveAtNode:
+		s.arriveAtNode(e.what)
+	case endOfRun:
+		if n := s.nodes[e.who]; n.life == e.life {
+			s.endOfRun(n, int(e.what))
+		}
+	case answered:
+		s.answered(e.what)
+	case refused:
+		s.refused(e.what)
+	case nodeDies:
+		s.die(s.nodes[e.who])
+	case nodeReturns:
+		s.nodes[e.who].alive = true
+		s.spreadNews(e.who, noticedBack)
+		s.wake()
+	case noticedDead:
+		s.gateways[e.who].Mark(int(e.what), balancer.Down, errDead)
+	case noticedBack:
+		s.gateways[e.who].Mark(int(e.what), balancer.Up, nil)
+	}
+}
+
+// arrive begins the exchange of a request.
+func (s *simulation) arrive(r int32) {
+	if len(s.unused) == 0 {
+		s.exchanges = append(s.exchanges, exchange{})
+		s.unused = append(s.unused, int32(len(s.exchanges)-1))
+	}
+	x := s.unused[len(s.unused)-1]
+	s.unused = s.unused[:len(s.unused)-1]
+	s.exchanges[x].request, s.exchanges[x].tried = r, balancer.Tried{}
+	if s.common != nil {
+		s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
+		return
+	}
+	s.send(x)
+}
+
+// finish ends an exchange.
+func (s *simulation) finish(x int32, lost bool) {
+	s.findings.finish(s.exchanges[x].request, s.now-s.requests[s.exchanges[x].request].at, lost)
+	s.unused = append(s.unused, x)
+}
+
+// arriveAtNode queues an attempt at its node, or at all of them.
+func (s *simulation) arriveAtNode(x int32) {
+	if s.common != nil {
+		s.common.push(x)
+		s.wake()
+		return
+	}
+	n := s.nodes[s.exchanges[x].node]
+	if !n.alive {
+		s.agenda.plan(event{at: s.now + wire, kind: refused, what: x})
+		return
+	}
+	n.queue.push(x)
+	s.start(n)
+}
+
+// wake lets the fastest idle node have what waits in the central queue.
+func (s *simulation) wake() {
+	for s.common != nil && s.common.count > 0 {
+		var fastest *node
+		for _, n := range s.nodes {
+			if n.alive && n.idle() >= 0 && (fastest == nil || n.speed > fastest.speed) {
+				fastest = n
+			}
+		}
+		if fastest == nil {
+			return
+		}
+		s.start(fastest)
+	}
+}
+
+// start lets the idle instances of a node take what waits.
+func (s *simulation) start(n *node) {
+	for n.alive && n.queue.count > 0 {
+		instance := n.idle()
+		if instance < 0 {
+			return
+		}
+		b := &n.running[instance]
+		took := n.model.fixed
+		for n.queue.count > 0 && len(b.exchanges) < n.model.batch {
+			x := n.queue.pop()
+			b.exchanges = append(b.exchanges, x)
+			took += s.requests[s.exchanges[x].request].work
+		}
+		n.busy++
+		b.took = time.Duration(float64(took) / n.speed)
+		s.agenda.plan(event{at: s.now + b.took, kind: endOfRun, who: n.index, what: int32(instance), life: n.life})
+	}
+}
+
+// endOfRun answers a batch. The instance has taken its next one before the answers are written.
+func (s *simulation) endOfRun(n *node, instance int) {
+	b := &n.running[instance]
+	n.pace.ran(b.took, len(b.exchanges))
+	s.ended = append(s.ended[:0], b.exchanges...)
+	b.exchanges = b.exchanges[:0]
+	n.busy--
+	s.start(n)
+	for _, x := range s.ended {
+		s.exchanges[x].load = n.loadNow(s.now)
+		s.agenda.plan(event{at: s.now + wire, kind: answered, what: x})
+	}
+}
