@@ -126,7 +126,7 @@ func (r *report) print(w io.Writer) error {
 			fmt.Fprintf(w, "\n%s: %s\n", x.Scenario, x.Why)
 			fmt.Fprintln(t, "p50 ms\tp99 ms\tp50 ×\tp99 ×\therd\thome\tlost\t  policy")
 		}
-		fmt.Fprintf(t, "%.2f\t%.2f\t%s\t%s\t%s\t%s\t%d\t  %s", x.P50, x.P99, times(x.Over50), times(x.Over99), times(x.Herd), percent(x), x.Lost, x.Policy)
+		fmt.Fprintf(t, "%.2f\t%s\t%s\t%s\t%s\t%s\t%d\t  %s", x.P50, x.P99.unless(x.grows()), times(x.Over50), times(x.Over99), times(x.Herd), percent(x), x.Lost, x.Policy)
 		for _, v := range x.Goals {
 			goals++
 			word := "missed"
@@ -145,9 +145,25 @@ func (r *report) print(w io.Writer) error {
 	return nil
 }
 
+// endless is how many times the ideal's p99 says that a node gets more than it can do: the longer the run, the longer its queue.
+const endless = 100
+
+func (r *result) grows() bool { return r.Over99 > endless }
+
+// unless is m, or the word for a queue that grows without end.
+func (m millis) unless(grows bool) string {
+	if grows {
+		return "grows"
+	}
+	return fmt.Sprintf("%.2f", m)
+}
+
 func times(x float64) string {
-	if x == 0 {
+	switch {
+	case x == 0:
 		return "–"
+	case x > endless:
+		return fmt.Sprintf("> %d", endless)
 	}
 	return fmt.Sprintf("%.2f", x)
 }

@@ -54,6 +54,7 @@ func scenarios() []scenario {
 	}
 	equal := scenario{name: "equal", why: "equal nodes, requests alike", model: plain}
 	add(equal, 2, 1)
+	add(equal, 2, 8)
 	add(equal, 8, 1)
 	add(equal, 8, 8)
 	add(equal, 64, 1)
