@@ -147,7 +147,7 @@ func TestTrialClosesTheCircuit(t *testing.T) {
 			t.Errorf("picks = %v while the trial is out, want it to be the only one", got)
 		}
 		trial.Done(Success)
-		if got := picks(t, p, 10); got[0] != 5 || p.nodes[0].Circuit() != Closed {
+		if got := picks(t, p, 10); got[0] < 4 || got[0] > 6 || p.nodes[0].Circuit() != Closed {
 			t.Errorf("picks = %v after a good trial, circuit is %s", got, p.nodes[0].Circuit())
 		}
 		if got := changes(); !slices.Equal(got, []string{"0 open", "0 closed"}) {

@@ -36,6 +36,7 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 	n.state.Store(uint32(state))
 	if change.OldState == Down && state == Up {
 		n.breaker.Store(newBreaker(p.breaker, p.now))
+		n.cameBack.Store(int64(max(1, p.now())))
 	}
 	change.Circuit = n.coarseCircuit()
 	p.publish(change)
@@ -55,7 +56,7 @@ func (p *Pool) circuitTurned(n *Node) {
 
 // publish makes the nodes as they are now what Pick reads, and tells who wants to know. The caller holds p.control.
 func (p *Pool) publish(c Change) {
-	p.current.Store(newSnapshot(p.nodes))
+	p.current.Store(p.snapshot())
 	if c.State == c.OldState && c.Circuit == c.OldCircuit {
 		return
 	}

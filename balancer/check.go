@@ -23,20 +23,11 @@ const (
 	// minTime keeps a probe loop or a window from becoming a busy loop by a typing error; a network answers in less,
 	// but nothing an operator wants to express is shorter.
 	minTime = 10 * time.Millisecond
+	// minBound leaves room to move at all; beyond maxBound a node may be overrun before anybody helps it.
+	minBound, maxBound = 1.01, 100.0
 	// maxTime is when a value is a typing error rather than a wish.
 	maxTime = time.Hour
 )
-
-// laterPolicies are known names whose policy this version does not have.
-var laterPolicies = []string{"least_load", "peak_ewma", "consistent_hash"}
-
-// policy makes the policy that the configuration asks for, or the one that stands in for it.
-func (c *Config) policy() policy {
-	if made := policies[c.Policy]; made != nil {
-		return made()
-	}
-	return policies[LeastConnections]()
-}
 
 // Check reports everything that is wrong with the pool, each at its key, and what this version will not do.
 func (c *Config) Check(r *conf.Report) {
@@ -79,10 +70,17 @@ func (fs *findings) duration(key string, value time.Duration) {
 // problems are what keeps the pool from being made.
 func (c *Config) problems() []finding {
 	var fs findings
-	if policies[c.Policy] == nil && !slices.Contains(laterPolicies, c.Policy) {
+	if !slices.Contains(policyNames, c.Policy) {
 		fs.addf("policy", "%s", unknownPolicy(c.Policy))
 	}
 	c.checkNodes(&fs)
+	if c.SlowStart != 0 {
+		fs.duration("slow_start", c.SlowStart)
+	}
+	if !isHeaderName(c.Hash.Header) {
+		fs.addf("hash.header", "%q is no name of a header: accepted are letters, digits, - and _, such as \"X-Session-Id\"", c.Hash.Header)
+	}
+	fs.fraction("hash.bound", c.Hash.Bound, minBound, maxBound)
 
 	fs.duration("health.interval", c.Health.Interval)
 	fs.duration("health.doubt_interval", c.Health.DoubtInterval)
@@ -105,12 +103,11 @@ func (c *Config) problems() []finding {
 }
 
 func unknownPolicy(name string) string {
-	known := append([]string{RoundRobin, Weighted, LeastConnections}, laterPolicies...)
 	text := fmt.Sprintf("unknown policy %q", name)
-	if meant := conf.Suggest(name, known); meant != "" {
+	if meant := conf.Suggest(name, policyNames); meant != "" {
 		text += fmt.Sprintf("; did you mean %q?", meant)
 	}
-	return text + "; accepted are " + strings.Join(known[:3], ", ")
+	return text + "; accepted are " + strings.Join(policyNames, ", ")
 }
 
 func (c *Config) checkNodes(fs *findings) {
@@ -161,6 +158,11 @@ func canonicalAddress(address string) (string, error) {
 	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), port), nil
 }
 
+// isHeaderName accepts the names that pass every proxy, and "".
+func isHeaderName(s string) bool {
+	return len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !isHostnameRune(r) })
+}
+
 // isHostname accepts what resolvers do: labels of letters, digits, - and _ (which DNS-SD and container names use), up to
 // 63 bytes each and 253 together. A name of digits and dots alone is an IP address gone wrong.
 func isHostname(host string) bool {
@@ -186,16 +188,16 @@ func isHostnameRune(r rune) bool {
 // warnings are what an operator should know but may want.
 func (c *Config) warnings() []finding {
 	var fs findings
-	if slices.Contains(laterPolicies, c.Policy) {
-		fs.addf("policy", "this version does not have the policy %q yet and uses %q instead", c.Policy, LeastConnections)
+	if c.Policy != ConsistentHash && c.Hash.Header != "" {
+		fs.addf("hash.header", "the policy %q does not look at it; %q does", c.Policy, ConsistentHash)
 	}
 	if c.Hedge != nil {
 		fs.addf("hedge", "this version does not hedge yet: the table changes nothing")
 	}
 	uneven := func(n NodeConfig) bool { return n.Weight != 0 && n.Weight != 1 }
 	if i := slices.IndexFunc(c.Nodes, uneven); c.Policy == RoundRobin && i >= 0 {
-		fs.addf(fmt.Sprintf("nodes[%d].weight", i), "the policy %q takes every node in turn, whatever its weight; %q and %q heed it",
-			RoundRobin, Weighted, LeastConnections)
+		fs.addf(fmt.Sprintf("nodes[%d].weight", i), "the policy %q takes every node in turn, whatever its weight; %q and the others heed it",
+			RoundRobin, Weighted)
 	}
 	serves := func(n NodeConfig) bool { return n.Weight != 0 }
 	if len(c.Nodes) > 0 && !slices.ContainsFunc(c.Nodes, serves) {

@@ -47,6 +47,10 @@ nodes = [
   { address = "[::1]:9000", weight = 257 },
   { address = "[0:0:0:0:0:0:0:1]:9000", protocol = "h2" },
 ]
+slow_start = "1ms"
+[main.hash]
+header = "X-User Id"
+bound = 1.0
 [main.health]
 interval = "1ms"
 timeout = "2h"
@@ -64,7 +68,7 @@ budget_floor = -1
 budget_burst = 0
 `
 	want := []string{
-		`gateway.toml:2: main.policy: unknown policy "round-robbin"; did you mean "round_robin"?; accepted are round_robin, weighted, least_connections`,
+		`gateway.toml:2: main.policy: unknown policy "round-robbin"; did you mean "round_robin"?; accepted are round_robin, weighted, least_connections, least_load, peak_ewma, consistent_hash`,
 		`gateway.toml:4: main.nodes[0].weight: -1 is out of range: accepted are 0 to 256`,
 		`gateway.toml:5: main.nodes[1].address: node "10.0.0.1:9000" is listed twice: it is nodes[0] already`,
 		`gateway.toml:6: main.nodes[2].address: address "10.0.0.2" is not "host:port"`,
@@ -77,18 +81,21 @@ budget_burst = 0
 		`gateway.toml:14: main.nodes[10].weight: 257 is out of range`,
 		`gateway.toml:15: main.nodes[11].protocol: "h2" is not known: accepted are "http" and "grpc"`,
 		`gateway.toml:15: main.nodes[11].address: node "[0:0:0:0:0:0:0:1]:9000" is listed twice: it is nodes[10] already`,
-		`gateway.toml:18: main.health.interval: "1ms" is out of range: accepted are "10ms" to "1h"`,
-		`gateway.toml:19: main.health.timeout: "2h0m0s" is out of range`,
-		`gateway.toml:20: main.health.rise: 0 is out of range: accepted are 1 to `,
-		`gateway.toml:21: main.health.jitter: 1.5 is out of range: accepted are 0 to 1`,
-		`gateway.toml:23: main.breaker.failure_percent: 101 is out of range: accepted are 0 to 100`,
-		`gateway.toml:24: main.breaker.min_requests: 0 is out of range`,
-		`gateway.toml:25: main.breaker.window: "0s" is out of range`,
-		`gateway.toml:26: main.breaker.open_time: "-1s" is out of range`,
-		`gateway.toml:28: main.retry.attempts: 0 is out of range: accepted are 1 to 10`,
-		`gateway.toml:29: main.retry.budget_percent: -1 is out of range`,
-		`gateway.toml:30: main.retry.budget_floor: -1 is out of range`,
-		`gateway.toml:31: main.retry.budget_burst: 0 is out of range`,
+		`gateway.toml:17: main.slow_start: "1ms" is out of range: accepted are "10ms" to "1h"`,
+		`gateway.toml:19: main.hash.header: "X-User Id" is no name of a header: accepted are letters, digits, - and _`,
+		`gateway.toml:20: main.hash.bound: 1 is out of range: accepted are 1.01 to 100`,
+		`gateway.toml:22: main.health.interval: "1ms" is out of range: accepted are "10ms" to "1h"`,
+		`gateway.toml:23: main.health.timeout: "2h0m0s" is out of range`,
+		`gateway.toml:24: main.health.rise: 0 is out of range: accepted are 1 to `,
+		`gateway.toml:25: main.health.jitter: 1.5 is out of range: accepted are 0 to 1`,
+		`gateway.toml:27: main.breaker.failure_percent: 101 is out of range: accepted are 0 to 100`,
+		`gateway.toml:28: main.breaker.min_requests: 0 is out of range`,
+		`gateway.toml:29: main.breaker.window: "0s" is out of range`,
+		`gateway.toml:30: main.breaker.open_time: "-1s" is out of range`,
+		`gateway.toml:32: main.retry.attempts: 0 is out of range: accepted are 1 to 10`,
+		`gateway.toml:33: main.retry.budget_percent: -1 is out of range`,
+		`gateway.toml:34: main.retry.budget_floor: -1 is out of range`,
+		`gateway.toml:35: main.retry.budget_burst: 0 is out of range`,
 	}
 	var f file
 	_, err := conf.Decode("gateway.toml", []byte(bad), &f)
@@ -118,9 +125,7 @@ func TestNoNodes(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"policy = \"least_load\"\nnodes = [{ address = \"a:1\" }]", `does not have the policy "least_load" yet and uses "least_connections" instead`},
-		{"policy = \"peak_ewma\"\nnodes = [{ address = \"a:1\" }]", `"peak_ewma" yet`},
-		{"policy = \"consistent_hash\"\nnodes = [{ address = \"a:1\" }]", `"consistent_hash" yet`},
+		{"nodes = [{ address = \"a:1\" }]\n[main.hash]\nheader = \"X-User\"", `does not look at it; "consistent_hash" does`},
 		{"nodes = [{ address = \"a:1\" }]\n[main.hedge]", "does not hedge yet"},
 		{"policy = \"round_robin\"\nnodes = [{ address = \"a:1\" }, { address = \"b:1\", weight = 2 }]", "whatever its weight"},
 		{"nodes = [{ address = \"a:1\", weight = 0 }]", "every node has weight 0"},

@@ -19,7 +19,7 @@ func TestRoundRobinIsExact(t *testing.T) {
 		workers.Go(func() {
 			var mine [7]int64 // nothing but picks in the loop, so that the pickers meet
 			for range each {
-				mine[p.policy.choose(all, 0, Tried{}).index]++
+				mine[p.policy.choose(all, ask{}).index]++
 			}
 			for i, n := range mine {
 				counts[i].Add(n)

@@ -1,14 +1,18 @@
 package balancer
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Lease is the right to send one attempt to one node. Pick grants it; whoever got it calls Done exactly once, however the
 // attempt ends, or the node looks busier for ever. A Lease must not be copied.
 type Lease struct {
 	node    *Node
-	breaker *breaker    // the node's at the time: outcomes from before a node came back do not count against it
-	seen    uint64      // the breaker's mirror at the time
-	trial   func(error) // not nil: this attempt is the trial of a circuit that is not closed
+	breaker *breaker      // the node's at the time: outcomes from before a node came back do not count against it
+	seen    uint64        // the breaker's mirror at the time
+	trial   func(error)   // not nil: this attempt is the trial of a circuit that is not closed
+	began   time.Duration // by the pool's clock, if its policy is timed
 	over    atomic.Bool
 }
 
@@ -27,7 +31,7 @@ func (l *Lease) Done(o Outcome) {
 	if l.over.Swap(true) {
 		panic("BUG: lease reported twice")
 	}
-	l.node.count(o)
+	l.node.pool.returned(l.node, l.began, o)
 	if l.trial != nil {
 		l.breaker.endTrial(l.trial, o)
 	} else {

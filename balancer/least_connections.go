@@ -1,84 +1,38 @@
 package balancer
 
-import (
-	"math/bits"
-	"sync/atomic"
-)
-
-// leastConnections takes the node with the fewest leases in flight for its weight. It looks at every node: a sample would
-// save nanoseconds and cost, on a node that runs milliseconds per request, the difference between a queue and none.
-//
-// Between nodes that are equally loaded, most of all between idle ones, it takes turns in proportion to the weights, so
-// that light traffic is shared out too instead of all going to the first.
+// leastConnections takes the node with the fewest leases in flight for its weight. It looks at every node of a group of
+// the usual size, and at a sample of a large one.
 type leastConnections struct {
-	turn atomic.Uint64
+	turn turn
+	rand func() uint64
 }
 
-func (p *leastConnections) choose(g *group, _ uint64, tried Tried) *Node {
-	best := load{inflight: 1, weight: 0} // infinitely loaded
-	var node *Node
-	var tied uint64 // the weights of all nodes that are loaded like best
-	for i := range g.nodes {
-		c := &g.nodes[i]
-		if tried.Len() > 0 && tried.Has(c.node) {
+func newLeastConnections(m makings) *leastConnections {
+	p := &leastConnections{rand: m.rand}
+	p.turn.count.Store(m.rand()) // else the gateways of a fleet, started together, take the same turns
+	return p
+}
+
+func (p *leastConnections) choose(g *group, a ask) *Node {
+	var some sample
+	field := some.of(g, p.rand)
+	best := contest{score: unbeaten}
+	for i := range field {
+		c := &field[i]
+		if a.tried.Len() > 0 && a.tried.Has(c.node) {
 			continue
 		}
-		switch l := loadOf(c); l.compare(best) {
-		case -1:
-			best, node, tied = l, c.node, c.weight
-		case 0:
-			tied += c.weight
-		}
+		best.enter(i, c.weight, c.burden(c.node.inflight.Load()))
 	}
-	if tied == best.weight {
-		return node
+	if best.tied == 0 {
+		return g.untried(p.rand(), a.tried) // a sample may hold none
 	}
-	return g.among(best, p.next(tied), tried, node)
+	return best.winner(field, &p.turn)
 }
 
-// next returns a number below n. Numbers in a row are spread evenly over the range, and so is every second, every third
-// and so on of them: turn times the golden ratio, of which only the fraction counts. A plain turn modulo n would fall in
-// step with callers who alternate between two sets of tied nodes, and starve one.
-func (p *leastConnections) next(n uint64) uint64 {
-	const goldenRatio = 0x9E3779B97F4A7C15 // its fraction times 2^64
-	high, _ := bits.Mul64(p.turn.Add(1)*goldenRatio, n)
-	return high
-}
+// burdenUnit makes one lease on a node of weight w a whole number for weights up to 16, so that two on a node of weight 2
+// are as much as one on a node of weight 1. Times the leases that fit into memory it is below 2^63.
+const burdenUnit = 720720 << 10 // the smallest number that 1 to 16 divide, and steps for weights that do not
 
-// among walks the nodes that are loaded like best until their weights add up to more than at. Loads change while we look;
-// if not enough nodes are left with this one, it is the fallback's turn.
-func (g *group) among(best load, at uint64, tried Tried, fallback *Node) *Node {
-	for i := range g.nodes {
-		c := &g.nodes[i]
-		if loadOf(c).compare(best) != 0 || (tried.Len() > 0 && tried.Has(c.node)) {
-			continue
-		}
-		if at < c.weight {
-			return c.node
-		}
-		at -= c.weight
-	}
-	return fallback
-}
-
-// load is a fraction: leases in flight by weight.
-type load struct {
-	inflight, weight uint64
-}
-
-func loadOf(c *candidate) load {
-	return load{inflight: uint64(max(0, c.node.inflight.Load())), weight: c.weight}
-}
-
-// compare returns -1, 0 or +1 as l is less than, equal to or more than other. Weights are at most maxWeight and leases in
-// flight are bounded by memory, so the products do not overflow.
-func (l load) compare(other load) int {
-	a, b := l.inflight*other.weight, other.inflight*l.weight
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
+// burden is what that many requests are to a node of the candidate's weight.
+func (c *candidate) burden(requests int64) uint64 { return uint64(max(0, requests)) * c.each }

@@ -35,6 +35,7 @@ type Node struct {
 	state    atomic.Uint32
 	breaker  atomic.Pointer[breaker]
 	cause    atomic.Pointer[string] // what the last probe complained about; nil = nothing
+	cameBack atomic.Int64           // when it went from down to up, by the pool's clock; 0 = never
 	wake     chan struct{}          // holds one token: the prober should not wait any longer
 	reported Circuit                // what the log and the observer know; under Pool.control
 

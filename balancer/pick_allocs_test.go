@@ -9,7 +9,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	for _, policy := range []string{RoundRobin, Weighted, LeastConnections} {
+	for _, policy := range policyNames {
 		p := newPool(t, weights(policy, 1, 2, 3), Options{})
 		pick := testing.AllocsPerRun(1000, func() {
 			var tried Tried
@@ -42,8 +42,8 @@ func TestPickAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkPick(b *testing.B) {
-	for _, policy := range []string{RoundRobin, Weighted, LeastConnections} {
-		for _, n := range []int{2, 16, 1000} {
+	for _, policy := range policyNames {
+		for _, n := range []int{2, 16, 64, 1000} {
 			p := newPool(b, equal(policy, n), Options{})
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				b.ReportAllocs()
@@ -58,7 +58,7 @@ func BenchmarkPick(b *testing.B) {
 }
 
 func BenchmarkPickParallel(b *testing.B) {
-	for _, policy := range []string{RoundRobin, Weighted, LeastConnections} {
+	for _, policy := range policyNames {
 		p := newPool(b, equal(policy, 16), Options{})
 		b.Run(policy+"/16", func(b *testing.B) {
 			b.ReportAllocs()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var allPolicies = []string{RoundRobin, Weighted, LeastConnections}
+var allPolicies = policyNames
 
 // picks counts which nodes n new exchanges get.
 func picks(t testing.TB, p *Pool, n int) []int {

@@ -1,24 +1,67 @@
 package balancer
 
+import "time"
+
 // The names of the policies that gateway.toml may ask for.
 const (
 	RoundRobin       = "round_robin"
 	Weighted         = "weighted"
 	LeastConnections = "least_connections"
+	LeastLoad        = "least_load"
+	PeakEWMA         = "peak_ewma"
+	ConsistentHash   = "consistent_hash"
 )
+
+// policyNames are the policies in the order in which people are told of them.
+var policyNames = []string{RoundRobin, Weighted, LeastConnections, LeastLoad, PeakEWMA, ConsistentHash}
 
 // policy chooses among nodes of one standing. It knows about shares and load; health, circuits and the network are the
 // pool's business. It keeps its own state, if any, in atomics: choose is called from all goroutines at once, must neither
 // wait nor allocate, and may be handed another group each time.
 type policy interface {
-	// choose returns the node for the next attempt, or nil if all nodes of the group were tried. The key is the same for
-	// requests that should meet the same node, if the policy cares.
-	choose(g *group, key uint64, tried Tried) *Node
+	// choose returns the node for the next attempt, or nil if all nodes of the group were tried.
+	choose(g *group, a ask) *Node
 }
 
-// policies are the policies of this version by name.
-var policies = map[string]func() policy{
-	RoundRobin:       func() policy { return new(roundRobin) },
-	Weighted:         func() policy { return new(weighted) },
-	LeastConnections: func() policy { return new(leastConnections) },
+// ask is what a policy knows of the attempt.
+type ask struct {
+	key   uint64 // the same for requests that should meet the same node; 0 = any node will do
+	tried Tried
+	now   time.Duration // by the pool's clock; 0 unless the policy is timed
+}
+
+// bookkeeper is a policy that wants to know what became of its choices.
+type bookkeeper interface {
+	// granted is told of every lease, also of those that another policy or a trial led to.
+	granted(n *Node)
+	// returned is told of the end of each: from when to when it was out, if the policy is timed, and how the attempt went.
+	returned(n *Node, began, now time.Duration, o Outcome)
+}
+
+// makings are what policies are made of.
+type makings struct {
+	nodes int
+	ring  *ring
+	hash  HashConfig
+	rand  func() uint64
+}
+
+// newPolicy makes the policy of that name, nil if there is none. timed = it needs the time, which costs as much as the rest
+// of a pick.
+func newPolicy(name string, m makings) (made policy, timed bool) {
+	switch name {
+	case RoundRobin:
+		return new(roundRobin), false
+	case Weighted:
+		return new(weighted), false
+	case LeastConnections:
+		return newLeastConnections(m), false
+	case LeastLoad:
+		return newLeastLoad(m), true
+	case PeakEWMA:
+		return newPeakEWMA(m), true
+	case ConsistentHash:
+		return newConsistentHash(m), false
+	}
+	return nil, false
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -36,14 +37,19 @@ type Pool struct {
 	name     string
 	nodes    []*Node
 	policy   policy
+	timed    bool       // the policy needs the time
+	books    bookkeeper // the policy, if it is one
+	stuck    stuck
 	retries  *budget
 	attempts int
-	health   HealthConfig
-	breaker  BreakerConfig
-	probe    Probe
-	observe  Observer
-	log      *slog.Logger
-	now      func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
+
+	slowStart time.Duration
+	health    HealthConfig
+	breaker   BreakerConfig
+	probe     Probe
+	observe   Observer
+	log       *slog.Logger
+	now       func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
 
 	current atomic.Pointer[snapshot]
 
@@ -63,8 +69,10 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	p := &Pool{
 		name: name, attempts: cfg.Retry.Attempts, health: cfg.Health, breaker: cfg.Breaker,
 		probe: opt.Probe, observe: opt.Observe, log: opt.Log, now: opt.clock(),
-		policy: cfg.policy(),
+		slowStart: cfg.SlowStart, stuck: stuck{newRing(cfg.Nodes)},
 	}
+	p.policy, p.timed = newPolicy(cfg.Policy, makings{nodes: len(cfg.Nodes), ring: p.stuck.ring, hash: cfg.Hash, rand: opt.random()})
+	p.books, _ = p.policy.(bookkeeper)
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -72,7 +80,7 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	for i, nc := range cfg.Nodes {
 		p.nodes = append(p.nodes, p.newNode(i, nc))
 	}
-	p.current.Store(newSnapshot(p.nodes))
+	p.current.Store(p.snapshot())
 	return p, nil
 }
 
@@ -95,6 +103,13 @@ func (o *Options) clock() func() time.Duration {
 	return func() time.Duration { return now().Sub(made) }
 }
 
+func (o *Options) random() func() uint64 {
+	if o.Rand == nil {
+		return rand.Uint64
+	}
+	return o.Rand
+}
+
 // Name is the pool's name in gateway.toml.
 func (p *Pool) Name() string { return p.name }
 
@@ -104,26 +119,56 @@ func (p *Pool) Attempts() int { return p.attempts }
 // Pick leases a node for one attempt and adds it to tried, or returns ErrNoNode. It never picks a node that is down or was
 // tried by this exchange. The attempt of an exchange that has tried nothing is its first; it feeds the retry budget. A nil
 // tried is that of an exchange that makes one attempt only. The key is the same for requests that should meet the same
-// node; no policy of this version looks at it.
+// node, for a policy that cares; 0 is no key.
 //
-// Pick takes no lock and never waits. It allocates only when it grants a trial (one callback of gobreaker's) or when
-// tried outgrows the few nodes it holds in place.
+// Pick takes no lock and never waits. It allocates only when it grants a trial (one callback of gobreaker's), when tried
+// outgrows the few nodes it holds in place, and for each step of a node that starts slowly.
 func (p *Pool) Pick(key uint64, tried *Tried) (Lease, error) {
 	if tried == nil {
 		tried = new(Tried)
 	}
-	s := p.current.Load()
+	s, now := p.look()
 	if tried.Len() == 0 && len(s.trials) > 0 {
 		if n, b, report := s.trial(); n != nil {
 			p.granted(n, tried)
-			return Lease{node: n, breaker: b, trial: report}, nil
+			return Lease{node: n, breaker: b, trial: report, began: now}, nil
 		}
 	}
+	return p.lease(s, p.policy, ask{key: key, now: now}, tried)
+}
+
+// Stick is Pick for a request of a sequence, which must meet the node that had the others: the key alone decides, whatever
+// the policy is and however busy that node is, as long as it is fit and was not tried.
+func (p *Pool) Stick(key uint64, tried *Tried) (Lease, error) {
+	if tried == nil {
+		tried = new(Tried)
+	}
+	s, now := p.look()
+	return p.lease(s, &p.stuck, ask{key: key, now: now}, tried)
+}
+
+// look is what a pick goes by: the nodes, and the time if anybody needs it.
+func (p *Pool) look() (*snapshot, time.Duration) {
+	s := p.current.Load()
+	if !p.timed && s.climbs == 0 {
+		return s, 0
+	}
+	now := p.now()
+	if s.climbs != 0 && now >= s.climbs {
+		p.climb()
+		s = p.current.Load()
+	}
+	return s, now
+}
+
+// lease lets the policy choose among the nodes of the best standing that has any.
+func (p *Pool) lease(s *snapshot, by policy, a ask, tried *Tried) (Lease, error) {
+	a.tried = *tried
 	for i := range s.groups {
-		if n := p.policy.choose(&s.groups[i], key, *tried); n != nil {
+		if n := by.choose(&s.groups[i], a); n != nil {
 			p.granted(n, tried)
 			b := n.breaker.Load()
-			return Lease{node: n, breaker: b, seen: b.mirror.Load()}, nil
+			return Lease{node: n, breaker: b, seen: b.mirror.Load(), began: a.now}, nil
 		}
 	}
 	return Lease{}, ErrNoNode
@@ -136,6 +181,22 @@ func (p *Pool) granted(n *Node, tried *Tried) {
 	}
 	tried.Add(n)
 	n.inflight.Add(1)
+	if p.books != nil {
+		p.books.granted(n)
+	}
+}
+
+// returned keeps the books of the end of one.
+func (p *Pool) returned(n *Node, began time.Duration, o Outcome) {
+	n.count(o)
+	if p.books == nil {
+		return
+	}
+	var now time.Duration
+	if p.timed {
+		now = p.now()
+	}
+	p.books.returned(n, began, now, o)
 }
 
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.

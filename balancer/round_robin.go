@@ -8,16 +8,23 @@ type roundRobin struct {
 	turn atomic.Uint64
 }
 
-func (p *roundRobin) choose(g *group, _ uint64, tried Tried) *Node {
+func (p *roundRobin) choose(g *group, a ask) *Node {
 	n := uint64(len(g.nodes))
 	// The turn of a node that was tried passes to whoever is next in line for everybody, not to its neighbour: else the
 	// neighbour of a failing node would get all of its retries.
 	for range n {
-		at := (p.turn.Add(1) - 1) % n
-		if c := &g.nodes[at]; tried.Len() == 0 || !tried.Has(c.node) {
+		turn := p.turn.Add(1) - 1
+		c := &g.nodes[turn%n]
+		if c.takesTurn(turn/n) && (a.tried.Len() == 0 || !a.tried.Has(c.node)) {
 			return c.node
 		}
 	}
 	// Others took the turns in between. They cannot have all the luck, but waiting for one's own is not worth it.
-	return g.untried(p.turn.Load(), tried)
+	return g.untried(p.turn.Load(), a.tried)
+}
+
+// takesTurn reports whether the node takes its turn in this round: while it starts slowly, in as many of rampSteps rounds as
+// it has steps, spread evenly.
+func (c *candidate) takesTurn(round uint64) bool {
+	return c.ramp == rampSteps || round%rampSteps*c.ramp%rampSteps < c.ramp
 }

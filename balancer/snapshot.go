@@ -1,5 +1,7 @@
 package balancer
 
+import "time"
+
 // standing is how gladly a node is picked, best first. The package documentation explains the order.
 type standing uint8
 
@@ -33,26 +35,37 @@ func (n *Node) standing() standing {
 type snapshot struct {
 	groups []group // best standing first, none of them empty
 	trials []*Node // whose circuit is not closed and who may have a trial when it is due
+
+	climbs time.Duration // by the pool's clock, when a node that starts slowly gets more; 0 = none does
 }
 
 // group holds the nodes of one standing, in the order of the configuration.
 type group struct {
-	nodes    []candidate
-	heaviest uint64 // weight
+	nodes    []candidate // by index
+	heaviest uint64      // weight
+	weight   uint64      // of all
 }
 
 // candidate is a node as policies see it.
 type candidate struct {
 	node   *Node
 	weight uint64 // at least 1: among nodes that all drain, all are equal
+	each   uint64 // burdenUnit by weight
+	ramp   uint64 // of rampSteps, how far it has started
 }
 
-func newSnapshot(nodes []*Node) *snapshot {
+// snapshot takes the nodes as they are now.
+func (p *Pool) snapshot() *snapshot {
 	var byStanding [standings + 1]group
 	s := &snapshot{}
-	for _, n := range nodes {
+	now := p.now()
+	for _, n := range p.nodes {
 		st := n.standing()
-		byStanding[st].add(n)
+		step, next := n.ramp(p.slowStart, now)
+		if next > 0 && st < standings && (s.climbs == 0 || next < s.climbs) {
+			s.climbs = next
+		}
+		byStanding[st].add(n, step)
 		// A draining node gets no trial: nobody is waiting for it to come back.
 		if st == doubted {
 			s.trials = append(s.trials, n)
@@ -60,16 +73,32 @@ func newSnapshot(nodes []*Node) *snapshot {
 	}
 	for _, g := range byStanding[:standings] {
 		if len(g.nodes) > 0 {
+			g.settle()
 			s.groups = append(s.groups, g)
 		}
 	}
 	return s
 }
 
-func (g *group) add(n *Node) {
-	weight := uint64(max(1, n.weight))
-	g.nodes = append(g.nodes, candidate{node: n, weight: weight})
-	g.heaviest = max(g.heaviest, weight)
+func (g *group) add(n *Node, step uint64) {
+	g.nodes = append(g.nodes, candidate{node: n, weight: uint64(max(1, n.weight)), ramp: step})
+}
+
+// settle works out the weights. Those of a group in which nodes start slowly are in units of a step.
+func (g *group) settle() {
+	unit := uint64(1)
+	for i := range g.nodes {
+		if g.nodes[i].ramp < rampSteps {
+			unit = rampSteps
+		}
+	}
+	for i := range g.nodes {
+		c := &g.nodes[i]
+		c.weight *= min(unit, c.ramp)
+		c.each = burdenUnit / c.weight
+		g.heaviest = max(g.heaviest, c.weight)
+		g.weight += c.weight
+	}
 }
 
 // trial grants the trial of the first node that is due for one.

@@ -1,0 +1,55 @@
+package balancer
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// consistentHash takes the node that the request's key belongs to, so that what a node keeps of earlier requests serves
+// later ones with the same key. A node is given up to bound times its share of all that is in flight; the keys beyond that
+// go to the next node of the ring, always the same one for a key ("Consistent Hashing with Bounded Loads", Mirrokni,
+// Thorup and Zadimoghaddam, 2016). Requests without a key go where the least is in flight.
+type consistentHash struct {
+	ring     *ring
+	bound    float64
+	inflight atomic.Int64 // of the whole pool
+	keyless  *leastConnections
+}
+
+// hashSpare is what a node may have in flight however little there is in the pool: one that runs, and one so that it need
+// not wait for the next. Less would scatter keys in the quietest times.
+const hashSpare = 2
+
+func newConsistentHash(m makings) *consistentHash {
+	return &consistentHash{ring: m.ring, bound: m.hash.Bound, keyless: newLeastConnections(m)}
+}
+
+func (p *consistentHash) choose(g *group, a ask) *Node {
+	if a.key != 0 {
+		each := p.bound * float64(max(0, p.inflight.Load())+1) / float64(g.weight)
+		room := func(c *candidate) bool {
+			inflight := float64(c.node.inflight.Load())
+			return inflight < hashSpare || inflight < each*float64(c.weight)
+		}
+		if n := p.ring.walk(g, &a, room); n != nil {
+			return n
+		}
+	}
+	return p.keyless.choose(g, a)
+}
+
+// granted implements bookkeeper.
+func (p *consistentHash) granted(*Node) { p.inflight.Add(1) }
+
+// returned implements bookkeeper.
+func (p *consistentHash) returned(*Node, time.Duration, time.Duration, Outcome) { p.inflight.Add(-1) }
+
+// stuck takes the node that the key belongs to, however busy it is, as long as it is there.
+type stuck struct{ ring *ring }
+
+func (p *stuck) choose(g *group, a ask) *Node {
+	if n := p.ring.walk(g, &a, func(*candidate) bool { return true }); n != nil {
+		return n
+	}
+	return g.untried(mix(a.key), a.tried)
+}
