@@ -254,10 +254,14 @@ func TestHangingLoad(t *testing.T) {
 	n.load("late")
 	n.post("/v2/models/late/infer", fakeRequestOf("1")).want(t, 200, "")
 	n.unload("good")
-	impatient, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
+	impatient, leave := context.WithCancel(context.Background())
+	defer leave()
 	putVersion(t, dir, "hang-too", "1")
-	if err := n.server.LoadModel(impatient, "hang-too", oip.LoadOptions{}); err == nil || !strings.Contains(err.Error(), "it goes on") {
+	left := make(chan error, 1)
+	go func() { left <- n.server.LoadModel(impatient, "hang-too", oip.LoadOptions{}) }()
+	until(t, "loading", func() bool { return n.states("hang-too") == "1 LOADING it is being loaded" })
+	leave()
+	if err := <-left; err == nil || !strings.Contains(err.Error(), "it goes on") {
 		t.Errorf("got %v", err)
 	}
 	close(goOn)

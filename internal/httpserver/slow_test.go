@@ -16,10 +16,10 @@ func slowConfig() Config {
 	return cfg
 }
 
-// trickle sends one byte of s every 50 ms until the connection ends, or s does, and then reads the answer.
+// trickle sends one byte of s every 50 ms, over and over, until the connection ends.
 func trickle(t *testing.T, w io.Writer, s string) {
 	t.Helper()
-	for i := range len(s) {
+	for i := 0; ; i = (i + 1) % len(s) {
 		if _, err := io.WriteString(w, s[i:i+1]); err != nil {
 			return
 		}
@@ -30,24 +30,20 @@ func trickle(t *testing.T, w io.Writer, s string) {
 func TestSlowClientsAreClosed(t *testing.T) {
 	r := start(t, slowConfig(), echo)
 	for name, tt := range map[string]struct{ at, drip, text string }{
-		"header":       {"GET / HT", "TP/1.1\r\nHost: x\r\nA: bbbbbbbbb", "did not arrive within 300ms"},
-		"body":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 10000), "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "request body came too slowly: 100"},
-		"first bytes":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n", "yyyyyyyyyyyyyyyyyyyyyyyyyyyy", "first bytes of the body did not arrive within 300ms"},
-		"chunked body": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n1\r\na\r\n1\r\na\r\n1\r\na\r\n", "request body came too slowly"},
+		"header":       {"GET / HTTP/1.1\r\nHost: x\r\nA: ", "b", "did not arrive within 300ms"},
+		"body":         {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 10000), "y", "request body came too slowly: 100"},
+		"first bytes":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n", "y", "first bytes of the body did not arrive within 300ms"},
+		"chunked body": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", "request body came too slowly"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := r.dial(t)
-			began := time.Now()
 			if _, err := io.WriteString(c, tt.at); err != nil {
 				t.Fatal(err)
 			}
 			go trickle(t, c, tt.drip)
 			resp, body, _ := readAnswer(t, bufio.NewReader(c))
 			wantError(t, resp, body, 408, tt.text)
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("took %s to give up on a client that may take 300 ms", took)
-			}
 		})
 	}
 }
