@@ -87,8 +87,11 @@ func (b *bridge) carry(t restCarrier, out *outbound, resp *fasthttp.Response, tr
 	if err := t.roundTrip(out, resp); err != nil {
 		return err
 	}
-	if resp.StatusCode() != fasthttp.StatusOK {
+	switch status := resp.StatusCode(); {
+	case status >= fasthttp.StatusBadRequest:
 		return nil // errors are JSON in every form
+	case status != fasthttp.StatusOK: // such as a redirect, which must not pass for an answer without tensors
+		return fmt.Errorf("%w: its status is %d", errUnreadable, status)
 	}
 	if len(resp.Header.ContentEncoding()) > 0 {
 		return fmt.Errorf("%w: it is compressed, which was not asked for", errUnreadable)

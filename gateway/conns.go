@@ -20,6 +20,8 @@ type conn struct {
 	held     *held // of the exchange
 	received int   // bytes since the exchange began that count against answers
 
+	idleness // watches for what comes between two exchanges
+
 	pieces [2][]byte // of a request too large to be copied together
 	vector net.Buffers
 
@@ -136,6 +138,7 @@ func (p *conns) dial(now, deadline time.Time) (*conn, error) {
 	p.onDial()
 	c := &conn{Conn: raw, answers: p.answers}
 	c.in = bufio.NewReaderSize(c, connReader)
+	c.watch(raw)
 	return c, nil
 }
 

@@ -99,6 +99,9 @@ func (t *h1) stats() transportStats {
 func (c *conn) exchange(out *outbound, host []byte, resp *fasthttp.Response, maxAnswer int) error {
 	c.usable = false
 	c.held, c.received = &out.answer, 0
+	if c.used && c.spoke() {
+		return &transportError{phase: waiting, err: errUnasked}
+	}
 	c.SetDeadline(out.deadline)
 	if !out.board(c) {
 		return errLeft
@@ -199,6 +202,8 @@ func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) er
 	}
 	// Bytes that nobody asked for would be read as the next exchange's answer.
 	doubt = doubt || (!whole && resp.Header.ContentLength() < 0)
+	// 101 is the only one below that comes here: what follows it is no HTTP, or the answer to this very request.
+	doubt = doubt || resp.StatusCode() < fasthttp.StatusOK
 	c.usable = !doubt && !resp.ConnectionClose() && c.in.Buffered() == 0
 	return nil
 }
@@ -226,8 +231,13 @@ func receiveError(err error, maxAnswer int) error {
 // the head is not here in one piece, so that there was no telling.
 //
 // A line that ends without CR is an error at once: fasthttp would wait for the CR until the exchange's time is up.
+//
+// So is a status of 0 and something, which fasthttp takes for 200 if it is 000.
 func inspectHead(head []byte) (whole, doubt bool, err error) {
 	var length, encoding bool
+	if _, status, _ := bytes.Cut(head, []byte{' '}); len(status) > 0 && status[0] == '0' {
+		return false, false, errBadStatus
+	}
 	for {
 		end := bytes.IndexByte(head, '\n')
 		if end < 0 {

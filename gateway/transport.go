@@ -150,7 +150,11 @@ var (
 	errAnswerMemory    = errors.New("answers in flight take more than upstream.max_answer_memory")
 	errHeadersTooLarge = fmt.Errorf("headers of the answer are larger than %s", conf.Size(connReader))
 	errBareLF          = errors.New("a line of the answer's headers ends in LF without CR")
+	errBadStatus       = errors.New("the answer's status begins with 0")
 )
+
+// errUnasked means that a kept connection was of no use before anything was sent on it.
+var errUnasked = errors.New("the node has hung up, or sent what nobody asked for")
 
 // transportError says in which phase what went wrong.
 type transportError struct {

@@ -83,6 +83,9 @@ const longestText = 2 << 10
 func errorOf(a Answer) error {
 	code := codeOf(a.Status())
 	if code == codes.OK {
+		if a.Status() != http.StatusOK { // such as a redirect: its body is no message
+			return status.Errorf(codes.Internal, "a node answered with the status %d", a.Status())
+		}
 		return nil
 	}
 	return status.Error(code, textOf(a.Status(), a.Body()))
