@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -20,21 +19,19 @@ type loadCell struct {
 	counts atomic.Uint64 // queued << 32 | in flight
 	wait   atomic.Int64  // nanoseconds + 1; 0 = not known
 
-	others   atomic.Uint64 // requests that came from elsewhere << lifeBits | base-2 logarithm of their life in nanoseconds
-	othersAt atomic.Int64  // when the node said so, by the pool's clock
+	others   atomic.Int64 // requests that came from elsewhere
+	othersAt atomic.Int64 // when the node said so, by the pool's clock
 
 	own     atomic.Uint64 // window of the pool's clock << 32 | most leases seen in flight within it
 	ownPast atomic.Uint64 // the same for the window before
 }
 
 const (
-	lifeBits = 8
-	// lifeLeast is how long news of others is worth anything at least: a few runs of an ordinary model. What is older says
-	// nothing of which node is idle now, and gateways that all believe it run to the same one.
-	lifeLeast = 32 * time.Millisecond
-	// lifeMost keeps a node that has said an absurd wait from being avoided for longer than that.
-	lifeMost = 4 * time.Second
-	// othersMost is more requests than a node can hold, and times lifeMost fits into 63 bits.
+	// newsLife is the base-2 logarithm of how long, in nanoseconds, news of others is worth anything: about 2 s, and less and
+	// less of it. In the simulation (bench/sim) with several gateways each doubling from 1 ms to 2 s was better than the one
+	// before: a node that was busy when it was last heard of is a worse bet than one that was idle, for long.
+	newsLife = 31
+	// othersMost is more requests than a node can hold, and times the life fits into 63 bits.
 	othersMost = 1 << 24
 	// ownWindow is the base-2 logarithm in nanoseconds of the time for which own leases count as known to the node: about
 	// 2 ms. Nodes find their load out every millisecond, so a batch that comes back at once still counts in what it brings.
@@ -59,19 +56,19 @@ func (n *Node) Report(l Load) {
 	}
 }
 
-// compare finds out how much of the load others have brought: what the node holds beyond what it has from us.
+// compare finds out how much of the load others have brought: what the node holds beyond what it has from us. All that runs
+// counts as one: with several gateways, one that sees the whole of a batch each time it is answered, and half a batch of its
+// own, would take nodes for busy that are about to be idle.
 func (c *loadCell) compare(l Load, inflight int64, now time.Duration) {
-	others := int64(l.Queued) + int64(l.InFlight) - c.knownOwn(inflight, now)
+	others := int64(l.Queued) + int64(min(l.InFlight, 1)) - c.knownOwn(inflight, now)
 	if others <= 0 {
 		if c.others.Load() != 0 {
 			c.others.Store(0)
 		}
 		return
 	}
-	// It has been worked off, and replaced, by the time that a request which comes now has waited for its turn and run.
-	life := min(max(2*l.Wait, lifeLeast), lifeMost)
 	c.othersAt.Store(int64(now))
-	c.others.Store(uint64(min(others, othersMost))<<lifeBits | uint64(bits.Len64(uint64(life-1))))
+	c.others.Store(min(others, othersMost))
 }
 
 // knownOwn is how many of the node's requests are from us: as many as are in flight, or were a moment ago when the node
@@ -96,18 +93,18 @@ func (c *loadCell) knownOwn(inflight int64, now time.Duration) int64 {
 }
 
 // foreign is how many requests from elsewhere the node may still hold: what it said, less and less of it until its life is
-// over, but all of it rounded up so that one request is one until then.
+// over, but rounded up so that one request is one until then.
 func (c *loadCell) foreign(now time.Duration) int64 {
 	others := c.others.Load()
 	if others == 0 {
 		return 0
 	}
-	life := int64(1) << (others & (1<<lifeBits - 1))
+	const life = 1 << newsLife
 	left := min(life-int64(now)+c.othersAt.Load(), life)
 	if left <= 0 {
 		return 0
 	}
-	return (int64(others>>lifeBits)*left + life - 1) >> (others & (1<<lifeBits - 1))
+	return (others*left + life - 1) >> newsLife
 }
 
 // Load is what the node said of itself last.
