@@ -319,6 +319,34 @@ func TestTheCacheAnswersCalls(t *testing.T) {
 	}
 }
 
+// As over REST: a node says where the time went when the call's metadata ask for it, and the gateway adds what passed at the edge.
+func TestTimingOfCallsIsTold(t *testing.T) {
+	n := testnode.Start(t)
+	n.Handle(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Ganglion-Timing") == "1" {
+			w.Header().Set("Server-Timing", "queue;dur=0.5")
+		}
+		echo(w, r)
+	})
+	e := start(t, oneNode+anyRoute, n)
+	client := e.calls()
+	ask := func(ctx context.Context) string {
+		t.Helper()
+		var header metadata.MD
+		if _, err := client.ModelInfer(ctx, question("m", "", 1), grpc.Header(&header)); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(header.Get("server-timing"), "|")
+	}
+	if got := ask(t.Context()); got != "" {
+		t.Errorf("timing that nobody asked for: %s", got)
+	}
+	got := ask(metadata.AppendToOutgoingContext(t.Context(), "x-ganglion-timing", "1"))
+	if !strings.HasPrefix(got, "queue;dur=0.5, upstream;dur=") || !strings.Contains(got, ", edge;dur=") {
+		t.Errorf("timing is %q, want what the node said with upstream and edge behind it", got)
+	}
+}
+
 func TestMetadataChoosesTheCanary(t *testing.T) {
 	main, next := echoNode(t), echoNode(t)
 	e := start(t, `

@@ -113,6 +113,7 @@ var passedOn = [...][2]string{ // read-only
 	{"X-Request-Id", "x-request-id"},
 	{"X-Cache", "x-cache"},
 	{"Retry-After", "retry-after"},
+	{"Server-Timing", "server-timing"},
 }
 
 // tellAbout sends, with the answer, what its headers say.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // the codec that the calls besides inference use
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"ganglion/internal/oip"
@@ -49,17 +52,25 @@ func (t *grpcTarget) prepare(all []oip.InferRequest) error {
 	return nil
 }
 
-func (t *grpcTarget) ask(client, i int, _ bool) reply {
+func (t *grpcTarget) ask(client, i int, wantsTrace bool) reply {
 	ctx, cancel := context.WithTimeout(context.Background(), t.cfg.Timeout)
 	defer cancel()
+	if wantsTrace {
+		ctx = metadata.AppendToOutgoingContext(ctx, "x-ganglion-timing", "1")
+	}
 	var answer raw
+	var header metadata.MD
 	err := t.conns[client/sharing].Invoke(ctx, pb.GRPCInferenceService_ModelInfer_FullMethodName, raw(t.bodies[i]), &answer,
-		grpc.ForceCodecV2(rawCodec{}))
+		grpc.ForceCodecV2(rawCodec{}), grpc.Header(&header))
 	if err != nil {
 		s := status.Convert(err)
 		return reply{err: fmt.Errorf("%s: %s", s.Code(), s.Message())}
 	}
-	return reply{}
+	r := reply{cached: slices.Contains(header.Get("x-cache"), "hit")}
+	if wantsTrace {
+		r.trace = parseTiming(strings.Join(header.Get("server-timing"), ","))
+	}
+	return r
 }
 
 // raw is a message as it is on the wire.
