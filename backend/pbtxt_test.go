@@ -170,6 +170,7 @@ func TestConfigTOMLWins(t *testing.T) {
 // TestPBTXTContradictsModel: each names both sides.
 func TestPBTXTContradictsModel(t *testing.T) {
 	fixed := onnxtest.Identity(onnxfile.Float, onnxtest.Batch(), onnxfile.Fixed(4))
+	rows := onnxtest.Identity(onnxfile.Float, onnxtest.Batch())
 	cases := map[string]struct {
 		model  *onnxfile.Model
 		config string
@@ -179,6 +180,7 @@ func TestPBTXTContradictsModel(t *testing.T) {
 		"shape":     {fixed, "max_batch_size: 4\ninput { name: 'x' data_type: TYPE_FP32 dims: [ 5 ] }", `config.pbtxt:2 gives input "x" the shape [5], but the model's is [-1 4]`},
 		"rank":      {fixed, "input { name: 'x' dims: [ 4, 4, 4 ] }", `config.pbtxt:1 gives input "x" the shape [4 4 4], but the model's is [-1 4]`},
 		"whole":     {fixed, "max_batch_size: 4\ninput { name: 'x' dims: [ -1, 4 ] }", `gives input "x" all dimensions of the model's shape [-1 4], but max_batch_size = 4 means that the first is left out`},
+		"rows":      {rows, "max_batch_size: 4\ninput { name: 'x' dims: [ 1 ] }", `but max_batch_size = 4 means that the first is left out; where nothing is left then, the shape is [1], with a reshape to []`},
 		"unbatched": {fixed, "max_batch_size: 0\ninput { name: 'x' dims: [ 4 ] }", `max_batch_size = 0 means that no dimension is left out`},
 		"mixed":     {fixed, "input { name: 'x' dims: [ 4 ] }\noutput { name: 'y' dims: [ -1, 4 ] }", `some shapes leave out a batch, and others do not`},
 		"name":      {fixed, "input { name: 'z' dims: [ 4 ] }", `config.pbtxt:1 configures an input "z", but the model's inputs are ["x"]`},

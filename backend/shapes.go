@@ -94,8 +94,12 @@ func (v *view) batch(c *modelConfig, spec *Spec, s *said, shape []int64) (bool, 
 	}
 	switch {
 	case c.MaxBatchSize > 0 && !batched:
-		return false, fmt.Errorf("%s gives %s %q all dimensions of the model's shape %d, but max_batch_size = %d means that the first is left out",
-			where, s.kind, s.name, spec.Shape, c.MaxBatchSize)
+		hint := ""
+		if len(spec.Shape) == 1 { // as Triton has it: no shape can be empty, so clients bring and get a dimension of 1
+			hint = "; where nothing is left then, the shape is [1], with a reshape to []"
+		}
+		return false, fmt.Errorf("%s gives %s %q all dimensions of the model's shape %d, but max_batch_size = %d means that the first is left out%s",
+			where, s.kind, s.name, spec.Shape, c.MaxBatchSize, hint)
 	case c.MaxBatchSize == 0 && batched:
 		return false, fmt.Errorf("%s gives %s %q the shape %d, but the model's is %d, and max_batch_size = 0 means that no dimension is left out",
 			where, s.kind, s.name, shape, spec.Shape)

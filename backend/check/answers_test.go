@@ -79,14 +79,15 @@ func TestTolerance(t *testing.T) {
 // TestNotReady: what keeps a repository from being deployed besides wrong answers.
 func TestNotReady(t *testing.T) {
 	node := newFake()
-	node.index = append(node.index, oip.IndexEntry{Name: "broken", Version: "2", State: "UNAVAILABLE", Reason: "the file is\x1b[2J cut short"})
+	node.index = append(node.index, oip.IndexEntry{Name: "broken", Version: "2", State: "UNAVAILABLE", Reason: "the file is\x1b[2J cut short"},
+		oip.IndexEntry{Name: "unset", State: "UNAVAILABLE", Reason: "its configuration is"})
 	r := run(t, node, pair(request, response))
 	wantProblem(t, r, "it does not load: the file is\x1b[2J cut short")
 	if !r.Models[0].Ready || r.Models[1].Ready {
 		t.Errorf("got %+v", r.Models)
 	}
 	var text bytes.Buffer
-	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "NOT READY: 1 of 2 model versions are ready") || strings.Contains(text.String(), "\x1b") {
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "NOT READY: 1 of 3 model versions are ready") || !strings.Contains(text.String(), "\nunset: NOT READY\n") || strings.Contains(text.String(), "\x1b") {
 		t.Errorf("got %v and\n%s", err, &text)
 	}
 	if only := run(t, node, nil, func(o *check.Options) { o.Only = []string{"double"} }); !only.Ready || len(only.Models) != 1 {

@@ -43,7 +43,11 @@ func (m *Model) write(t *tabwriter.Writer) {
 	if !m.Ready {
 		verdict = "NOT READY"
 	}
-	fmt.Fprintf(t, "%s version %s: %s\n", m.Name, m.Version, verdict)
+	name := m.Name
+	if m.Version != "" { // there is none where the whole model is at fault
+		name += " version " + m.Version
+	}
+	fmt.Fprintf(t, "%s: %s\n", name, verdict)
 	for _, p := range m.Problems {
 		fmt.Fprintf(t, "  ✗ %s\n", printable(p))
 	}
