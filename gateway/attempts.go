@@ -42,10 +42,11 @@ func (x *exchange) nameJSON() {
 func (x *exchange) forward() {
 	pool := x.variant.pool
 	last := verdict{reason: reasonNoNode}
+	aim := x.aim()
 	var tried balancer.Tried
 	sent, again := 0, false
 	for {
-		lease, err := pool.Pick(0, &tried)
+		lease, err := pool.pick(aim, &tried)
 		if err != nil {
 			if !last.unsent || again {
 				break // nobody is left to ask

@@ -58,6 +58,9 @@ type upstream struct {
 	*balancer.Pool
 	nodes   []*node // by balancer.Node.Index
 	retries retryTally
+
+	keyed     bool   // the policy asks which requests belong together
+	keyHeader string // that tells, in canonical form; "" = the question does
 }
 
 // node is one member of an upstream.
@@ -98,6 +101,7 @@ func newUpstream(name string, whole *Config, answers hop.Budget, log *slog.Logge
 		return nil, err
 	}
 	u := &upstream{Pool: pool}
+	u.heed(cfg)
 	for _, n := range cfg.Nodes {
 		u.nodes = append(u.nodes, &node{
 			address:   n.Address,

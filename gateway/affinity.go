@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"net/textproto"
+
+	"github.com/cespare/xxhash/v2"
+
+	"ganglion/balancer"
+	"ganglion/internal/oip"
+)
+
+// headerSequence names the sequence that a request is a part of. Its nodes keep what came before, so that all of a sequence
+// must meet the same one. The protocol's own parameter sequence_id is in the body, which the gateway does not read.
+const headerSequence = "X-Sequence-Id"
+
+// aim is what an exchange wants of the choice of its node.
+type aim struct {
+	key   uint64 // the same for requests that should meet; 0 = none
+	stick bool   // they must
+}
+
+// aim finds out which requests this one should meet. Keys depend on nothing but the request, so that gateways agree.
+func (x *exchange) aim() aim {
+	h := &x.req.Header
+	if id := peek(h, headerSequence); len(id) > 0 {
+		return aim{key: keyOf([]byte(x.call.Model), id), stick: true}
+	}
+	pool := x.variant.pool
+	switch {
+	case !pool.keyed:
+		return aim{}
+	case pool.keyHeader != "":
+		if value := peek(h, pool.keyHeader); len(value) > 0 {
+			return aim{key: keyOf(nil, value)}
+		}
+		return aim{}
+	}
+	return aim{key: x.questionKey()}
+}
+
+// questionKey is the same for requests that ask the same: the model and the body without the request's id.
+func (x *exchange) questionKey() uint64 {
+	body := x.req.Body()
+	start, end := 0, 0
+	if string(x.req.Header.ContentType()) == oip.ProtoContentType {
+		if head, err := oip.ScanProtoHead(body); err == nil && !head.Repeated {
+			start, end = head.IDSpan.Start, head.IDSpan.End
+		}
+	} else if json, _, ok := split(body, peek(&x.req.Header, headerInferLength)); ok && x.call.Kind == oip.CallModelInfer {
+		if _, from, to, ok := oip.CutID(json); ok {
+			start, end = from, to
+		}
+	}
+	return keyOf([]byte(x.call.Model), body[:start], body[end:])
+}
+
+// keyOf hashes the parts as one, within a scope. It is never 0.
+func keyOf(scope []byte, parts ...[]byte) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.Write(scope)
+	_, _ = d.Write([]byte{0}) // which no name has
+	for _, part := range parts {
+		_, _ = d.Write(part)
+	}
+	return max(1, d.Sum64())
+}
+
+// pick leases a node for the next attempt of an exchange.
+func (up *upstream) pick(a aim, tried *balancer.Tried) (balancer.Lease, error) {
+	if a.stick {
+		return up.Stick(a.key, tried)
+	}
+	return up.Pick(a.key, tried)
+}
+
+// heed makes the upstream look for keys where its pool's configuration says.
+func (up *upstream) heed(cfg balancer.Config) {
+	up.keyed = cfg.Policy == balancer.ConsistentHash
+	up.keyHeader = textproto.CanonicalMIMEHeaderKey(cfg.Hash.Header)
+}
