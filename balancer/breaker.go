@@ -40,15 +40,18 @@ var (
 	errNeutral = errors.New("the attempt says nothing about the node")
 )
 
-// breaker is a gobreaker two-step circuit breaker that can be read without its mutex.
+// breaker is a gobreaker circuit breaker that can be read without its mutex.
 //
-// gobreaker asks for permission before each attempt (Allow), at the price of its mutex and an allocated callback. A
-// closed circuit would always permit, so attempts through one ask only when they are done, just to have their outcome
-// counted; picking then costs one atomic load. Counting attempts when they end has a merit of its own: those in flight do
-// not dilute the failure rate of a node that hangs. A trial asks beforehand, as gobreaker means it.
+// gobreaker asks for permission before each attempt, at the price of its mutex. A closed circuit would always permit, so
+// attempts through one come to it only when they are done, as calls (Execute) that have ended already, just to have their
+// outcome counted; picking then costs one atomic load. Counting attempts when they end has a merit of its own: those in
+// flight do not dilute the failure rate of a node that hangs. Neither does it take the callback that gobreaker would
+// allocate for each attempt of two steps. Of trials there is one at a time (trialOut), for which gobreaker is asked
+// beforehand whether the circuit is half-open, and told afterwards.
 type breaker struct {
-	gobreaker *gobreaker.TwoStepCircuitBreaker[struct{}]
-	now       func() time.Duration // since the pool was made
+	gobreaker *gobreaker.CircuitBreaker[struct{}]
+	closed    [2]func() (struct{}, error) // of attempts through a closed circuit, by succeeded; made once
+	now       func() time.Duration        // since the pool was made
 	openTime  time.Duration
 
 	// The mirror of gobreaker's state: stored in OnStateChange, while gobreaker holds its mutex. gobreaker must not be
@@ -62,7 +65,10 @@ type breaker struct {
 
 func newBreaker(cfg BreakerConfig, now func() time.Duration) *breaker {
 	b := &breaker{now: now, openTime: cfg.OpenTime}
-	b.gobreaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	for i, err := range [...]error{errBlamed, nil} {
+		b.closed[i] = func() (struct{}, error) { return struct{}{}, b.ifClosed(err) }
+	}
+	b.gobreaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   1,
 		Interval:      cfg.Window,
 		BucketPeriod:  max(1, cfg.Window/breakerBuckets),
@@ -113,12 +119,14 @@ func (b *breaker) tryTrial() func(error) {
 	if !b.due() || !b.trialOut.CompareAndSwap(false, true) {
 		return nil
 	}
-	report, err := b.gobreaker.Allow()
-	if err != nil {
+	// Asking is what turns an open circuit half-open, once its time is over.
+	if b.gobreaker.State() != gobreaker.StateHalfOpen {
 		b.trialOut.Store(false)
 		return nil
 	}
-	return report
+	return func(err error) {
+		b.execute(func() (struct{}, error) { return struct{}{}, err })
+	}
 }
 
 // endTrial reports a trial; o may be Neutral, which leaves the circuit half-open for the next one.
@@ -133,10 +141,24 @@ func (b *breaker) record(seen uint64, o Outcome) {
 	if o == Neutral || Circuit(seen&3) != Closed || b.mirror.Load() != seen {
 		return
 	}
-	if report, err := b.gobreaker.Allow(); err == nil {
-		report(o.verdict())
+	succeeded := 0
+	if o == Success {
+		succeeded = 1
 	}
+	b.execute(b.closed[succeeded])
 }
+
+// ifClosed is err, but neutral when the circuit has changed between record's look and gobreaker's: what ends then is no trial.
+func (b *breaker) ifClosed(err error) error {
+	if b.circuit() != Closed {
+		return errNeutral
+	}
+	return err
+}
+
+// execute has gobreaker count a call that has ended. It returns the call's error, or its own when the circuit is open: both are
+// known.
+func (b *breaker) execute(call func() (struct{}, error)) { _, _ = b.gobreaker.Execute(call) }
 
 // verdict is the outcome in gobreaker's terms.
 func (o Outcome) verdict() error {

@@ -257,6 +257,32 @@ func TestOldOutcomesDoNotCount(t *testing.T) {
 	})
 }
 
+// TestOldOutcomeThatRacesIsNoTrial is an attempt through a closed circuit that was still closed when its outcome was looked at, and
+// half-open when gobreaker came to it.
+func TestOldOutcomeThatRacesIsNoTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := equal(RoundRobin, 2)
+		p := newPool(t, cfg, Options{})
+		exhaust(t, p, p.nodes[0])
+		advance(cfg.Breaker.OpenTime + 1)
+		trial, err := p.Pick(0, nil)
+		if err != nil || !trial.Trial() {
+			t.Fatalf("trial %t, %v", trial.Trial(), err)
+		}
+		b := p.nodes[0].breaker.Load()
+		for _, raced := range b.closed {
+			b.execute(raced)
+			if c := b.circuit(); c != HalfOpen {
+				t.Fatalf("circuit is %s by an attempt that was no trial", c)
+			}
+		}
+		trial.Done(Success)
+		if c := b.circuit(); c != Closed {
+			t.Errorf("circuit is %s after a good trial", c)
+		}
+	})
+}
+
 func TestNodeThatComesBackGetsAFreshBreaker(t *testing.T) {
 	p, changes := watched(t, equal(RoundRobin, 2), nil)
 	lost, err := p.Pick(0, nil)
