@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -25,6 +26,7 @@ const (
 type conn struct {
 	*net.TCPConn
 	server *Server
+	tls    *tls.Conn // over the TCPConn; nil = plain
 
 	state    atomic.Int32 // a fasthttp.ConnState
 	evicting atomic.Bool  // the drain wants it gone if it is idle
@@ -72,13 +74,13 @@ func (c *conn) releaseBody() {
 // time to wait for the next request in less memory, not an error that deserves an answer.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.hijacked {
-		return c.TCPConn.Read(p)
+		return c.below().Read(p)
 	}
 	for {
 		if err := c.armRead(); err != nil {
 			return 0, err
 		}
-		n, err := c.direct.readFrom(c.TCPConn, p)
+		n, err := c.read(p)
 		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -105,9 +107,9 @@ func (c *conn) Write(p []byte) (int, error) {
 		if err := c.armWrite(); err != nil {
 			return 0, err
 		}
-		return c.direct.writeTo(c.TCPConn, p)
+		return c.write(p)
 	}
-	return c.TCPConn.Write(p)
+	return c.below().Write(p)
 }
 
 // ReadFrom keeps what is copied to the client by way of Write, which gives it its time.
@@ -130,6 +132,9 @@ func (c *conn) lastLook(p []byte) (int, error) {
 	c.readUntil = 0 // not the one that is set from here on
 	if err := c.SetReadDeadline(time.Now().Add(c.server.cfg.ReadTimeout)); err != nil {
 		return 0, err
+	}
+	if c.tls != nil {
+		return c.lastLookTLS(p)
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -155,11 +160,14 @@ func (c *conn) Close() error {
 		c.releaseBody()
 		c.hearOut()
 	}
-	return c.TCPConn.Close()
+	return c.below().Close()
 }
 
 // hearOut tells the client that there will be no more and drops what it is still sending.
 func (c *conn) hearOut() {
+	if c.tls != nil {
+		_ = c.tls.CloseWrite() // what follows says the same, less politely
+	}
 	if c.CloseWrite() != nil {
 		return
 	}

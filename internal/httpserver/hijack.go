@@ -31,10 +31,10 @@ func (s *Server) ended(c *conn) {
 		s.counters.panics.Add(1)
 		s.log.Error("hijacked connection panicked: this is a bug", "panic", r, "stack", string(debug.Stack()))
 	}
-	_ = c.TCPConn.Close() // it is closed already, or nobody is left who could be told
+	_ = c.below().Close() // it is closed already, or nobody is left who could be told
 	s.forget(c)
 }
 
 // UnsafeConn returns the connection below, for those who can write to a socket better than through net.Conn. It is unsafe
 // because reading from it passes what has been buffered here.
-func (c *conn) UnsafeConn() net.Conn { return c.TCPConn }
+func (c *conn) UnsafeConn() net.Conn { return c.below() }

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -93,6 +94,12 @@ func (s *Server) serveConn(c *conn) {
 		}
 	}()
 	c.dozing = false
+	if err := c.handshake(); err != nil {
+		s.log.Debug("no TLS with a client", "client", c.RemoteAddr(), "error", err)
+		_ = c.Close()
+		s.connState(c, fasthttp.StateClosed)
+		return
+	}
 	if err := s.http.ServeConn(c); err != nil {
 		s.log.Debug("connection broke", "client", c.RemoteAddr(), "error", err)
 	}
@@ -138,6 +145,9 @@ func (s *Server) admit(nc net.Conn) *conn {
 		panic("BUG: httpserver serves TCP listeners only")
 	}
 	c := &conn{TCPConn: tc, server: s}
+	if s.tls != nil {
+		c.tls = tls.Server(tc, s.tls)
+	}
 	c.restartClock()
 	if c.direct.open(tc) != nil {
 		_ = tc.Close() // it is broken already
@@ -177,9 +187,9 @@ func (s *Server) turnAway(c *conn) {
 	if s.counters.refused.Add(1) == 1 {
 		s.log.Warn("too many connections; refusing more", "max_connections", s.limit)
 	}
-	if s.turnedAway.Add(1) > mostTurnedAway {
+	if s.turnedAway.Add(1) > mostTurnedAway || c.tls != nil { // a handshake is what there is no room for
 		s.turnedAway.Add(-1)
-		_ = c.Close()
+		_ = c.TCPConn.Close()
 		return
 	}
 	s.workers.Go(func() {

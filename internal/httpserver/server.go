@@ -12,6 +12,7 @@ package httpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -32,6 +33,7 @@ type Server struct {
 	http    *fasthttp.Server
 	bodies  bodyMemory
 	refused func(ctx *fasthttp.RequestCtx, status int, reason string)
+	tls     *tls.Config // nil = plain
 
 	limit    int // connections open at once; set by Run
 	epoch    time.Time
