@@ -59,6 +59,8 @@ func TestBrokenModels(t *testing.T) {
 		{"empty", func(name string) { write(t, at(name), "") }, "model.onnx: "},
 		{"no-file", func(name string) { write(t, filepath.Join(dir, name, "1", "other.txt"), "") }, "no-file/1/model.onnx is missing"},
 		{"no-version", func(name string) { write(t, filepath.Join(dir, name, "config.toml"), "") }, "it has no version: want no-version/1/model.onnx"},
+		{"no-number", func(name string) { write(t, filepath.Join(dir, name, "v1", "model.onnx"), string(whole)) }, "it has no version: want no-number/1/model.onnx, not no-number/v1/model.onnx"},
+		{"no-folder", func(name string) { write(t, filepath.Join(dir, name, "model.onnx"), string(whole)) }, "it has no version: want no-folder/1/model.onnx, not no-folder/model.onnx"},
 		{"unknown-key", func(name string) { config(name, "[inputs.a]\ntxt = true\n") }, `unknown-key/config.toml:2`},
 		{"no-toml", func(name string) { config(name, "inputs = [") }, "no-toml/config.toml:1"},
 		{"wrong-input", func(name string) { config(name, "[inputs.c]\ntext = true\n") }, `config.toml:1 configures an input "c", but the model's inputs are ["a" "b"]`},
@@ -148,7 +150,7 @@ func TestBrokenModels(t *testing.T) {
 		}
 	}
 	if runtime.GOOS == "linux" {
-		n.get("/metrics").want(t, 200, "ganglion_node_load_failures_total 19")
+		n.get("/metrics").want(t, 200, "ganglion_node_load_failures_total 21")
 	}
 }
 

@@ -30,7 +30,7 @@ func (l *loader) load(from source) change {
 	return func(ctx context.Context, h *holding) outcome {
 		f, there := l.repository.folder(h.name)
 		if !there && from.files == nil {
-			return outcome{err: oip.Errorf(oip.NotFound, "failed to load '%s', failed to poll from model repository: it has no such folder", h.name)}
+			return outcome{err: oip.Errorf(oip.NotFound, "failed to load '%s', failed to poll from model repository: it has no folder of that name with a version in it", h.name)}
 		}
 		if there {
 			h.handled = f.stamp()

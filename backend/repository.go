@@ -31,10 +31,11 @@ type repository struct {
 
 // folder is a model as the repository has it at one moment.
 type folder struct {
-	name     string
-	versions []string // ascending
-	problem  string   // why none of it can be served; then versions is empty
-	empty    bool     // the problem is that there is no version
+	name      string
+	versions  []string // ascending
+	problem   string   // why none of it can be served; then versions is empty
+	empty     bool     // the problem is that there is no version
+	misplaced string   // a model file that is in no version's folder
 
 	// What its files looked like before any of them was read: those of each version, the configuration, all others.
 	files        map[string]stamp
@@ -65,7 +66,7 @@ func openRepository(path string, log *slog.Logger) (*repository, error) {
 	return &repository{root: root, log: log}, nil
 }
 
-// scan lists the models by name. A folder with neither a version nor a configuration is no model.
+// scan lists the models by name. A folder with no version, no configuration and no model file in a wrong place is no model.
 func (r *repository) scan() ([]folder, error) {
 	entries, err := os.ReadDir(r.root)
 	if err != nil {
@@ -91,11 +92,14 @@ func (r *repository) folder(name string) (f folder, ok bool) {
 	switch {
 	case err != nil:
 		f.problem = "cannot read its folder: " + bare(err).Error()
-	case len(f.versions) == 0 && !configured:
+	case len(f.versions) == 0 && !configured && f.misplaced == "":
 		r.log.Debug("skipped a folder that is no model", "folder", name)
 		return folder{}, false
 	case len(f.versions) == 0:
 		f.empty, f.problem = true, "it has no version: want "+name+"/1/"+modelFile
+		if f.misplaced != "" {
+			f.problem += ", not " + f.misplaced
+		}
 	case !oip.ValidModelName(name):
 		f.problem, f.versions = "its name cannot be in a URL: want 1 to 64 of A-Z a-z 0-9 _ . -", nil
 	}
@@ -121,12 +125,26 @@ func (r *repository) survey(f *folder) (configured bool, err error) {
 			configured = true
 			config.add(entry.Name(), path, 0)
 		case !isScratch(entry):
+			if f.misplaced == "" {
+				f.misplaced = r.misplaced(f.name, entry.Name())
+			}
 			rest.add(entry.Name(), path, stampDepth)
 		}
 	}
 	f.config, f.rest = config.stamp(), rest.stamp()
 	slices.SortFunc(f.versions, compareVersions)
 	return configured, nil
+}
+
+// misplaced is the path of a model file that somebody may take for a version: one that is, or is in, what an entry of a model's
+// folder names, which is no version. "" if there is none.
+func (r *repository) misplaced(name, entry string) string {
+	for _, path := range []string{filepath.Join(name, entry, modelFile), filepath.Join(name, entry)} {
+		if filepath.Base(path) == modelFile && exists(filepath.Join(r.root, path)) {
+			return path
+		}
+	}
+	return ""
 }
 
 // isConfig reports whether a file of a model's folder is its configuration.
