@@ -132,6 +132,16 @@ const longestWarmUp = 10 * time.Second
 func (s *Server) warmUp(ctx context.Context, in *instance, runner scheduler.Runner, rows int64) ([]oip.Tensor, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(s.cfg.Timeout, longestWarmUp))
 	defer cancel()
-	t := trial{inputs: in.view.engine, runner: runner, limit: int64(s.cfg.HTTP.MaxBody)}
-	return t.run(ctx, rows)
+	return s.trialOf(in, runner).onZeros(ctx, rows)
+}
+
+// tryOn runs the inputs, as the engine takes them, once.
+func (s *Server) tryOn(ctx context.Context, in *instance, runner scheduler.Runner, inputs []oip.Tensor) ([]oip.Tensor, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(s.cfg.Timeout, longestWarmUp))
+	defer cancel()
+	return s.trialOf(in, runner).on(ctx, inputs)
+}
+
+func (s *Server) trialOf(in *instance, runner scheduler.Runner) *trial {
+	return &trial{model: in.name, inputs: in.view.engine, runner: runner, limit: int64(s.cfg.HTTP.MaxBody)}
 }

@@ -18,6 +18,16 @@ func mean() *onnxfile.Model {
 	return m
 }
 
+// centre takes the mean over the batch from x, float32 [batch,2]: what only rows that differ give away.
+func centre() *onnxfile.Model {
+	m := &onnxfile.Model{Name: "centre"}
+	m.Input("x", onnxfile.Float, onnxtest.Batch(), onnxfile.Fixed(2))
+	m.Output("y", onnxfile.Float, onnxtest.Batch(), onnxfile.Fixed(2))
+	m.Node("ReduceMean", "x", "mean", onnxfile.Ints("axes", 0), onnxfile.Int("keepdims", 1))
+	m.Node("Sub", "x mean", "y")
+	return m
+}
+
 // TestBatchSizeIsFound: which models are batched without a word in a configuration, and why the others are not.
 func TestBatchSizeIsFound(t *testing.T) {
 	unnamed := onnxtest.Identity(onnxfile.Float, onnxfile.Dynamic(""), onnxfile.Fixed(2))
@@ -34,6 +44,7 @@ func TestBatchSizeIsFound(t *testing.T) {
 		"two-names":  {two, "0", `the first dimension is \"a\" here and \"b\" there`},
 		"square":     {onnxtest.Slow(1), "0", `another dimension of \"x\" is as long as the first, \"n\"`},
 		"mixes-rows": {mean(), "0", `a run of two rows is not two runs of one: output \"y\" has other values`},
+		"mixes-them": {centre(), "0", `a run of two rows is not two runs of one: output \"y\" has other values`},
 		"scalar":     {onnxtest.Identity(onnxfile.Float), "0", `input \"x\" has no dimensions`},
 	} {
 		dir := t.TempDir()

@@ -11,26 +11,33 @@ import (
 // errNoTrial means that a model has no run on zeros that a request could ask for.
 var errNoTrial = errors.New("its fixed dimensions make inputs larger than a request may be")
 
-// trial makes runs on zeros before a model version serves, so that the first request does not pay for what the engine sets
+// trial makes single runs before a model version serves, so that the first request does not pay for what the engine sets
 // up lazily.
 type trial struct {
+	model  string // for errors
 	inputs []oip.TensorMetadata
 	runner scheduler.Runner
 	limit  int64 // bytes of each input
 }
 
-// run runs one batch of so many rows; the variable dimensions besides are taken to be 1, which need not suit the model: a
+// onZeros runs one batch of so many rows; the variable dimensions besides are taken to be 1, which need not suit the model: a
 // failure says nothing.
-func (t *trial) run(ctx context.Context, rows int64) ([]oip.Tensor, error) {
-	r := &scheduler.Request{}
+func (t *trial) onZeros(ctx context.Context, rows int64) ([]oip.Tensor, error) {
+	inputs := make([]oip.Tensor, 0, len(t.inputs))
 	for _, meta := range t.inputs {
 		zeros, ok := zerosOf(meta, rows, t.limit)
 		if !ok {
 			return nil, errNoTrial
 		}
-		r.Inputs = append(r.Inputs, zeros)
+		inputs = append(inputs, zeros)
 	}
-	s, err := scheduler.New(scheduler.Config{}, t.runner)
+	return t.on(ctx, inputs)
+}
+
+// on runs the inputs as one batch.
+func (t *trial) on(ctx context.Context, inputs []oip.Tensor) ([]oip.Tensor, error) {
+	r := &scheduler.Request{Inputs: inputs}
+	s, err := scheduler.New(scheduler.Config{Model: t.model}, t.runner)
 	if err != nil {
 		return nil, err
 	}
@@ -61,4 +68,20 @@ func zerosOf(meta oip.TensorMetadata, rows, limit int64) (t oip.Tensor, ok bool)
 	}
 	t.Data = make([]byte, count*size)
 	return t, true
+}
+
+// differentRows makes inputs of two rows with numbers that are the same every time, and of each row by itself.
+func differentRows(inputs []oip.TensorMetadata, limit int64) (pair, first, second []oip.Tensor, ok bool) {
+	for _, meta := range inputs {
+		two, ok := zerosOf(meta, 2, limit)
+		if !ok {
+			return nil, nil, nil, false
+		}
+		randomize(&two)
+		one, other, half := two, two, len(two.Data)/2
+		one.Shape, one.Data = withRows(two.Shape, 1), two.Data[:half:half]
+		other.Shape, other.Data = withRows(two.Shape, 1), two.Data[half:]
+		pair, first, second = append(pair, two), append(first, one), append(second, other)
+	}
+	return pair, first, second, true
 }
