@@ -22,7 +22,7 @@ func main() {
 
 // policies are those that are compared, in the order of the columns.
 var policies = []string{
-	balancer.RoundRobin, balancer.Weighted, balancer.LeastConnections,
+	balancer.RoundRobin, balancer.Weighted, balancer.LeastConnections, balancer.LeastLoad, balancer.PeakEWMA, balancer.ConsistentHash,
 }
 
 // options are what the command line says.

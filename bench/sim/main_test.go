@@ -31,18 +31,18 @@ func simulate(t *testing.T, args ...string) (table, figures, plot string) {
 
 // TestSameSeedSameFigures byte for byte, and another seed gives others.
 func TestSameSeedSameFigures(t *testing.T) {
-	table, figures, plot := simulate(t, "--scale", "0.02", "--only", "8 × 64")
-	table2, figures2, plot2 := simulate(t, "--scale", "0.02", "--only", "8 × 64")
+	table, figures, plot := simulate(t, "--scale", "0.03", "--only", "churn, 8 × 8")
+	table2, figures2, plot2 := simulate(t, "--scale", "0.03", "--only", "churn, 8 × 8")
 	if table != table2 || figures != figures2 || plot != plot2 {
 		t.Errorf("two runs with the same seed differ:\n%s\n%s", table, table2)
 	}
-	if _, other, _ := simulate(t, "--scale", "0.02", "--only", "8 × 64", "--seed", "2"); other == figures {
+	if _, other, _ := simulate(t, "--scale", "0.03", "--only", "churn, 8 × 8", "--seed", "2"); other == figures {
 		t.Error("two seeds give the same figures")
 	}
 }
 
 func TestRunPrintsAllPoliciesBesideTheIdeal(t *testing.T) {
-	table, figures, plot := simulate(t, "--scale", "0.05", "--only", "1 × 8")
+	table, figures, plot := simulate(t, "--scale", "0.02", "--only", "1 × 8")
 	for _, want := range append([]string{ideal, "slow, 1 × 8", "goals met"}, policies...) {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table lacks %q:\n%s", want, table)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"text/tabwriter"
 	"time"
+
+	"ganglion/balancer"
 )
 
 // report is all that a run found.
@@ -98,7 +100,7 @@ func goalFor(gateways int) float64 {
 
 // judge holds the default policy against the goals.
 func (r *result) judge() {
-	if r.Policy != "least_load" {
+	if r.Policy != balancer.LeastLoad {
 		return
 	}
 	add := func(what string, value, most float64) {

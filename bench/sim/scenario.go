@@ -77,8 +77,8 @@ func scenarios() []scenario {
 	add(batches, 8, 1)
 	add(batches, 8, 8)
 	add(batches, 64, 8)
-	waves := scenario{name: "bursts", why: "every 400 ms, 100 ms of 1.75 times the mean rate", model: plain,
-		bursts: bursts{period: 400 * time.Millisecond, length: 100 * time.Millisecond, high: 1.75}}
+	waves := scenario{name: "bursts", why: "every 400 ms, 100 ms of 1.75 times the mean rate", model: plain}
+	waves.bursts = bursts{period: 400 * time.Millisecond, length: 100 * time.Millisecond, high: 1.75}
 	add(waves, 8, 1)
 	add(waves, 8, 8)
 	add(waves, 64, 8)
