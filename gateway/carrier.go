@@ -63,7 +63,7 @@ func (c *carrier) stats() transportStats {
 	st := c.plain.stats()
 	st.dials += c.asked.Load()
 	if line := c.hop.Load(); line != nil {
-		st.hops = 1
+		st.name, st.hops = "hop", 1
 		st.streams = int64(line.conn.Stats().Open)
 	}
 	return st

@@ -92,7 +92,7 @@ func (t *h1) sweep(ctx context.Context) {
 // stats is transport's.
 func (t *h1) stats() transportStats {
 	busy, idle := t.conns.counts()
-	return transportStats{busy: busy, idle: idle, dials: t.conns.dialed.Load(), stale: t.stale.Load()}
+	return transportStats{name: "http/1.1", busy: busy, idle: idle, dials: t.conns.dialed.Load(), stale: t.stale.Load()}
 }
 
 // exchange sends out and reads the answer into resp. It leaves c.usable to say whether c may carry another one.

@@ -93,7 +93,7 @@ func (t *rpcNode) dial(ctx context.Context, address string) (net.Conn, error) {
 
 // stats implements transport: one connection, which is busy while any call is on it.
 func (t *rpcNode) stats() transportStats {
-	st := transportStats{dials: t.dialed.Load()}
+	st := transportStats{name: "grpc", dials: t.dialed.Load()}
 	if conn := t.conn.Load(); conn != nil && conn.GetState() == connectivity.Ready {
 		st.busy = min(t.busy.Load(), 1)
 		st.idle = 1 - st.busy

@@ -31,7 +31,7 @@ type NodeStatus struct {
 	Attempts uint64 `json:"attempts"`
 	Failures uint64 `json:"failures"`
 
-	Transport string      `json:"transport"`      // how requests reach it now: hop or http/1.1
+	Transport string      `json:"transport"`      // how requests reach it now: hop, http/1.1 or grpc
 	Load      *LoadStatus `json:"load,omitempty"` // what it said of itself with its last answer
 }
 
@@ -55,6 +55,10 @@ type VariantStatus struct {
 	Name    string `json:"name"`
 	Pool    string `json:"pool"`
 	Version string `json:"version,omitempty"`
+
+	// Percent is the share of the route's inferences that it answers, unless a header forces the choice; the shadow's is that
+	// of the answered ones which it gets a copy of.
+	Percent float64 `json:"percent"`
 }
 
 // Status reads the state of the gateway. Any goroutine may call it.
@@ -79,10 +83,8 @@ func (up *upstream) status() PoolStatus {
 	for _, n := range up.Nodes() {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
-			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures, Transport: "http/1.1",
-		}
-		if up.nodes[n.Index].transport.stats().hops > 0 {
-			st.Transport = "hop"
+			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures,
+			Transport: up.nodes[n.Index].transport.stats().name,
 		}
 		if l := n.Load; l.Known {
 			st.Load = &LoadStatus{Queued: l.Queued, InFlight: l.InFlight, Wait: l.Wait.Seconds()}
@@ -99,7 +101,7 @@ func (rt *route) status() RouteStatus {
 	}
 	for _, v := range []*variant{rt.stable, rt.canary, rt.shadow} {
 		if v != nil {
-			rs.Variants = append(rs.Variants, VariantStatus{Name: v.name, Pool: v.pool.Name(), Version: v.version})
+			rs.Variants = append(rs.Variants, VariantStatus{Name: v.name, Pool: v.pool.Name(), Version: v.version, Percent: v.percent})
 		}
 	}
 	return rs

@@ -48,6 +48,7 @@ type variant struct {
 	route   *route
 	pool    *upstream
 	version string // "" = as the client asked
+	percent float64
 	metrics variantMetrics
 
 	identity []byte // route, variant and pool, as a part of cache keys
@@ -138,21 +139,22 @@ func prober(nodes []balancer.NodeConfig) balancer.Probe {
 
 func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slog.Logger) *route {
 	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL}
-	rt.stable = rt.newVariant("stable", pools[cfg.Pool], cfg.Version)
+	rt.stable = rt.newVariant("stable", pools[cfg.Pool], cfg.Version, 100)
 	if cn := cfg.Canary; cn != nil {
-		rt.canary = rt.newVariant("canary", pools[or(cn.Pool, cfg.Pool)], or(cn.Version, cfg.Version))
+		rt.canary = rt.newVariant("canary", pools[or(cn.Pool, cfg.Pool)], or(cn.Version, cfg.Version), cn.Weight)
+		rt.stable.percent -= cn.Weight
 		rt.choice = rollout.NewChoice(cn.Weight, cn.Header)
 	}
 	if sh := cfg.Shadow; sh != nil && sh.Percent > 0 {
-		rt.shadow = rt.newVariant("shadow", pools[or(sh.Pool, cfg.Pool)], or(sh.Version, cfg.Version))
+		rt.shadow = rt.newVariant("shadow", pools[or(sh.Pool, cfg.Pool)], or(sh.Version, cfg.Version), sh.Percent)
 		rt.mirror = rollout.NewMirror(sh.Percent, sh.Timeout, rt.shadow.sendCopy, log.With("route", name))
 	}
 	return rt
 }
 
-func (rt *route) newVariant(name string, pool *upstream, version string) *variant {
+func (rt *route) newVariant(name string, pool *upstream, version string, percent float64) *variant {
 	return &variant{
-		name: name, route: rt, pool: pool, version: version, metrics: newVariantMetrics(rt.name, name),
+		name: name, route: rt, pool: pool, version: version, percent: percent, metrics: newVariantMetrics(rt.name, name),
 		identity: []byte(rt.name + "/" + name + "/" + pool.Name()), // none of the names has a slash
 	}
 }

@@ -114,6 +114,7 @@ const keepHeaders = 64
 
 // transportStats counts what a transport saw.
 type transportStats struct {
+	name       string // how requests reach the node now
 	busy, idle int64  // gauges: HTTP/1.1 connections now
 	dials      uint64 // connections made, of any kind
 	stale      uint64 // requests that met a closed keep-alive connection and were sent again on a fresh one
