@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/tls"
 	"time"
 
 	"ganglion/internal/conf"
@@ -28,6 +29,9 @@ type Config struct {
 
 	MaxOutput conf.Size // outputs of one inference, together
 	HTTP      httpserver.Config
+
+	// TLS is what is spoken below HTTP and the hop; nil speaks none.
+	TLS *tls.Config
 
 	// Devices watches what the engine runs on; nil watches nothing. Server.Run runs it.
 	Devices Devices

@@ -79,6 +79,9 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	s.registerHealth()
 	s.idHeader = hop.Header{Name: []byte(nodeIDName), Value: []byte(cfg.ID)}
 	s.http = httpserver.New("node", cfg.HTTP, s.handle, log)
+	if cfg.TLS != nil {
+		s.http.Encrypt(cfg.TLS)
+	}
 	s.http.ObserveRefusals(s.metrics.refused)
 	s.metrics.observe(s.http)
 	if s.hop, err = s.newHop(); err != nil {

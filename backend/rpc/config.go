@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"crypto/tls"
 	"math"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 
 // Config bounds what clients may ask of the server. The zero value is not usable: start from DefaultConfig.
 type Config struct {
+	TLS *tls.Config // with h2 as its protocol; nil = plain
+
 	ID         string    // names the node in the metadata x-node-id of its answers; "" leaves it out
 	MaxMessage conf.Size // largest request, inflated; answers are bounded by what the node lets a model put out
 

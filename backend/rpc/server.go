@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
@@ -57,7 +59,12 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 	s.requests.of, s.requests.limit = "the requests being worked on", int64(cfg.MaxRequests)
 	s.answers.of, s.answers.limit = "answers that are being read", int64(cfg.MaxAnswers)
 	s.inferences.New = func() any { return new(inference) }
+	security := insecure.NewCredentials()
+	if cfg.TLS != nil {
+		security = credentials.NewTLS(cfg.TLS)
+	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(security),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(int(cfg.MaxMessage)),
 		grpc.MaxSendMsgSize(maxAnswer),

@@ -11,6 +11,7 @@ import (
 
 	"ganglion/backend"
 	"ganglion/backend/onnx"
+	"ganglion/internal/certs"
 	"ganglion/internal/conf"
 )
 
@@ -28,6 +29,11 @@ const serveUsage = `usage: backend serve [flags]
   --device DEVICE    where models run that do not say it themselves: auto, cpu, cuda:N or
                      tensorrt:N. auto takes the first CUDA device if the library supports
                      CUDA and the device answers, else the CPU (default "auto")
+  --tls-cert FILE    speak TLS 1.3 on both ports, with this certificate (PEM, intermediate ones
+                     behind it); the files are read again when they change
+  --tls-key FILE     the certificate's key (PEM)
+  --tls-client-ca FILE
+                     let in only clients that show a certificate of these authorities (PEM)
   --id NAME          names this node in logs, metrics and the X-Node-Id header of answers
   --max-body SIZE    largest request body (default "64MiB")
   --max-output SIZE  largest outputs of one inference, together (default "64MiB")
@@ -52,6 +58,7 @@ type options struct {
 	device   string
 	memory   sizeFlag
 	logLevel slog.Level
+	tls      certs.ServerConfig // Cert is "" where TLS is off
 }
 
 // parseFlags returns flag.ErrHelp after it has printed the help.
@@ -61,6 +68,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 		memory: sizeFlag{most: 1 << 50, value: quarter(machineMemory())},
 	}
 	o.node.Version = version
+	o.tls.SetDefaults()
 	maxBody := sizeFlag{least: conf.KiB, most: 2 * conf.GiB, value: o.node.HTTP.MaxBody}
 	maxOutput := sizeFlag{least: conf.KiB, most: 1 << 50, value: o.node.MaxOutput}
 	timeout := durationFlag{least: 10 * time.Millisecond, value: o.node.Timeout}
@@ -73,6 +81,9 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	flags.StringVar(&o.grpc, "grpc", ":9001", "")
 	flags.StringVar(&o.device, "device", "auto", "")
 	flags.StringVar(&o.node.ID, "id", "", "")
+	flags.StringVar(&o.tls.Cert, "tls-cert", "", "")
+	flags.StringVar(&o.tls.Key, "tls-key", "", "")
+	flags.StringVar(&o.tls.ClientCA, "tls-client-ca", "", "")
 	flags.Var((*prefixFlag)(&o.node.PathPrefix), "path-prefix", "")
 	flags.Var(&maxBody, "max-body", "")
 	flags.Var(&maxOutput, "max-output", "")
@@ -93,6 +104,9 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	}
 	if err := onnx.ParseDevice(o.device); err != nil {
 		return o, fmt.Errorf("serve: --device: %w: %w", err, errUsage)
+	}
+	if err := checkTLS(&o.tls); err != nil {
+		return o, fmt.Errorf("serve: %w: %w", err, errUsage)
 	}
 	o.node.HTTP.MaxBody = maxBody.value
 	// All bodies at once: room for some of the largest, or one alone would keep everybody else out.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -47,12 +48,13 @@ func (l listeners) grpcAddress() string {
 }
 
 // addGRPC has the node serve gRPC too, within the limits that REST has.
-func (l listeners) addGRPC(node *backend.Server, cfg backend.Config, log *slog.Logger) {
+func (l listeners) addGRPC(node *backend.Server, cfg backend.Config, security *tls.Config, log *slog.Logger) {
 	if l.grpc == nil {
 		return
 	}
 	limits := rpc.DefaultConfig()
 	limits.ID = cfg.ID
+	limits.TLS = security
 	limits.MaxMessage = cfg.HTTP.MaxBody
 	limits.MaxRequests = cfg.HTTP.MaxBodyMemory
 	limits.MaxAnswers = max(limits.MaxAnswers, 8*cfg.MaxOutput) // room for some of the largest

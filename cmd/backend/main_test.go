@@ -82,6 +82,9 @@ func TestWords(t *testing.T) {
 		{"serve --timeout 1ms", "", "want at least 10ms"},
 		{"serve --watch 1ms", "", "want at least 100ms"},
 		{"serve --control all", "", "want off, on or files"},
+		{"serve --tls-cert a.pem", "", "--tls-cert needs the certificate's key: add --tls-key"},
+		{"serve --tls-key a.pem", "", "--tls-key needs the key's certificate: add --tls-cert"},
+		{"serve --tls-client-ca a.pem", "", "--tls-client-ca needs TLS"},
 		{"serve --log-level loud", "", `invalid value "loud" for flag -log-level`},
 	}
 	for _, test := range tests {
@@ -103,7 +106,8 @@ func TestWords(t *testing.T) {
 
 // TestHelpNamesEveryFlag: a flag that help does not know is a flag that nobody finds.
 func TestHelpNamesEveryFlag(t *testing.T) {
-	for _, name := range []string{"models", "http", "grpc", "device", "id", "max-body", "max-output", "memory", "timeout", "log-level"} {
+	for _, name := range []string{"models", "http", "grpc", "device", "id", "max-body", "max-output", "memory", "timeout", "log-level",
+		"tls-cert", "tls-key", "tls-client-ca"} {
 		if !strings.Contains(serveUsage, "--"+name+" ") {
 			t.Errorf("the help does not mention --%s", name)
 		}

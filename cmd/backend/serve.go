@@ -32,6 +32,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if err != nil {
 		return err
 	}
+	security, err := secure(o.tls, log)
+	if err != nil {
+		return err
+	}
+	o.node.TLS = security.http
 	// The ports are taken before anything is loaded, so that one in use is all that is said.
 	ports, err := listen(o)
 	if err != nil {
@@ -51,9 +56,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	ports.addGRPC(node, o.node, log)
+	ports.addGRPC(node, o.node, security.grpc, log)
 	info := engine.Info()
-	log.Info("serving", "address", ports.http.Addr().String(), "grpc", ports.grpcAddress(), "version", version, "models", o.node.Models,
+	log.Info("serving", "address", ports.http.Addr().String(), "grpc", ports.grpcAddress(), "tls", security.word, "version", version, "models", o.node.Models,
 		"engine", info.Name, "engine_version", info.Version, "library", library,
 		"device", info.Device, "device_reason", info.Reason, "runs", info.Runs, "memory", o.memory.String())
 	if err := node.Run(ctx, ports.http); err != nil {

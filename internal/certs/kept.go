@@ -1,7 +1,6 @@
 package certs
 
 import (
-	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -23,7 +22,7 @@ func keep(f files, log *slog.Logger) (*kept, error) {
 	k := &kept{files: f, log: log, seen: f.look()}
 	var faults []*FileError
 	if k.held, faults = f.load(); len(faults) > 0 {
-		return nil, join(faults)
+		return nil, faults[0]
 	}
 	if doubt := k.held.doubt(time.Now()); doubt != "" {
 		log.Warn(doubt, "file", f.cert)
@@ -45,7 +44,7 @@ func (k *kept) current() material {
 	k.seen = now
 	fresh, faults := k.files.load()
 	if len(faults) > 0 {
-		k.log.Warn("certificate files have changed and cannot be used; the old ones stay in use", "error", join(faults))
+		k.log.Warn("certificate files have changed and cannot be used; the old ones stay in use", "error", faults[0])
 		return k.held
 	}
 	k.held = fresh
@@ -78,12 +77,4 @@ func same(a, b [3]os.FileInfo) bool {
 		}
 	}
 	return true
-}
-
-func join(faults []*FileError) error {
-	errs := make([]error, len(faults))
-	for i, fault := range faults {
-		errs[i] = fault
-	}
-	return errors.Join(errs...)
 }

@@ -18,7 +18,7 @@ type Server struct {
 	min  uint16
 }
 
-// NewServer reads the files of cfg. Its errors are [*FileError], joined if there are several.
+// NewServer reads the files of cfg. A file at fault is a [*FileError], the first one found.
 func NewServer(cfg ServerConfig, log *slog.Logger) (*Server, error) {
 	least, err := leastVersion(cfg.MinVersion)
 	if err != nil {
@@ -55,7 +55,7 @@ type Client struct {
 	name string // that certificates have to name; "" = the host
 }
 
-// NewClient reads the files of cfg. Its errors are [*FileError], joined if there are several.
+// NewClient reads the files of cfg. A file at fault is a [*FileError], the first one found.
 func NewClient(cfg ClientConfig, log *slog.Logger) (*Client, error) {
 	least, err := leastVersion(cfg.MinVersion)
 	if err != nil {
