@@ -314,22 +314,31 @@ max_waste = 0.9
 `)
 	n := startNode(t, dir)
 	const path = "/v2/models/masked/infer"
-	var wg sync.WaitGroup
-	for length := 1; length <= 8; length++ {
-		wg.Go(func() {
-			ones := strings.TrimSuffix(strings.Repeat("1,", length), ",")
-			x := fmt.Sprintf(`{"name":"x","shape":[1,%d],"datatype":"FP32","data":[%s]}`, length, ones)
-			want := fmt.Sprintf(`{"name":"sum","datatype":"FP32","shape":[1,1],"data":[%d]},{"name":"same","datatype":"FP32","shape":[1,%d],"data":[%s]}`, length, length, ones)
-			for range 20 {
-				n.post(path, `{"inputs":[`+x+`]}`).want(t, 200, want)
-				n.post(path, `{"inputs":[`+strings.Replace(x, `"x"`, `"mask"`, 1)+`,`+x+`]}`).want(t, 200, want)
-			}
-		})
+	round := func() {
+		var wg sync.WaitGroup
+		for length := 1; length <= 8; length++ {
+			wg.Go(func() {
+				ones := strings.TrimSuffix(strings.Repeat("1,", length), ",")
+				x := fmt.Sprintf(`{"name":"x","shape":[1,%d],"datatype":"FP32","data":[%s]}`, length, ones)
+				want := fmt.Sprintf(`{"name":"sum","datatype":"FP32","shape":[1,1],"data":[%d]},{"name":"same","datatype":"FP32","shape":[1,%d],"data":[%s]}`, length, length, ones)
+				for range 20 {
+					n.post(path, `{"inputs":[`+x+`]}`).want(t, 200, want)
+					n.post(path, `{"inputs":[`+strings.Replace(x, `"x"`, `"mask"`, 1)+`,`+x+`]}`).want(t, 200, want)
+				}
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 	const labels = `{model="masked",version="1"}`
-	if count, runs := n.metric("nv_inference_count"+labels), n.metric("nv_inference_exec_count"+labels); count != 320 || runs >= count {
-		t.Errorf("%v rows in %v runs", count, runs)
-	}
+	asked := 0.0
+	until(t, "requests sharing a run", func() bool { // on a busy machine a round may go by with each alone
+		round()
+		asked += 320
+		count, runs := n.metric("nv_inference_count"+labels), n.metric("nv_inference_exec_count"+labels)
+		if count != asked {
+			t.Fatalf("%v rows counted, %v were asked for", count, asked)
+		}
+		return runs < count
+	})
 	n.post(path, `{"inputs":[{"name":"mask","shape":[1,1],"datatype":"FP32","data":[1]}]}`).want(t, 400, "")
 }
