@@ -10,7 +10,7 @@ import (
 // go to the next node of the ring, always the same one for a key ("Consistent Hashing with Bounded Loads", Mirrokni,
 // Thorup and Zadimoghaddam, 2016). Requests without a key go where the least is in flight.
 type consistentHash struct {
-	ring     *ring
+	ring     func() *ring
 	bound    float64
 	inflight atomic.Int64 // of the whole pool
 	keyless  *leastConnections
@@ -21,6 +21,7 @@ type consistentHash struct {
 const hashSpare = 2
 
 func newConsistentHash(m makings) *consistentHash {
+	m.ring() // now, rather than while a request waits
 	return &consistentHash{ring: m.ring, bound: m.hash.Bound, keyless: newLeastConnections(m)}
 }
 
@@ -31,7 +32,7 @@ func (p *consistentHash) choose(g *group, a ask) *Node {
 			inflight := float64(c.node.inflight.Load())
 			return inflight < hashSpare || inflight < each*float64(c.weight)
 		}
-		if n := p.ring.walk(g, &a, room); n != nil {
+		if n := p.ring().walk(g, &a, room); n != nil {
 			return n
 		}
 	}
@@ -45,10 +46,10 @@ func (p *consistentHash) granted(*Node) { p.inflight.Add(1) }
 func (p *consistentHash) returned(*Node, time.Duration, time.Duration, Outcome) { p.inflight.Add(-1) }
 
 // stuck takes the node that the key belongs to, however busy it is, as long as it is there.
-type stuck struct{ ring *ring }
+type stuck struct{ ring func() *ring }
 
 func (p *stuck) choose(g *group, a ask) *Node {
-	if n := p.ring.walk(g, &a, func(*candidate) bool { return true }); n != nil {
+	if n := p.ring().walk(g, &a, func(*candidate) bool { return true }); n != nil {
 		return n
 	}
 	return g.untried(mix(a.key), a.tried)

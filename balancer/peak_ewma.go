@@ -32,7 +32,7 @@ type peakEWMA struct {
 // latency is what a node's answers took.
 type latency struct {
 	average atomic.Uint64 // nanoseconds, as the bits of a float64; 0 = none yet
-	at      atomic.Int64  // when it was last measured, by the pool's clock
+	at      atomic.Int64  // when an attempt last ended, by the pool's clock
 }
 
 func newPeakEWMA(m makings) *peakEWMA {
@@ -76,6 +76,15 @@ func (l *latency) score(c *candidate, now time.Duration) uint64 {
 // giving one all of the light traffic for an accident of measurement.
 func coarse(x float64) float64 { return math.Float64frombits(math.Float64bits(x) &^ (1<<50 - 1)) }
 
+// memory is how much of the average is still worth knowing. After a silence the first answer is all that is known.
+func (l *latency) memory(now time.Duration) float64 {
+	age := max(0, now-time.Duration(l.at.Load()))
+	if age >= ewmaExplore {
+		return 0
+	}
+	return math.Exp(-age.Seconds() / ewmaDecay.Seconds())
+}
+
 // granted implements bookkeeper.
 func (p *peakEWMA) granted(*Node) {}
 
@@ -91,10 +100,7 @@ func (p *peakEWMA) returned(n *Node, began, now time.Duration, o Outcome) {
 		case took >= average && (o == Success || old != 0):
 			average = took
 		case o == Success:
-			age := max(0, float64(int64(now)-l.at.Load()))
-			average = took + (average-took)*math.Exp(-age/float64(ewmaDecay))
-		default:
-			return
+			average = took + (average-took)*l.memory(now)
 		}
 		if l.average.CompareAndSwap(old, math.Float64bits(average)) {
 			l.at.Store(int64(now))

@@ -41,7 +41,7 @@ type bookkeeper interface {
 // makings are what policies are made of.
 type makings struct {
 	nodes int
-	ring  *ring
+	ring  func() *ring // makes it when it is called first
 	hash  HashConfig
 	rand  func() uint64
 }

@@ -69,7 +69,7 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	p := &Pool{
 		name: name, attempts: cfg.Retry.Attempts, health: cfg.Health, breaker: cfg.Breaker,
 		probe: opt.Probe, observe: opt.Observe, log: opt.Log, now: opt.clock(),
-		slowStart: cfg.SlowStart, stuck: stuck{newRing(cfg.Nodes)},
+		slowStart: cfg.SlowStart, stuck: stuck{sync.OnceValue(func() *ring { return newRing(cfg.Nodes) })},
 	}
 	p.policy, p.timed = newPolicy(cfg.Policy, makings{nodes: len(cfg.Nodes), ring: p.stuck.ring, hash: cfg.Hash, rand: opt.random()})
 	p.books, _ = p.policy.(bookkeeper)
@@ -138,7 +138,8 @@ func (p *Pool) Pick(key uint64, tried *Tried) (Lease, error) {
 }
 
 // Stick is Pick for a request of a sequence, which must meet the node that had the others: the key alone decides, whatever
-// the policy is and however busy that node is, as long as it is fit and was not tried.
+// the policy is and however busy that node is, as long as it is fit and was not tried. The first of all waits until the
+// places of keys have been worked out, some milliseconds for a thousand nodes.
 func (p *Pool) Stick(key uint64, tried *Tried) (Lease, error) {
 	if tried == nil {
 		tried = new(Tried)

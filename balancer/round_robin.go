@@ -15,7 +15,7 @@ func (p *roundRobin) choose(g *group, a ask) *Node {
 	for range n {
 		turn := p.turn.Add(1) - 1
 		c := &g.nodes[turn%n]
-		if c.takesTurn(turn/n) && (a.tried.Len() == 0 || !a.tried.Has(c.node)) {
+		if g.takesTurn(c, turn/n) && (a.tried.Len() == 0 || !a.tried.Has(c.node)) {
 			return c.node
 		}
 	}
@@ -23,8 +23,8 @@ func (p *roundRobin) choose(g *group, a ask) *Node {
 	return g.untried(p.turn.Load(), a.tried)
 }
 
-// takesTurn reports whether the node takes its turn in this round: while it starts slowly, in as many of rampSteps rounds as
-// it has steps, spread evenly.
-func (c *candidate) takesTurn(round uint64) bool {
-	return c.ramp == rampSteps || round%rampSteps*c.ramp%rampSteps < c.ramp
+// takesTurn reports whether the node takes its turn in this round: while it starts slowly, in as many rounds as it has steps
+// of the steps that others have, spread evenly.
+func (g *group) takesTurn(c *candidate, round uint64) bool {
+	return c.ramp == g.ramp || round%g.ramp*c.ramp%g.ramp < c.ramp
 }

@@ -44,6 +44,7 @@ type group struct {
 	nodes    []candidate // by index
 	heaviest uint64      // weight
 	weight   uint64      // of all
+	ramp     uint64      // of the node that has started furthest
 }
 
 // candidate is a node as policies see it.
@@ -86,15 +87,16 @@ func (g *group) add(n *Node, step uint64) {
 
 // settle works out the weights. Those of a group in which nodes start slowly are in units of a step.
 func (g *group) settle() {
-	unit := uint64(1)
+	behind := false
 	for i := range g.nodes {
-		if g.nodes[i].ramp < rampSteps {
-			unit = rampSteps
-		}
+		behind = behind || g.nodes[i].ramp != g.nodes[0].ramp
+		g.ramp = max(g.ramp, g.nodes[i].ramp)
 	}
 	for i := range g.nodes {
 		c := &g.nodes[i]
-		c.weight *= min(unit, c.ramp)
+		if behind {
+			c.weight *= c.ramp
+		}
 		c.each = burdenUnit / c.weight
 		g.heaviest = max(g.heaviest, c.weight)
 		g.weight += c.weight

@@ -1,0 +1,147 @@
+package balancer
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// hands is a clock that tests turn.
+type hands struct{ ns atomic.Int64 }
+
+func (h *hands) Now() time.Time          { return time.Unix(1_800_000_000, h.ns.Load()) }
+func (h *hands) advance(d time.Duration) { h.ns.Add(int64(d)) }
+
+// timed makes a pool that goes by the clock, and draws the same numbers each time.
+func timed(t testing.TB, cfg Config) (*Pool, *hands) {
+	t.Helper()
+	h := &hands{}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var mu sync.Mutex
+	return newPool(t, cfg, Options{Now: h.Now, Rand: func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return rng.Uint64()
+	}}), h
+}
+
+// answer makes an attempt on whatever node is chosen, which answers with that load.
+func answer(t testing.TB, p *Pool, l Load) *Node {
+	t.Helper()
+	lease, err := p.Pick(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Node().Report(l)
+	lease.Done(Success)
+	return lease.Node()
+}
+
+func TestLeastLoadAvoidsWhatOthersKeepBusy(t *testing.T) {
+	p, h := timed(t, equal(LeastLoad, 3))
+	busy := answer(t, p, Load{Known: true, Queued: 30, InFlight: 1})
+	if got := picks(t, p, 100); got[busy.index] != 0 {
+		t.Errorf("picks = %v, want none of node %d, which says it is busy", got, busy.index)
+	}
+	// Its word is worth less and less, and after some seconds nothing.
+	h.advance(5 * time.Second)
+	if got := picks(t, p, 90); got[busy.index] < 25 {
+		t.Errorf("picks = %v, want node %d to have its share when its word is old", got, busy.index)
+	}
+}
+
+func TestLeastLoadDoesNotCountItsOwnTwice(t *testing.T) {
+	p, _ := timed(t, equal(LeastLoad, 2))
+	var held []*Lease
+	for range 20 {
+		lease, err := p.Pick(0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, &lease)
+	}
+	// One node answers and says that it holds what this gateway has sent it; the other has not answered yet.
+	first := held[0].Node()
+	first.Report(Load{Known: true, Queued: 9, InFlight: 1})
+	held[0].Done(Success)
+	lease, err := p.Pick(0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lease.Node() != first {
+		t.Errorf("picked the node with 10 leases in flight instead of the one with 9")
+	}
+	lease.Done(Success)
+	for _, l := range held[1:] {
+		l.Done(Success)
+	}
+}
+
+// TestLeastLoadMeansLeast holds choices against all that is known, at random, in one go: in flight and what others have.
+func TestLeastLoadMeansLeast(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 2000 {
+		ws := make([]int, 1+rng.IntN(10))
+		for i := range ws {
+			ws[i] = 1 + rng.IntN(4)
+		}
+		p, h := timed(t, weights(LeastLoad, ws...))
+		h.advance(time.Second)
+		load := func(n *Node) float64 { return float64(n.Inflight()+n.load.foreign(p.now())) / float64(n.weight) }
+		for _, n := range p.nodes {
+			n.inflight.Store(int64(rng.IntN(5)))
+			if rng.IntN(3) > 0 {
+				n.Report(Load{Known: true, Queued: uint32(rng.IntN(12)), InFlight: uint32(rng.IntN(3))})
+			}
+			h.advance(time.Duration(rng.IntN(300)) * time.Millisecond)
+		}
+		least := load(p.nodes[0])
+		for _, n := range p.nodes {
+			least = min(least, load(n))
+		}
+		g := &p.current.Load().groups[0]
+		if n := p.policy.choose(g, ask{now: p.now()}); load(n) != least {
+			t.Fatalf("weights %v: chose load %v, the least is %v", ws, load(n), least)
+		}
+	}
+}
+
+func TestLeastLoadInParallel(t *testing.T) {
+	p := newPool(t, equal(LeastLoad, 8), Options{})
+	var workers sync.WaitGroup
+	for w := range 4 {
+		workers.Go(func() {
+			rng := rand.New(rand.NewPCG(9, uint64(w)))
+			for range 5000 {
+				answer(t, p, Load{Known: true, Queued: uint32(rng.IntN(4)), InFlight: 1})
+			}
+		})
+	}
+	workers.Wait()
+	for _, s := range p.Nodes() {
+		if s.Attempts < 500 || s.Inflight != 0 {
+			t.Errorf("node %d got %d of 20000 attempts, %d in flight", s.Index, s.Attempts, s.Inflight)
+		}
+	}
+}
+
+// TestLargeGroupIsSampled: among a thousand nodes, one pick does not look at all, but many picks reach everybody, and a busy
+// node gets next to nothing.
+func TestLargeGroupIsSampled(t *testing.T) {
+	for _, policy := range []string{LeastConnections, LeastLoad, PeakEWMA} {
+		p, _ := timed(t, equal(policy, 1000))
+		busy := p.nodes[500]
+		busy.inflight.Store(50)
+		counts := picks(t, p, 20_000)
+		for i, n := range counts {
+			if i != busy.index && (n < 2 || n > 60) {
+				t.Errorf("%s: node %d got %d of 20000 picks, want about 20", policy, i, n)
+			}
+		}
+		if counts[busy.index] != 0 {
+			t.Errorf("%s: the busy node got %d", policy, counts[busy.index])
+		}
+	}
+}
