@@ -23,12 +23,20 @@ func (s *simulation) die(n *node) {
 		s.drop(n.queue.pop())
 	}
 	s.wake()
-	s.findings.disturbed(s.now)
+	s.findings.changed(s.now, n)
 	s.spreadNews(n.index, noticedDead)
 	c := s.scenario.churn
 	s.agenda.plan(event{at: s.now + c.away, kind: nodeReturns, who: n.index})
 	next := (n.index + int32(c.at)) % int32(len(s.nodes))
 	s.agenda.plan(event{at: s.now + c.every, kind: nodeDies, who: next})
+}
+
+// revive brings a node back, empty.
+func (s *simulation) revive(n *node) {
+	n.alive = true
+	s.findings.changed(s.now, n)
+	s.spreadNews(n.index, noticedBack)
+	s.wake()
 }
 
 // drop is the fate of a request whose node dies: its connection is reset, or it comes first in the central queue.

@@ -44,8 +44,8 @@ func (f *findings) picked(now time.Duration, node int32, r *request) {
 	f.home.picked(node, r.subject)
 }
 
-// disturbed notes that the set of nodes changes.
-func (f *findings) disturbed(now time.Duration) { f.herd.disturbed(now) }
+// changed notes that a node has died or is back.
+func (f *findings) changed(now time.Duration, n *node) { f.herd.changed(now, n) }
 
 // quantile is the latency that a part q of the requests does not exceed. It sorts the latencies.
 func (f *findings) quantile(q float64) time.Duration {
@@ -68,7 +68,8 @@ func (f *findings) mean() time.Duration {
 // herd finds the largest share that any node got of all attempts within any window, as a multiple of its fair share: that
 // by its speed.
 type herd struct {
-	fair    []float64
+	speeds  []float64 // of the nodes; 0 = dead
+	sum     float64   // of the speeds
 	counts  []int
 	total   int
 	window  int64 // which one the counts are of
@@ -84,14 +85,10 @@ const herdWindow = 100 * time.Millisecond
 const fewest = 8
 
 func newHerd(s *scenario) herd {
-	h := herd{fair: make([]float64, s.nodes), counts: make([]int, s.nodes), excused: 1} // the first ones find the nodes idle
-	sum := 0.0
-	for i := range h.fair {
-		h.fair[i] = s.speed(i)
-		sum += h.fair[i]
-	}
-	for i := range h.fair {
-		h.fair[i] /= sum
+	h := herd{speeds: make([]float64, s.nodes), counts: make([]int, s.nodes), excused: 1} // the first ones find the nodes idle
+	for i := range h.speeds {
+		h.speeds[i] = s.speed(i)
+		h.sum += h.speeds[i]
 	}
 	return h
 }
@@ -108,7 +105,7 @@ func (h *herd) picked(now time.Duration, node int32) {
 // close judges the window that is over.
 func (h *herd) close() {
 	for i, count := range h.counts {
-		if fair := h.fair[i] * float64(h.total); h.window > h.excused && fair >= fewest {
+		if fair := h.speeds[i] / h.sum * float64(h.total); h.window > h.excused && fair >= fewest {
 			h.largest = max(h.largest, float64(count)/fair)
 		}
 	}
@@ -116,8 +113,16 @@ func (h *herd) close() {
 	h.total = 0
 }
 
-// disturbed excuses what happens until the last gateway has noticed that a node has died and its load was shared out.
-func (h *herd) disturbed(now time.Duration) { h.excused = int64((now + 2*time.Second) / herdWindow) }
+// changed shares out anew, and excuses what happens until the last gateway has noticed.
+func (h *herd) changed(now time.Duration, n *node) {
+	h.excused = int64((now + 2*time.Second) / herdWindow)
+	h.sum -= h.speeds[n.index]
+	h.speeds[n.index] = 0
+	if n.alive {
+		h.speeds[n.index] = n.speed
+		h.sum += n.speed
+	}
+}
 
 // home counts how often a key meets the node that it met last, which is where an answer or a session could be cached.
 type home struct {

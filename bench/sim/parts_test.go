@@ -91,6 +91,11 @@ func TestHerdIsTheLargestShareOfAWindow(t *testing.T) {
 	at(6, 30, 3)
 	at(7, 12, 0) // of 12: a fair share would be two, which says nothing
 	at(8, 1, 0)  // ends the window before
+	h.changed(9*herdWindow, &node{index: 3, speed: 3})
+	at(10, 60, 0) // gateways may not have noticed yet
+	at(40, 20, 1) // of 40: half instead of a third, now that the quick one is dead
+	at(40, 20, 2)
+	at(41, 1, 0)
 	if math.Abs(h.largest-3) > 1e-9 {
 		t.Errorf("largest share is %g times the fair one, want 3", h.largest)
 	}

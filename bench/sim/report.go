@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -51,6 +53,13 @@ func inMillis(d time.Duration) millis { return millis(d.Seconds() * 1000) }
 type verdict struct {
 	Goal string `json:"goal"`
 	Met  bool   `json:"met"`
+}
+
+func (v verdict) String() string {
+	if v.Met {
+		return v.Goal + " met"
+	}
+	return v.Goal + " **missed**"
 }
 
 // simulate does one scenario under the ideal and under all policies.
@@ -110,15 +119,14 @@ func (r *result) judge() {
 		add("p99", r.Over99, goal)
 	}
 	if r.Herd > 0 {
-		add("herd", r.Herd, goalHerd)
+		add(fmt.Sprintf("herd %.2f", r.Herd), r.Herd, goalHerd)
 	}
 }
 
-// print writes a table with a block for each scenario, and then how many goals are met.
+// print writes a block for each scenario, and then p99 and goals of all.
 func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "%.0f %% load, seed %d; names are gateways × nodes; × is a multiple of the central queue's\n", 100*fullLoad, r.Seed)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	met, goals := 0, 0
 	for i := range r.Results {
 		x := &r.Results[i]
 		if x.Policy == ideal {
@@ -128,23 +136,37 @@ func (r *report) print(w io.Writer) error {
 			fmt.Fprintf(w, "\n%s: %s\n", x.Scenario, x.Why)
 			fmt.Fprintln(t, "p50 ms\tp99 ms\tp50 ×\tp99 ×\therd\thome\tlost\t  policy")
 		}
-		fmt.Fprintf(t, "%.2f\t%s\t%s\t%s\t%s\t%s\t%d\t  %s", x.P50, x.P99.unless(x.grows()), times(x.Over50), times(x.Over99), times(x.Herd), percent(x), x.Lost, x.Policy)
-		for _, v := range x.Goals {
-			goals++
-			word := "missed"
-			if v.Met {
-				met++
-				word = "met"
-			}
-			fmt.Fprintf(t, "  %s %s", v.Goal, word)
-		}
-		fmt.Fprintln(t)
+		fmt.Fprintf(t, "%.2f\t%s\t%s\t%s\t%s\t%s\t%d\t  %s\n", x.P50, x.P99.unless(x.grows()), times(x.Over50), times(x.Over99), times(x.Herd), percent(x), x.Lost, x.Policy)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%d of %d goals met\n", met, goals)
+	r.summary(w)
 	return nil
+}
+
+// summary writes p99 as a multiple of the ideal's, a row for each scenario and a column for each policy, and the goals, as a
+// Markdown table.
+func (r *report) summary(w io.Writer) {
+	fmt.Fprintf(w, "\n| p99 × | %s | goals for %s |\n|---|%s---|\n", strings.Join(r.policies, " | "), balancer.LeastLoad, strings.Repeat("---:|", len(r.policies)))
+	met, goals := 0, 0
+	for row := range slices.Chunk(r.Results, 1+len(r.policies)) {
+		fmt.Fprintf(w, "| %s |", row[0].Scenario)
+		var verdicts []string
+		for i := range row[1:] {
+			x := &row[1+i]
+			fmt.Fprintf(w, " %s |", times(x.Over99))
+			for _, v := range x.Goals {
+				verdicts = append(verdicts, v.String())
+				goals++
+				if v.Met {
+					met++
+				}
+			}
+		}
+		fmt.Fprintf(w, " %s |\n", strings.Join(verdicts, "; "))
+	}
+	fmt.Fprintf(w, "\n%d of %d goals met\n", met, goals)
 }
 
 // endless is how many times the ideal's p99 says that a node gets more than it can do: the longer the run, the longer its queue.

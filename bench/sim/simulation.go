@@ -102,9 +102,7 @@ func (s *simulation) happen(e event) {
 	case nodeDies:
 		s.die(s.nodes[e.who])
 	case nodeReturns:
-		s.nodes[e.who].alive = true
-		s.spreadNews(e.who, noticedBack)
-		s.wake()
+		s.revive(s.nodes[e.who])
 	case noticedDead:
 		s.gateways[e.who].Mark(int(e.what), balancer.Down, errDead)
 	case noticedBack:
