@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -26,6 +27,7 @@ type bridge struct {
 	answer  []byte // of the answer
 	headers []hop.Header
 	length  []byte // an Inference-Header-Content-Length
+	loan    loan   // for a body that was inflated
 }
 
 func (p *bridges) acquire() *bridge {
@@ -36,6 +38,7 @@ func (p *bridges) acquire() *bridge {
 }
 
 func (p *bridges) release(b *bridge) {
+	b.loan.repay()
 	b.Reset(keepScratch)
 	clear(b.headers)
 	b.body, b.answer, b.headers = capped(b.body), capped(b.answer), b.headers[:0]
@@ -55,11 +58,14 @@ func isMessage(out *outbound) bool {
 // overREST carries an inference that came as a message, or with binary data, over a transport to a server that only knows
 // REST: in its binary form if binary, and else as JSON. What JSON cannot say, such as FP16, goes as binary data in any case,
 // and is the node's to refuse. out is as it was when overREST returns.
-func (p *bridges) overREST(t restCarrier, out *outbound, resp *fasthttp.Response, binary bool, inflated int) error {
+func (p *bridges) overREST(t restCarrier, out *outbound, resp *fasthttp.Response, binary bool, inflated inflation) error {
 	b := p.acquire()
 	defer p.release(b)
 	if !isMessage(out) {
-		if b.toJSON(out, inflated) != nil {
+		if err := b.toJSON(out, inflated); errors.Is(err, errBodyMemory) {
+			out.end = time.Now()
+			return err
+		} else if err != nil {
 			return t.roundTrip(out, resp)
 		}
 		return b.carry(t, out, resp, b.answerFromJSON)
@@ -109,8 +115,8 @@ func (b *bridge) fromMessage(msg []byte, binary bool) error {
 }
 
 // toJSON makes b.body the JSON form of a REST request with binary data.
-func (b *bridge) toJSON(out *outbound, inflated int) error {
-	body, length, err := plainREST(out, inflated)
+func (b *bridge) toJSON(out *outbound, inflated inflation) error {
+	body, length, err := b.plainREST(out, inflated)
 	if err == nil {
 		b.body, err = b.RequestToJSON(b.body[:0], body, length, messageLimits())
 	}
@@ -126,11 +132,11 @@ func (b *bridge) setLength(n int) {
 }
 
 // plainREST is the body of the REST request that out is, without compression, and how long its JSON is.
-func plainREST(out *outbound, inflated int) (body []byte, length int, err error) {
+func (b *bridge) plainREST(out *outbound, inflated inflation) (body []byte, length int, err error) {
 	if length, err = oip.ParseHeaderLength(headerOf(out.headers, headerInferLength)); err != nil {
 		return nil, 0, err
 	}
-	body, err = inflate(out.body, headerOf(out.headers, fasthttp.HeaderContentEncoding), inflated)
+	body, err = inflated.inflate(&b.loan, out.body, headerOf(out.headers, fasthttp.HeaderContentEncoding))
 	return body, length, err
 }
 

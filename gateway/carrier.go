@@ -29,7 +29,7 @@ type carrier struct {
 	plain    *h1
 	bridges  bridges // from what clients send to what plain HTTP servers read
 	dialect  dialect
-	inflated int                     // bytes that a compressed body may come to when it has to be translated
+	inflated inflation
 	hop      atomic.Pointer[hopLine] // nil = none that takes exchanges
 	asked    atomic.Uint64           // upgrades that a node has agreed to
 	again    chan struct{}           // the node has been connected to anew: it may be another than the one that declined

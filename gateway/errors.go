@@ -82,7 +82,7 @@ func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
 	case reasonUpstreamBusy:
 		return failure{reason: reason, status: 503, text: "every connection to the model's nodes is in use", retryAfter: retryAfter}
 	case reasonOverload:
-		return failure{reason: reason, status: 503, text: "answers in flight take more than upstream.max_answer_memory; try again", retryAfter: time.Second}
+		return failure{reason: reason, status: 503, text: "requests or answers in flight take more than server.max_body_memory or upstream.max_answer_memory; try again", retryAfter: time.Second}
 	}
 	return failure{reason: reasonUpstreamError, status: 502, text: "no node gave a usable answer; see the gateway's log for this X-Request-Id"}
 }

@@ -64,13 +64,13 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	g.metrics.noRoute = newVariantMetrics("", "")
 	g.accessLog = newAccessLog(opt.AccessLog, g.log)
 	g.answers = hop.NewBudget(int64(cfg.Upstream.MaxAnswerMemory))
-	t, err := buildTable(cfg, g.answers, g.log)
+	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
+	g.server.ObserveRefusals(g.refused)
+	t, err := buildTable(cfg, memory{answers: g.answers, bodies: g.server}, g.log)
 	if err != nil {
 		return nil, err
 	}
 	g.table.Store(t)
-	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
-	g.server.ObserveRefusals(g.refused)
 	if cfg.Server.GRPC != "" {
 		if g.rpc, err = newRPC(g, cfg, g.log); err != nil {
 			return nil, err

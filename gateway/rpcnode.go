@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"ganglion/gateway/rpc"
+	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
@@ -29,15 +30,17 @@ import (
 type rpcNode struct {
 	address  string
 	cfg      UpstreamConfig
-	inflated int                             // bytes that a compressed body may come to
+	answers  hop.Budget
+	inflated inflation
 	conn     atomic.Pointer[grpc.ClientConn] // nil = not running
+	began    chan struct{}                   // closed once conn is there for the first time
 	bridges  bridges
 	busy     atomic.Int64
 	dialed   atomic.Uint64
 }
 
-func newRPCNode(address string, cfg UpstreamConfig, inflated int) *rpcNode {
-	return &rpcNode{address: address, cfg: cfg, inflated: inflated}
+func newRPCNode(address string, cfg UpstreamConfig, answers hop.Budget, inflated inflation) *rpcNode {
+	return &rpcNode{address: address, cfg: cfg, answers: answers, inflated: inflated, began: make(chan struct{})}
 }
 
 // run implements transport.
@@ -48,6 +51,7 @@ func (t *rpcNode) run(ctx context.Context) error {
 	}
 	defer func() { _ = conn.Close() }() // fails only if it is closed
 	t.conn.Store(conn)
+	close(t.began)
 	defer t.conn.Store(nil)
 	<-ctx.Done()
 	return nil
@@ -106,7 +110,7 @@ func (t *rpcNode) roundTrip(out *outbound, resp *fasthttp.Response) error {
 	t.busy.Add(1)
 	defer t.busy.Add(-1)
 	defer func() { out.end = time.Now() }()
-	conn := t.conn.Load()
+	conn := t.client(out.start)
 	if conn == nil {
 		return &transportError{phase: connecting, err: errNotRunning, unsent: true}
 	}
@@ -116,12 +120,30 @@ func (t *rpcNode) roundTrip(out *outbound, resp *fasthttp.Response) error {
 		return errLeft
 	}
 	said := new(heard)
+	out.answer.release()
 	resp.Reset()
 	err := t.ask(context.WithValue(ctx, heardKey{}, said), conn, out, resp)
 	if out.alight() {
 		return errLeft
 	}
+	if n := len(resp.Body()); err == nil && n > keepScratch && !out.answer.grow(t.answers, int64(n)) {
+		return errAnswerMemory
+	}
 	return t.judge(err, said, resp)
+}
+
+// client is the connection; nil = it is not open. Probes may have found the node up before run has had its turn: it is about to.
+func (t *rpcNode) client(now time.Time) *grpc.ClientConn {
+	if conn := t.conn.Load(); conn != nil {
+		return conn
+	}
+	late := time.NewTimer(time.Until(now.Add(t.cfg.ConnectTimeout)))
+	defer late.Stop()
+	select {
+	case <-t.began:
+	case <-late.C:
+	}
+	return t.conn.Load()
 }
 
 var errNotRunning = errors.New("the connection is not open yet")
@@ -170,14 +192,15 @@ func passMessage(ctx context.Context, conn *grpc.ClientConn, call oip.Call, msg 
 
 const methodInfer = "/inference.GRPCInferenceService/ModelInfer"
 
-// outgoing is the metadata of a call: the headers, but for those that describe a body which is no longer there.
+// outgoing is the metadata of a call: the headers, but for those that describe a body which is no longer there, and those that
+// metadata cannot hold: one of them would have grpc refuse the call, and look like a failure of the node's.
 func outgoing(out *outbound) metadata.MD {
 	md := make(metadata.MD, len(out.headers))
 	for _, h := range out.headers {
 		switch name := strings.ToLower(string(h.Name)); name {
 		case "content-type", "content-encoding", "accept", "accept-encoding", "expect", "user-agent", strings.ToLower(headerInferLength):
 		default:
-			if !strings.HasPrefix(name, "grpc-") {
+			if !strings.HasPrefix(name, "grpc-") && isMetadata(name, h.Value) {
 				md[name] = append(md[name], string(h.Value))
 			}
 		}
@@ -185,8 +208,25 @@ func outgoing(out *outbound) metadata.MD {
 	return md
 }
 
+// isMetadata reports whether a header can be a call's metadata as it is: names are of few characters, values are printable
+// ASCII, and those of "-bin" are bytes that HTTP/1.1 writes in another way.
+func isMetadata(name string, value []byte) bool {
+	for _, c := range []byte(name) {
+		if !isAlphanumeric(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	for _, c := range value {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return !strings.HasSuffix(name, "-bin")
+}
+
 // heard notes whether a status came from the node or was made up on this side of the connection. It is read after the call.
 type heard struct {
+	asked   atomic.Bool // the call has been put on the connection
 	trailer atomic.Bool
 	refusal atomic.Value // of string: what the node's refusal is about
 }
@@ -201,12 +241,15 @@ func (hearing) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context 
 
 // HandleRPC implements stats.Handler.
 func (hearing) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	trailer, ok := s.(*stats.InTrailer)
+	h, ok := ctx.Value(heardKey{}).(*heard)
 	if !ok {
 		return
 	}
-	if h, ok := ctx.Value(heardKey{}).(*heard); ok {
-		if about := trailer.Trailer.Get(oip.RefusalName); len(about) > 0 {
+	switch s := s.(type) {
+	case *stats.OutHeader:
+		h.asked.Store(true)
+	case *stats.InTrailer:
+		if about := s.Trailer.Get(oip.RefusalName); len(about) > 0 {
 			h.refusal.Store(about[0])
 		}
 		h.trailer.Store(true)
@@ -245,6 +288,11 @@ func (t *rpcNode) judge(err error, said *heard, resp *fasthttp.Response) error {
 		return nil
 	case st.Code() == codes.ResourceExhausted:
 		return errAnswerTooLarge
+	case st.Code() == codes.Internal && !said.asked.Load():
+		// The request's own: its headers come to more than the node takes.
+		resp.Reset()
+		httpserver.SetError(resp, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request's headers cannot go to the model's node: "+st.Message())
+		return nil
 	case st.Code() == codes.DeadlineExceeded:
 		return &transportError{phase: silent, err: err}
 	case st.Code() == codes.Unavailable:

@@ -1,11 +1,7 @@
 package gateway
 
 import (
-	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
-	"io"
 
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc"
@@ -17,8 +13,8 @@ import (
 
 // overGRPC carries an inference in REST's form to a node that speaks gRPC. The answer is in REST's form again, each output
 // as the client wants it.
-func (b *bridge) overGRPC(ctx context.Context, conn *grpc.ClientConn, call oip.Call, out *outbound, resp *fasthttp.Response, inflated int) error {
-	body, length, err := plainREST(out, inflated)
+func (b *bridge) overGRPC(ctx context.Context, conn *grpc.ClientConn, call oip.Call, out *outbound, resp *fasthttp.Response, inflated inflation) error {
+	body, length, err := b.plainREST(out, inflated)
 	if err != nil {
 		return err
 	}
@@ -42,31 +38,4 @@ func headerOf(headers []hop.Header, name string) []byte {
 		}
 	}
 	return nil
-}
-
-// inflate undoes the compression of a body, to at most limit bytes.
-func inflate(body, encoding []byte, limit int) ([]byte, error) {
-	var r io.Reader
-	var err error
-	switch string(encoding) {
-	case "", "identity":
-		return body, nil
-	case "gzip":
-		r, err = gzip.NewReader(bytes.NewReader(body))
-	case "deflate":
-		r, err = zlib.NewReader(bytes.NewReader(body))
-	default:
-		return nil, oip.Errorf(oip.Unsupported, "Unsupported compression type")
-	}
-	if err != nil {
-		return nil, oip.Errorf(oip.InvalidArgument, "the body is not %s: %v", encoding, err)
-	}
-	plain, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	switch {
-	case err != nil:
-		return nil, oip.Errorf(oip.InvalidArgument, "the body is not %s: %v", encoding, err)
-	case len(plain) > limit:
-		return nil, oip.Errorf(oip.TooLarge, "the inflated body is larger than server.max_body")
-	}
-	return plain, nil
 }

@@ -38,14 +38,14 @@ type rpcServer struct {
 	load *pb.RepositoryModelLoadRequest
 }
 
-func startRPCNode(t testing.TB) *rpcServer {
+func startRPCNode(t testing.TB, opts ...grpc.ServerOption) *rpcServer {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &rpcServer{address: ln.Addr().String()}
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true))
+	server := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true))...)
 	pb.RegisterGRPCInferenceServiceServer(server, n)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ln) }()

@@ -71,12 +71,18 @@ type node struct {
 	metrics   nodeMetrics
 }
 
+// memory is what large bodies of all nodes together may take.
+type memory struct {
+	answers hop.Budget // upstream.max_answer_memory
+	bodies  hop.Memory // server.max_body_memory
+}
+
 // buildTable makes the table of a checked configuration. It starts nothing.
-func buildTable(cfg *Config, answers hop.Budget, log *slog.Logger) (*table, error) {
+func buildTable(cfg *Config, mem memory, log *slog.Logger) (*table, error) {
 	t := &table{named: make(map[string]*route, len(cfg.Routes))}
 	pools := make(map[string]*upstream, len(cfg.Pools))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
-		up, err := newUpstream(name, cfg, answers, log)
+		up, err := newUpstream(name, cfg, mem, log)
 		if err != nil {
 			return nil, fmt.Errorf("pool %q: %w", name, err)
 		}
@@ -95,7 +101,7 @@ func buildTable(cfg *Config, answers hop.Budget, log *slog.Logger) (*table, erro
 	return t, nil
 }
 
-func newUpstream(name string, whole *Config, answers hop.Budget, log *slog.Logger) (*upstream, error) {
+func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*upstream, error) {
 	cfg := whole.Pools[name]
 	pool, err := balancer.New(name, cfg, balancer.Options{Probe: prober(cfg.Nodes), Log: log})
 	if err != nil {
@@ -106,7 +112,7 @@ func newUpstream(name string, whole *Config, answers hop.Budget, log *slog.Logge
 	for _, n := range cfg.Nodes {
 		u.nodes = append(u.nodes, &node{
 			address:   n.Address,
-			transport: newTransport(n, whole, answers, log.With("pool", name)),
+			transport: newTransport(n, whole, mem, log.With("pool", name)),
 			metrics:   newNodeMetrics(name, n.Address),
 		})
 	}
@@ -114,12 +120,13 @@ func newUpstream(name string, whole *Config, answers hop.Budget, log *slog.Logge
 }
 
 // newTransport makes the way to a node in the protocol that it speaks.
-func newTransport(n balancer.NodeConfig, cfg *Config, answers hop.Budget, log *slog.Logger) transport {
+func newTransport(n balancer.NodeConfig, cfg *Config, mem memory, log *slog.Logger) transport {
+	inflated := inflation{most: int(cfg.Server.MaxBody), memory: mem.bodies}
 	if n.Protocol == balancer.ProtocolGRPC {
-		return newRPCNode(n.Address, cfg.Upstream, int(cfg.Server.MaxBody))
+		return newRPCNode(n.Address, cfg.Upstream, mem.answers, inflated)
 	}
-	c := newCarrier(n.Address, cfg.Upstream, answers, log)
-	c.inflated = int(cfg.Server.MaxBody)
+	c := newCarrier(n.Address, cfg.Upstream, mem.answers, log)
+	c.inflated = inflated
 	return c
 }
 
