@@ -36,6 +36,8 @@ usage: gateway bench [flags] URL      URL is http://HOST:PORT, https://HOST:PORT
   --against URL       measure this one too, in turn, and compare
   --rounds N          with --against: how often each (default 3)
   --json FILE         write all results there ("-" is standard output, and nothing else is printed then)
+
+The exit code is 1 if a target could not be asked or answered not one question.
 `
 
 // benchFlags are the command line of gateway bench.
@@ -65,7 +67,15 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if f.json != "-" {
 		f.print(stdout, results)
 	}
-	return f.write(stdout, results)
+	if err := f.write(stdout, results); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Answers == 0 { // a script must not take that for a measurement
+			return fmt.Errorf("bench: %s answered not one question", r.Target)
+		}
+	}
+	return nil
 }
 
 func parseBench(args []string) (*benchFlags, error) {

@@ -71,6 +71,21 @@ func TestBenchJSONIsForScripts(t *testing.T) {
 	}
 }
 
+func TestBenchFailsWhenNothingIsAnswered(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/models/one" {
+			_, _ = w.Write([]byte(`{"name":"one","platform":"p","inputs":[{"name":"x","datatype":"FP32","shape":[-1]}],"outputs":[]}`))
+			return
+		}
+		http.Error(w, `{"error":"no"}`, http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(s.Close)
+	out, err := benched(t, "--model", "one", "--duration", "50ms", "--warmup", "0s", s.URL)
+	if err == nil || !strings.Contains(err.Error(), "answered not one question") || exitCode(err) != 1 || !strings.Contains(out, "503: no") {
+		t.Errorf("got %v after\n%s", err, out)
+	}
+}
+
 func TestBenchUsageErrors(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--model is missing":  {"http://x:1"},
