@@ -50,18 +50,18 @@ type Weights struct {
 
 // ReadFile sums up the model file at path.
 func ReadFile(path string) (*Summary, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(path) // before it is opened: opening a pipe waits for somebody to write
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("cannot read ONNX model %q: not a regular file", path)
 	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	s, err := Read(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("cannot read ONNX model %q: %w", path, err)
