@@ -19,6 +19,15 @@ const (
 
 // readBody receives the whole body and makes it what PostBody returns. A status other than 0 refuses the request.
 func (s *Server) readBody(ctx *fasthttp.RequestCtx, c *conn) (status int, reason string) {
+	if n := c.framing.hidden; n > 0 {
+		b, err := c.hiddenBody()
+		if err != nil {
+			return bodyError(err, len(b), n)
+		}
+		ctx.Request.SetBodyRaw(b)
+		ctx.Request.Header.SetContentLength(n)
+		return 0, ""
+	}
 	stream := ctx.RequestBodyStream()
 	if stream == nil {
 		return 0, ""

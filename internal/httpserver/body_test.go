@@ -235,7 +235,7 @@ func (r *running) open() func(yield func(net.Conn) bool) {
 func TestTruncatedBody(t *testing.T) {
 	r := start(t, testConfig(), func(*fasthttp.RequestCtx) { t.Error("the handler saw half a body") })
 	for wire, text := range map[string]string{
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\nxxx":                              "request ended before it was complete",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\nxxx":                              "request body ended after 3 of 20 bytes",
 		"POST / HTTP/1.1\r\nHost":                                                                  "request ended before it was complete",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 10000): "request body ended after 10000 of 20000 bytes",
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab":                  "malformed chunked request body after 2 bytes",

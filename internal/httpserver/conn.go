@@ -39,8 +39,9 @@ type conn struct {
 	began                 time.Duration // of what it does now, on the server's clock
 	readUntil, writeUntil time.Duration // the deadlines that are set
 
-	direct direct
-	watch  watch
+	direct  direct
+	framing framing
+	watch   watch
 }
 
 // connState is fasthttp's hook, called on the worker's goroutine.
@@ -55,6 +56,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 		c.restartClock()
 	case fasthttp.StateIdle:
 		c.restartClock()
+		c.framing.begin()
 		// The response has been written: only now is nobody left who could read the request's bytes.
 		c.releaseBody()
 	case fasthttp.StateClosed:
@@ -70,9 +72,18 @@ func (c *conn) releaseBody() {
 	}
 }
 
-// Read reads from the client. A deadline that passes while no request is in progress is the end of the connection, or the
-// time to wait for the next request in less memory, not an error that deserves an answer.
+// Read reads from the client.
 func (c *conn) Read(p []byte) (int, error) {
+	if f := &c.framing; f.at < len(f.ahead) {
+		return f.buffered(p), nil
+	}
+	n, err := c.receive(p)
+	return c.framing.received(p[:n]), err
+}
+
+// receive reads from the client's socket. A deadline that passes while no request is in progress is the end of the connection, or the
+// time to wait for the next request in less memory, not an error that deserves an answer.
+func (c *conn) receive(p []byte) (int, error) {
 	if c.hijacked {
 		return c.below().Read(p)
 	}

@@ -64,6 +64,8 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 	if f != none {
 		h.SetContentLength(0)
 		h.SetProtocolBytes([]byte{'!', 'A' + byte(f)})
+	} else {
+		connOf(h).framing.hideBody(h)
 	}
 	return fasthttp.RequestConfig{}
 }

@@ -104,6 +104,7 @@ func (s *Server) serveConn(c *conn) {
 		s.log.Debug("connection broke", "client", c.RemoteAddr(), "error", err)
 	}
 	if c.dozing {
+		c.framing.ahead = nil              // nothing is in it
 		s.workers.Go(func() { s.doze(c) }) // whose stack is small
 	}
 }
@@ -149,6 +150,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 		c.tls = tls.Server(tc, s.tls)
 	}
 	c.restartClock()
+	c.framing.begin()
 	if c.direct.open(tc) != nil {
 		_ = tc.Close() // it is broken already
 		return nil
