@@ -23,6 +23,7 @@ import (
 	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // rpcNode is the transport to a node that speaks gRPC, for those whose configuration says so: one connection carries all
@@ -74,7 +75,7 @@ func (t *rpcNode) connect(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 			Backoff:           backoff.Config{BaseDelay: reconnectFirst, Multiplier: 2, Jitter: 0.2, MaxDelay: reconnectMost},
 			MinConnectTimeout: t.cfg.ConnectTimeout,
 		}),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rpc.NewCodec()), grpc.MaxCallRecvMsgSize(limit), grpc.MaxCallSendMsgSize(1<<31-1)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rpcwire.NewCodec()), grpc.MaxCallRecvMsgSize(limit), grpc.MaxCallSendMsgSize(1<<31-1)),
 	)
 	conn, err := grpc.NewClient("passthrough:///"+t.address, opts...)
 	if err != nil {
@@ -180,9 +181,9 @@ func passMessage(ctx context.Context, conn *grpc.ClientConn, call oip.Call, msg 
 	if string(head.Version) != call.Version {
 		corrected = oip.AppendProtoVersion(corrected, call.Version)
 	}
-	var answer rpc.Message
+	var answer rpcwire.Message
 	defer answer.Free()
-	if err := conn.Invoke(ctx, methodInfer, rpc.NewMessage(msg, corrected), &answer); err != nil {
+	if err := conn.Invoke(ctx, methodInfer, rpcwire.NewMessage(msg, corrected), &answer); err != nil {
 		return err
 	}
 	resp.SetBody(answer.Bytes())

@@ -6,9 +6,9 @@ import (
 	"github.com/valyala/fasthttp"
 	"google.golang.org/grpc"
 
-	"ganglion/gateway/rpc"
 	"ganglion/internal/hop"
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // overGRPC carries an inference in REST's form to a node that speaks gRPC. The answer is in REST's form again, each output
@@ -21,9 +21,9 @@ func (b *bridge) overGRPC(ctx context.Context, conn *grpc.ClientConn, call oip.C
 	if b.body, err = b.RequestToProto(b.body[:0], body, length, call.Model, call.Version, messageLimits()); err != nil {
 		return err
 	}
-	var answer rpc.Message
+	var answer rpcwire.Message
 	defer answer.Free()
-	if err := conn.Invoke(ctx, methodInfer, rpc.NewMessage(b.body), &answer); err != nil {
+	if err := conn.Invoke(ctx, methodInfer, rpcwire.NewMessage(b.body), &answer); err != nil {
 		return err
 	}
 	b.answer, length, err = b.AnswerFromProto(b.answer[:0], answer.Bytes(), messageLimits())

@@ -8,11 +8,12 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // inference is the memory of one inference request and its answer, reused for later ones.
 type inference struct {
-	received request
+	received rpcwire.Message
 	request  oip.InferRequest
 	response oip.InferResponse
 }
@@ -25,7 +26,7 @@ const keepBytes = 64 << 10
 func (s *Server) release(x *inference) {
 	x.request.Reset(keepBytes)
 	x.response.Reset(keepBytes)
-	x.received.free()
+	x.received.Free()
 	s.inferences.Put(x)
 }
 
@@ -42,12 +43,12 @@ func (s *Server) modelInfer(_ any, ctx context.Context, receive func(any) error,
 	if err != nil {
 		return nil, err
 	}
-	return &answer{message}, nil
+	return rpcwire.HandOver(message...), nil
 }
 
 // infer answers the request that x has received. parameters are added to the answer's own.
 func (s *Server) infer(ctx context.Context, x *inference, parameters oip.Parameters) (mem.BufferSlice, error) {
-	received := x.received.bytes()
+	received := x.received.Bytes()
 	if err := s.requests.take(int64(len(received))); err != nil {
 		return nil, s.refused(received, err)
 	}

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/tap"
 
 	"ganglion/internal/oip/pb"
-	_ "ganglion/internal/rpcwire" // lets clients compress with gzip and deflate
+	"ganglion/internal/rpcwire" // which also lets clients compress with gzip and deflate
 )
 
 const (
@@ -65,7 +65,7 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 	}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(security),
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(rpcwire.NewCodec()),
 		grpc.MaxRecvMsgSize(int(cfg.MaxMessage)),
 		grpc.MaxSendMsgSize(maxAnswer),
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // streamWindow is how many requests of one stream are worked on at once; further ones stay with the client, which HTTP/2's
@@ -102,7 +103,7 @@ func (st *stream) send(t *turn) error {
 	if t.message == nil {
 		return t.err
 	}
-	return st.wire.SendMsg(&answer{t.message})
+	return st.wire.SendMsg(rpcwire.HandOver(t.message...))
 }
 
 // receive takes requests from the client until it has no more, and has each answered. It returns when all have been.
@@ -142,7 +143,7 @@ func (st *stream) answer(ctx context.Context, x *inference, t *turn) {
 	case st.strict || s.left(ctx, err):
 		t.err = err
 	default:
-		t.message = wrapError(s.refusal(ctx, streamInfer, err), x.received.bytes())
+		t.message = wrapError(s.refusal(ctx, streamInfer, err), x.received.Bytes())
 	}
 	s.release(x) // not deferred: after a panic somebody may still hold it
 }

@@ -7,18 +7,18 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // infer is the handler of ModelInfer.
 func (s *Server) infer(stream grpc.ServerStream) error {
 	ctx := stream.Context()
 	c := callOf(ctx)
-	var m Message
+	var m rpcwire.Message
 	defer func() { m.Free() }()
 	if err := stream.RecvMsg(&m); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Server) infer(stream grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
-	return stream.SendMsg(&Message{out: mem.BufferSlice{body}})
+	return stream.SendMsg(rpcwire.HandOver(body))
 }
 
 // readHead makes q the question of a ModelInferRequest, and id its id.

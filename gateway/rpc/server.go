@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
+
+	"ganglion/internal/rpcwire" // which also lets clients compress; what a message inflates to is held against MaxMessage
 )
 
 // Config bounds what clients may ask of the server. All fields are needed.
@@ -81,7 +83,7 @@ func New(edge Edge, cfg Config, log *slog.Logger) *Server {
 		stopping: make(chan struct{}), bodies: bodies{budget: cfg.MaxBodyMemory}, unread: unread{budget: cfg.MaxUnread},
 	}
 	s.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(NewCodec()),
+		grpc.ForceServerCodecV2(rpcwire.NewCodec()),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage),
 		grpc.MaxSendMsgSize(cfg.MaxAnswer),
 		grpc.MaxHeaderListSize(uint32(cfg.MaxHeader)),

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // streamWindow is how many messages of one stream may be under way at once. It fills a batch of the size that most models
@@ -22,7 +23,7 @@ const streamWindow = 32
 type turn struct {
 	question Question
 	id       string
-	message  Message
+	message  rpcwire.Message
 	answer   Answer // set when done is closed; nil = err
 	err      error
 	answered chan struct{}
@@ -116,7 +117,7 @@ func (st *inferStream) deliver(t *turn, plain bool) error {
 	if failed == nil {
 		body, failed = st.server.unread.bodyOf(t.answer)
 	}
-	err := st.stream.SendMsg(&Message{out: t.reply(body, failed)})
+	err := st.stream.SendMsg(rpcwire.HandOver(t.reply(body, failed)...))
 	if err == nil {
 		st.sent(t, failed)
 	} else {

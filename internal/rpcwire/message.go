@@ -1,17 +1,15 @@
-package rpc
+package rpcwire
 
 import (
-	"fmt"
+	"errors"
 
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // what the calls that are no inferences are decoded with
+	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
-
-	_ "ganglion/internal/rpcwire" // lets clients compress; what a message inflates to is held against MaxMessage
 )
 
-// Message is a protobuf message as bytes, for calls with the codec of this package: grpc fills one that is received and reads
-// one that is sent. The zero value is ready to be received.
+// Message is a protobuf message as bytes, for calls with the codec of NewCodec: grpc fills one that is received and reads one
+// that is sent. The zero value is ready to be received.
 type Message struct {
 	in  mem.Buffer      // received; nil = nothing yet
 	out mem.BufferSlice // to be sent; grpc frees it
@@ -27,7 +25,10 @@ func NewMessage(parts ...[]byte) *Message {
 	return m
 }
 
-// Bytes is what was received, until Free.
+// HandOver makes a message of buffers, to be sent once. They are grpc's from then on, which frees them.
+func HandOver(buffers ...mem.Buffer) *Message { return &Message{out: buffers} }
+
+// Bytes is what was received, in one piece, until Free.
 func (m *Message) Bytes() []byte {
 	if m.in == nil {
 		return nil
@@ -35,7 +36,7 @@ func (m *Message) Bytes() []byte {
 	return m.in.ReadOnlyData()
 }
 
-// Free gives the received bytes back to grpc.
+// Free gives the received bytes back to grpc. A message that has none is left as it is.
 func (m *Message) Free() {
 	if m.in != nil {
 		m.in.Free()
@@ -46,20 +47,21 @@ func (m *Message) Free() {
 // codec passes messages through as they are, and leaves the generated types to the codec that everybody has.
 type codec struct{ generated encoding.CodecV2 }
 
-// NewCodec makes the codec. It knows a *Message and the generated types.
-func NewCodec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
+// NewCodec makes the codec of servers and clients that do not want inferences decoded. It knows a *Message and the generated
+// types.
+func NewCodec() encoding.CodecV2 { return codec{encoding.GetCodecV2(proto.Name)} }
 
 // Name implements encoding.CodecV2: on the wire it is protobuf like any other.
-func (c codec) Name() string { return "proto" }
+func (codec) Name() string { return proto.Name }
 
-// Unmarshal implements encoding.CodecV2. A message that came in one frame is taken over as it is; one of several is copied
-// once, to be in one piece.
+// Unmarshal implements encoding.CodecV2. A message that came in one piece is taken over as it is. One of several is copied
+// once: the tensors in it have to be in one piece each.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*Message)
 	if !ok {
 		return c.generated.Unmarshal(data, v)
 	}
-	m.Free() // grpc looks for a second message where only one may be
+	m.Free() // grpc looks whether a second message comes where only one may
 	m.in = data.MaterializeToBuffer(mem.DefaultBufferPool())
 	return nil
 }
@@ -71,7 +73,7 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return c.generated.Marshal(v)
 	}
 	if m.out == nil {
-		return nil, fmt.Errorf("BUG: message sent twice")
+		return nil, errors.New("BUG: message sent twice")
 	}
 	out := m.out
 	m.out = nil

@@ -1,0 +1,21 @@
+package rpc
+
+import "testing"
+
+func TestMessagesAreHeldWithinTheBudget(t *testing.T) {
+	b := bodies{budget: 100 << 10}
+	free, err := b.hold(60 << 10)
+	if err != nil || b.full() {
+		t.Fatalf("the first: %v, full %v", err, b.full())
+	}
+	if _, err := b.hold(60 << 10); err == nil || b.refused.Load() != 1 {
+		t.Errorf("one too many: %v", err)
+	}
+	if _, err := b.hold(smallBody); err != nil {
+		t.Errorf("a small one: %v", err)
+	}
+	free()
+	if b.used.Load() != 0 {
+		t.Errorf("%d bytes are left", b.used.Load())
+	}
+}
