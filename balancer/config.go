@@ -90,8 +90,9 @@ type HedgeConfig struct{}
 
 // SetDefaults fills in what a pool uses when the file does not say otherwise.
 func (c *Config) SetDefaults() {
-	// The least loaded node is right for requests of any length; turns are only right if all take the same time.
-	c.Policy = LeastConnections
+	// The least loaded node is right for requests of any length; turns are only right if all take the same time. What nodes
+	// say of themselves makes it right beside other gateways too, and costs nothing where there are none.
+	c.Policy = LeastLoad
 	// A node warms up before it says it is ready, and while one that is back holds back, the few others of a small pool
 	// stay overloaded. It is for nodes that are ready before they are warm.
 	c.SlowStart = 0

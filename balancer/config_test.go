@@ -21,7 +21,7 @@ func TestDefaultsAreAccepted(t *testing.T) {
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("%v, warnings %v", err, warnings)
 	}
-	if f.Main.Policy != LeastConnections || f.Main.Nodes[0].Weight != 1 || f.Main.Retry.Attempts != 2 ||
+	if f.Main.Policy != LeastLoad || f.Main.Nodes[0].Weight != 1 || f.Main.Retry.Attempts != 2 ||
 		f.Main.Health.Interval != time.Second || f.Main.Breaker.OpenTime != 2*time.Second {
 		t.Errorf("got %+v", f.Main)
 	}

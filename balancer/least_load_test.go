@@ -108,21 +108,23 @@ func TestLeastLoadMeansLeast(t *testing.T) {
 	}
 }
 
+// TestLeastLoadInParallel: what a node once said does not keep it out for ever, and every lease is accounted for.
 func TestLeastLoadInParallel(t *testing.T) {
-	p := newPool(t, equal(LeastLoad, 8), Options{})
+	p, h := timed(t, equal(LeastLoad, 8))
 	var workers sync.WaitGroup
 	for w := range 4 {
 		workers.Go(func() {
 			rng := rand.New(rand.NewPCG(9, uint64(w)))
 			for range 5000 {
 				answer(t, p, Load{Known: true, Queued: uint32(rng.IntN(4)), InFlight: 1})
+				h.advance(time.Millisecond)
 			}
 		})
 	}
 	workers.Wait()
 	for _, s := range p.Nodes() {
-		if s.Attempts < 500 || s.Inflight != 0 {
-			t.Errorf("node %d got %d of 20000 attempts, %d in flight", s.Index, s.Attempts, s.Inflight)
+		if s.Attempts < 5 || s.Inflight != 0 {
+			t.Errorf("node %d got %d of 20000 attempts in 20 s, %d in flight", s.Index, s.Attempts, s.Inflight)
 		}
 	}
 }

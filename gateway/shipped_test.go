@@ -54,7 +54,7 @@ func TestTheShippedFileIsComplete(t *testing.T) {
 		RouteConfig{},
 		CanaryConfig{},
 		ShadowConfig{},
-		Config{}.Pools["x"].Health, Config{}.Pools["x"].Breaker, Config{}.Pools["x"].Retry,
+		Config{}.Pools["x"].Hash, Config{}.Pools["x"].Health, Config{}.Pools["x"].Breaker, Config{}.Pools["x"].Retry,
 	} {
 		keys(reflect.TypeOf(part))
 	}

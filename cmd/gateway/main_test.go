@@ -95,10 +95,10 @@ func TestValidate(t *testing.T) {
 		t.Errorf("a good file: %q, %q, %v; want %q", stdout, stderr, err, want)
 	}
 
-	file = write(t, strings.Replace(good, "[routes", "policy = \"least_load\"\n[routes", 1))
+	file = write(t, strings.Replace(good, "[routes", "hash = { header = \"X-User\" }\n[routes", 1))
 	stdout, stderr, err = call(t, "validate", "--config", file)
-	if err != nil || !strings.Contains(stdout, ": ok: ") || !strings.HasPrefix(stderr, "warning: "+file+":3: pools.main.policy: this version does not have") {
-		t.Errorf("a file ahead of its time: %q, %q, %v", stdout, stderr, err)
+	if err != nil || !strings.Contains(stdout, ": ok: ") || !strings.HasPrefix(stderr, "warning: "+file+":3: pools.main.hash.header: the policy") {
+		t.Errorf("a file that is odd: %q, %q, %v", stdout, stderr, err)
 	}
 
 	file = write(t, "[server]\nhtpp = \":8080\"\n"+strings.Replace(good, `pool = "main"`, `pool = "mian"`, 1))
@@ -123,7 +123,7 @@ func TestValidateForScripts(t *testing.T) {
 		}
 		return err
 	}
-	if err := read(strings.Replace(good, "[routes", "policy = \"least_load\"\n[routes", 1)); err != nil || !got.OK || len(got.Warnings) != 1 || got.Warnings[0].Key != "pools.main.policy" || got.Errors == nil {
+	if err := read(strings.Replace(good, "[routes", "hash = { header = \"X-User\" }\n[routes", 1)); err != nil || !got.OK || len(got.Warnings) != 1 || got.Warnings[0].Key != "pools.main.hash.header" || got.Errors == nil {
 		t.Errorf("a good file: %v, %+v", err, got)
 	}
 	if err := read("[server]\nhtpp = 1\n" + good); !errors.Is(err, errSaid) || got.OK || len(got.Errors) != 1 ||
