@@ -41,27 +41,8 @@ func decoderOf(d oip.Datatype) func([]byte) float64 {
 			return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16))
 		}
 	case oip.FP16:
-		return func(b []byte) float64 { return half(binary.LittleEndian.Uint16(b)) }
+		return func(b []byte) float64 { return oip.HalfFloat(binary.LittleEndian.Uint16(b)) }
 	default:
 		return nil
-	}
-}
-
-// half is the value of an FP16.
-func half(bits uint16) float64 {
-	sign, exponent, fraction := 1.0, int(bits>>10&0x1f), float64(bits&0x3ff)
-	if bits>>15 != 0 {
-		sign = -1
-	}
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(fraction, -24)
-	case 0x1f:
-		if fraction != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	default:
-		return sign * math.Ldexp(1024+fraction, exponent-25)
 	}
 }

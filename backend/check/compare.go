@@ -91,7 +91,7 @@ func numberOf(d oip.Datatype, b []byte) (value float64, fraction bool) {
 	case oip.BF16:
 		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)), true
 	case oip.FP16:
-		return half(binary.LittleEndian.Uint16(b)), true
+		return oip.HalfFloat(binary.LittleEndian.Uint16(b)), true
 	case oip.Int8:
 		return float64(int8(b[0])), false
 	case oip.Int16:
@@ -108,25 +108,5 @@ func numberOf(d oip.Datatype, b []byte) (value float64, fraction bool) {
 		return float64(binary.LittleEndian.Uint64(b)), false
 	default: // UINT8 and BOOL
 		return float64(b[0]), false
-	}
-}
-
-// half reads a number of half precision: a sign, five bits of exponent, ten of fraction.
-func half(h uint16) float64 {
-	sign := 1.0
-	if h>>15 != 0 {
-		sign = -1
-	}
-	exponent, fraction := int(h>>10&0x1f), float64(h&0x3ff)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(fraction, -24)
-	case 0x1f:
-		if fraction != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	default:
-		return sign * math.Ldexp(1024+fraction, exponent-25)
 	}
 }

@@ -127,7 +127,7 @@ func elementValueFor(d Datatype) func(data []byte) classValue {
 	case Int64:
 		return func(b []byte) classValue { return signedClass(int64(le.Uint64(b))) }
 	case FP16:
-		return func(b []byte) classValue { return floatingClass(halfFloat(le.Uint16(b))) }
+		return func(b []byte) classValue { return floatingClass(HalfFloat(le.Uint16(b))) }
 	case BF16:
 		return func(b []byte) classValue {
 			return floatingClass(float64(math.Float32frombits(uint32(le.Uint16(b)) << 16)))
@@ -140,25 +140,5 @@ func elementValueFor(d Datatype) func(data []byte) classValue {
 		return func(b []byte) classValue { return floatingClass(math.Float64frombits(le.Uint64(b))) }
 	default:
 		return nil
-	}
-}
-
-// halfFloat returns the value of an IEEE 754 binary16.
-func halfFloat(h uint16) float64 {
-	sign := 1.0
-	if h>>15 != 0 {
-		sign = -1
-	}
-	exponent, fraction := int(h>>10&0x1f), float64(h&0x3ff)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(fraction, -24)
-	case 0x1f:
-		if fraction != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	default:
-		return sign * math.Ldexp(1024+fraction, exponent-25)
 	}
 }
