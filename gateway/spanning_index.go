@@ -174,12 +174,13 @@ func dropUnloaded(entries []oip.IndexEntry) []oip.IndexEntry {
 	})
 }
 
-// entry is what the nodes say about one version, as one: ready if any node has it so, since then it can be served. The
-// reason tells which nodes say otherwise. Only pools where the version is known count: a canary's pool may well hold
+// entry is what the nodes say about one version, as one: ready if any node that clients are answered by has it so, since then
+// it can be served. The reason tells which nodes say otherwise. Only pools where the version is known count: a canary's pool may well hold
 // others than the stable one.
 func (m *indexMerge) entry(which modelVersion) oip.IndexEntry {
 	e := oip.IndexEntry{Name: which.name, Version: which.version}
 	var ready int
+	var served bool // by a node that is not the shadow's alone
 	var others []string
 	said := map[string]bool{}
 	nodes := m.concerned(which)
@@ -190,6 +191,7 @@ func (m *indexMerge) entry(which modelVersion) oip.IndexEntry {
 		}
 		if state == oip.StateReady {
 			ready++
+			served = served || m.answersClients(n, which.name)
 			continue
 		}
 		words := strings.Trim(string(state)+": "+reason, ": ")
@@ -204,7 +206,16 @@ func (m *indexMerge) entry(which modelVersion) oip.IndexEntry {
 	case ready == 0:
 		e.Reason = strings.Join(others, "; ")
 	}
+	if ready > 0 && !served {
+		e.State = oip.StateUnavailable
+		e.Reason = strings.Trim("ready only for the shadow, which answers no client; "+strings.Join(others, "; "), "; ")
+	}
 	return e
+}
+
+// answersClients reports whether the node is of a pool whose answers clients of the model get.
+func (m *indexMerge) answersClients(n *node, model string) bool {
+	return slices.ContainsFunc(m.table.find(model).pools(false), func(up *upstream) bool { return slices.Contains(up.nodes, n) })
 }
 
 // concerned are the nodes of the pools that know of the version, less those that have no index.

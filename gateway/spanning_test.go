@@ -209,6 +209,25 @@ func TestIndexIsMerged(t *testing.T) {
 	}
 }
 
+// What only the shadow has is served to nobody, and must not look as if it were.
+func TestIndexTellsTheShadowApart(t *testing.T) {
+	main, shadow := testnode.Start(t), testnode.Start(t)
+	const call = "POST /v2/repository/index"
+	main.Handle(script(map[string]string{call: `200 [{"name":"m","version":"1","state":"READY"}]`}))
+	shadow.Handle(script(map[string]string{call: `200 [{"name":"m","version":"1","state":"READY"},{"name":"m","version":"2","state":"READY"}]`}))
+	e := start(t, twoPools+"[routes.m]\npool = \"main\"\n[routes.m.shadow]\npool = \"next\"\npercent = 1.0\n", main, shadow)
+	got, err := oip.ParseIndex([]byte(e.do("POST", "/v2/repository/index", "").want(t, 200).body))
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got[0].State != oip.StateReady || got[0].Reason != "" {
+		t.Errorf("what both have is %+v", got[0])
+	}
+	if got[1].State != oip.StateUnavailable || got[1].Reason != "ready only for the shadow, which answers no client" {
+		t.Errorf("what the shadow alone has is %+v", got[1])
+	}
+}
+
 func TestModelsOfNodesWithoutAnIndex(t *testing.T) {
 	a, b := testnode.Start(t), testnode.Start(t)
 	e := start(t, twoNodes+routeM+"[routes.n]\npool = \"main\"\n", a, b)
