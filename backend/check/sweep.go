@@ -61,7 +61,7 @@ func (c *checker) sweep(ctx context.Context, cases []testCase) {
 			c.model.Sweep = append(c.model.Sweep, cell)
 			if cell.Problem != "" && c.model.Data == madeUp && len(c.model.Sweep) == 1 {
 				c.model.Sweep = []Cell{}
-				c.note("it was not measured: it refuses what was made up to measure with, %s: put test data beside it (%s)", madeUp, cell.Problem)
+				c.unmeasured(fmt.Sprintf("it refuses what was made up to measure with, %s: put test data beside it (%s)", madeUp, cell.Problem))
 				return
 			}
 			if cell.Problem != "" {
@@ -74,7 +74,19 @@ func (c *checker) sweep(ctx context.Context, cases []testCase) {
 			}
 		}
 	}
+	if c.model.Data == madeUp {
+		c.note("it was measured with zeros, in the sizes of its warm-up request or else 1 where they vary: real data may take longer")
+	}
 	c.judge()
+}
+
+// unmeasured says why there is no measurement, without which nobody knows of a model whether it keeps the budget.
+func (c *checker) unmeasured(why string) {
+	if c.o.Budget > 0 {
+		c.problem("it was not measured, and the budget is %s: %s", c.o.Budget, why)
+		return
+	}
+	c.note("it was not measured: %s", why)
 }
 
 // madeUp is what is measured with where there is no test data.
@@ -96,7 +108,7 @@ func (c *checker) sample(cases []testCase) (sample testCase, ok bool) {
 		count, err := oip.ElementCount(t.Shape)
 		size := int64(max(t.Datatype.Size(), 4)) // an empty text is its length, of four bytes
 		if err != nil || count > largestSample/size {
-			c.note("it was not measured: input %q of zeros would have more than %d bytes", meta.Name, largestSample)
+			c.unmeasured(fmt.Sprintf("input %q of zeros would have more than %d bytes", meta.Name, largestSample))
 			return sample, false
 		}
 		if t.Datatype != oip.Bytes {
@@ -105,7 +117,6 @@ func (c *checker) sample(cases []testCase) (sample testCase, ok bool) {
 		t.Data = make([]byte, count*size)
 		sample.inputs = append(sample.inputs, t)
 	}
-	c.note("it was measured with zeros, in the sizes of its warm-up request or else 1 where they vary: real data may take longer")
 	return sample, true
 }
 

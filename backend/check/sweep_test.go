@@ -115,6 +115,17 @@ func TestMadeUpRequestsMayBeRefused(t *testing.T) {
 	}
 }
 
+// TestUnmeasuredKeepsNoBudget: a model that could not be measured is not ready by a budget that nobody held it against.
+func TestUnmeasuredKeepsNoBudget(t *testing.T) {
+	node := newFake()
+	node.fail = oip.Errorf(oip.InvalidArgument, "a length of 1 is too short")
+	r := run(t, node, nil, func(o *check.Options) { o.Duration, o.Budget = time.Second, time.Second })
+	wantProblem(t, r, "it was not measured, and the budget is 1s: it refuses what was made up to measure with")
+	if notes := strings.Join(r.Models[0].Notes, "\n"); strings.Contains(notes, "it was measured") {
+		t.Errorf("the notes say otherwise: %q", notes)
+	}
+}
+
 // TestMadeUpSizes: they are those that the configuration warms up with.
 func TestMadeUpSizes(t *testing.T) {
 	node := newFake()
