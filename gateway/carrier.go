@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +20,10 @@ import (
 // hop connection is of no more use until there is the next, requests go over HTTP/1.1, which own nodes speak as well. So no
 // request waits for the question to be settled, and a node that comes back as another kind of server is just asked again.
 type carrier struct {
-	address string
-	cfg     UpstreamConfig
-	hopCfg  hop.Config
-	log     *slog.Logger
+	via    dialer
+	cfg    UpstreamConfig
+	hopCfg hop.Config
+	log    *slog.Logger
 
 	plain    *h1
 	bridges  bridges // from what clients send to what plain HTTP servers read
@@ -35,9 +34,9 @@ type carrier struct {
 	again    chan struct{}           // the node has been connected to anew: it may be another than the one that declined
 }
 
-func newCarrier(address string, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
-	c := &carrier{address: address, cfg: cfg, log: log.With("node", address), again: make(chan struct{}, 1)}
-	c.plain = newH1(address, cfg, answers, func() { signal(c.again) })
+func newCarrier(via dialer, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
+	c := &carrier{via: via, cfg: cfg, log: log.With("node", via.address), again: make(chan struct{}, 1)}
+	c.plain = newH1(via, cfg, answers, func() { signal(c.again) })
 	c.hopCfg = hop.DefaultConfig()
 	c.hopCfg.MaxBody = int64(cfg.MaxAnswer)
 	c.hopCfg.Budget = answers
@@ -133,14 +132,13 @@ func (c *carrier) awaitAnother(ctx context.Context) {
 // connect makes a hop connection.
 func (c *carrier) connect(ctx context.Context) (*hopLine, error) {
 	limit := time.Now().Add(c.cfg.ConnectTimeout)
-	dialer := net.Dialer{Deadline: limit}
-	nc, err := dialer.DialContext(ctx, "tcp", c.address)
+	nc, err := c.via.dial(ctx, limit)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
-	if err := hop.Upgrade(nc, c.address, limit); err != nil {
+	if err := hop.Upgrade(nc, c.via.address, limit); err != nil {
 		nc.Close()
 		return nil, err
 	}

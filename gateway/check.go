@@ -31,6 +31,9 @@ func (c *Config) Check(r *conf.Report) {
 func (c *ServerConfig) check(r *conf.Report) {
 	c.Config.Check(r)
 	c.checkListeners(r)
+	if c.TLS != nil {
+		c.TLS.Check(r.At("tls"))
+	}
 	if !oip.ValidPathPrefix(c.PathPrefix) {
 		r.Errorf("path_prefix", "%q is no prefix of a path: accepts \"\", or \"/serving\" with more parts if need be, of letters, "+
 			"digits, _ . and -", c.PathPrefix)
@@ -162,6 +165,9 @@ func (c *Config) checkPools(r *conf.Report) {
 		}
 		pool := c.Pools[name]
 		pool.Check(at)
+		if pool.TLS != nil {
+			pool.TLS.Check(at.At("tls"))
+		}
 		for i, n := range pool.Nodes {
 			if c.Server.listensOn(n.Address) {
 				at.Errorf("nodes["+strconv.Itoa(i)+"].address", "%q is this gateway's own address (server.http); a node is a backend", n.Address)

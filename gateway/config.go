@@ -5,18 +5,25 @@ import (
 
 	"ganglion/balancer"
 	"ganglion/cache"
+	"ganglion/internal/certs"
 	"ganglion/internal/conf"
 	"ganglion/internal/httpserver"
 )
 
 // Config is gateway.toml. It is filled by [LoadConfig] and read-only from then on.
 type Config struct {
-	Server   ServerConfig               `toml:"server"`
-	Log      LogConfig                  `toml:"log"`
-	Upstream UpstreamConfig             `toml:"upstream"`
-	Cache    cache.Config               `toml:"cache"`
-	Pools    map[string]balancer.Config `toml:"pools"`
-	Routes   map[string]RouteConfig     `toml:"routes"`
+	Server   ServerConfig           `toml:"server"`
+	Log      LogConfig              `toml:"log"`
+	Upstream UpstreamConfig         `toml:"upstream"`
+	Cache    cache.Config           `toml:"cache"`
+	Pools    map[string]PoolConfig  `toml:"pools"`
+	Routes   map[string]RouteConfig `toml:"routes"`
+}
+
+// PoolConfig is one [pools.NAME]: what the balancer does with its nodes, and how they are connected to.
+type PoolConfig struct {
+	balancer.Config
+	TLS *certs.ClientConfig `toml:"tls"` // nil = plain
 }
 
 // ServerConfig says where the gateway listens and what it asks of clients.
@@ -32,6 +39,9 @@ type ServerConfig struct {
 	// DrainDelay lies between /readyz failing and the listener closing, so that whoever sends traffic here has
 	// noticed before connections are refused.
 	DrainDelay time.Duration `toml:"drain_delay"`
+
+	// TLS is for HTTP and GRPC; nil = plain. Admin is always plain.
+	TLS *certs.ServerConfig `toml:"tls"`
 
 	httpserver.Config
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -59,7 +60,7 @@ const busyWait = 10 * time.Millisecond
 // fasthttp's HostClient is not used because it cannot be asked for a fresh connection when a kept one turns out to be
 // stale, and because the goroutine that closes its idle connections has no owner.
 type conns struct {
-	address string
+	via     dialer
 	cfg     UpstreamConfig
 	answers hop.Budget
 	onDial  func()
@@ -71,8 +72,8 @@ type conns struct {
 	shut bool
 }
 
-func newConns(address string, cfg UpstreamConfig, answers hop.Budget, onDial func()) *conns {
-	return &conns{address: address, cfg: cfg, answers: answers, onDial: onDial, slots: make(chan struct{}, cfg.MaxConnections)}
+func newConns(via dialer, cfg UpstreamConfig, answers hop.Budget, onDial func()) *conns {
+	return &conns{via: via, cfg: cfg, answers: answers, onDial: onDial, slots: make(chan struct{}, cfg.MaxConnections)}
 }
 
 // longAgo is a deadline that has passed: setting it makes whoever reads or writes the connection return at once.
@@ -129,8 +130,7 @@ func (p *conns) dial(now, deadline time.Time) (*conn, error) {
 	if soon := now.Add(p.cfg.ConnectTimeout); soon.Before(deadline) {
 		deadline = soon
 	}
-	dialer := net.Dialer{Deadline: deadline}
-	raw, err := dialer.Dial("tcp", p.address)
+	raw, err := p.via.dial(context.Background(), deadline)
 	if err != nil {
 		return nil, &transportError{phase: connecting, err: err, unsent: true}
 	}

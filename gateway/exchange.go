@@ -12,6 +12,7 @@ import (
 
 	"ganglion/cache"
 	"ganglion/gateway/rollout"
+	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
 
@@ -106,7 +107,7 @@ type exchangeKey struct{}
 // beginHTTP makes the exchange for a request of the HTTP server. It ends by itself, in Close, once the answer has been
 // written.
 func (g *Gateway) beginHTTP(ctx *fasthttp.RequestCtx) *exchange {
-	x := g.begin(&ctx.Request, &ctx.Response, ctx.RemoteAddr(), ctx.IsTLS())
+	x := g.begin(&ctx.Request, &ctx.Response, ctx.RemoteAddr(), httpserver.Encrypted(ctx))
 	x.http = ctx
 	// fasthttp closes user values when it is done with the request: after the answer has left, and before the
 	// request's memory is used again. That is the moment for everything that a client should not wait for.

@@ -71,8 +71,12 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.table.Store(t)
+	secure, err := g.encrypt(cfg.Server.TLS)
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Server.GRPC != "" {
-		if g.rpc, err = newRPC(g, cfg, g.log); err != nil {
+		if g.rpc, err = newRPC(g, cfg, secure, g.log); err != nil {
 			return nil, err
 		}
 	}

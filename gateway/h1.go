@@ -24,10 +24,10 @@ type h1 struct {
 	stale atomic.Uint64
 }
 
-// newH1 makes the transport to address. dialed is called for every connection made; answers is the memory for large answers
+// newH1 makes the transport to the node that via connects to. dialed is called for every connection made; answers is the memory for large answers
 // of all nodes.
-func newH1(address string, cfg UpstreamConfig, answers hop.Budget, dialed func()) *h1 {
-	return &h1{conns: newConns(address, cfg, answers, dialed), host: []byte("Host: " + address + "\r\n\r\n")}
+func newH1(via dialer, cfg UpstreamConfig, answers hop.Budget, dialed func()) *h1 {
+	return &h1{conns: newConns(via, cfg, answers, dialed), host: []byte("Host: " + via.address + "\r\n\r\n")}
 }
 
 // roundTrip is transport's.

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"ganglion/balancer"
 	"ganglion/internal/hop"
 	"ganglion/internal/testnode"
 )
@@ -118,7 +117,7 @@ func TestSeriesEndWithTheirNode(t *testing.T) {
 	}
 	full := e.gateway.table.Load()
 	cfg := *e.gateway.cfg
-	cfg.Pools = map[string]balancer.Config{"main": cfg.Pools["main"]}
+	cfg.Pools = map[string]PoolConfig{"main": cfg.Pools["main"]}
 	pool := cfg.Pools["main"]
 	pool.Nodes = pool.Nodes[:1]
 	cfg.Pools["main"] = pool

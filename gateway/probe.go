@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -15,11 +15,10 @@ const probePath = "/v2/health/ready"
 // probeAnswer bounds a probe's answer: any real one is a few bytes.
 const probeAnswer = 64 << 10
 
-// probe asks the node at address whether it is ready; nil = it is. It uses a connection of its own, so that accepting
+// probe asks a node whether it is ready; nil = it is. It uses a connection of its own, so that accepting
 // one is part of the question.
-func probe(ctx context.Context, address string) error {
-	var dialer net.Dialer
-	c, err := dialer.DialContext(ctx, "tcp", address)
+func probe(ctx context.Context, via dialer) error {
+	c, err := via.dial(ctx, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -27,7 +26,7 @@ func probe(ctx context.Context, address string) error {
 	// The end of ctx, be it the probe's timeout or the pool's stop, ends reading and writing too.
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(longAgo) })
 	defer stop()
-	request := "GET " + probePath + " HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: ganglion-probe\r\nConnection: close\r\n\r\n"
+	request := "GET " + probePath + " HTTP/1.1\r\nHost: " + via.address + "\r\nUser-Agent: ganglion-probe\r\nConnection: close\r\n\r\n"
 	if _, err := c.Write([]byte(request)); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,12 +18,13 @@ import (
 )
 
 // newRPC makes the server of the gRPC port.
-func newRPC(g *Gateway, cfg *Config, log *slog.Logger) (*rpc.Server, error) {
+func newRPC(g *Gateway, cfg *Config, security *tls.Config, log *slog.Logger) (*rpc.Server, error) {
 	connections, err := rpcConnections(cfg.Server.MaxConnections)
 	if err != nil {
 		return nil, err
 	}
 	return rpc.New(calls{g}, rpc.Config{
+		TLS:            security,
 		MaxMessage:     int(cfg.Server.MaxBody),
 		MaxAnswer:      int(cfg.Upstream.MaxAnswer) + answerHead,
 		MaxBodyMemory:  int64(cfg.Server.MaxBodyMemory),
@@ -74,7 +76,7 @@ type calls struct{ gateway *Gateway }
 func (c calls) Ask(ctx context.Context, q *rpc.Question) rpc.Answer {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	fillRequest(req, q)
-	x := c.gateway.begin(req, resp, q.Client, false)
+	x := c.gateway.begin(req, resp, q.Client, c.gateway.cfg.Server.TLS != nil)
 	x.rpc = &rpcCall{method: q.FullMethod}
 	x.limit, _ = ctx.Deadline()
 	left := make(chan struct{})
@@ -150,7 +152,7 @@ func isHeader(name string) bool {
 // Refused implements rpc.Edge.
 func (c calls) Refused(q *rpc.Question, code codes.Code, why string) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	x := c.gateway.begin(req, resp, q.Client, false)
+	x := c.gateway.begin(req, resp, q.Client, c.gateway.cfg.Server.TLS != nil)
 	x.start = q.Start
 	x.rpc = &rpcCall{method: q.FullMethod}
 	x.cause = errors.New(why)

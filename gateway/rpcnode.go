@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
@@ -29,7 +28,7 @@ import (
 // rpcNode is the transport to a node that speaks gRPC, for those whose configuration says so: one connection carries all
 // exchanges. Inferences that came over gRPC pass as they are; everything else is put into gRPC's form here and back.
 type rpcNode struct {
-	address  string
+	via      dialer
 	cfg      UpstreamConfig
 	answers  hop.Budget
 	inflated inflation
@@ -40,8 +39,8 @@ type rpcNode struct {
 	dialed   atomic.Uint64
 }
 
-func newRPCNode(address string, cfg UpstreamConfig, answers hop.Budget, inflated inflation) *rpcNode {
-	return &rpcNode{address: address, cfg: cfg, answers: answers, inflated: inflated, began: make(chan struct{})}
+func newRPCNode(via dialer, cfg UpstreamConfig, answers hop.Budget, inflated inflation) *rpcNode {
+	return &rpcNode{via: via, cfg: cfg, answers: answers, inflated: inflated, began: make(chan struct{})}
 }
 
 // run implements transport.
@@ -62,7 +61,7 @@ func (t *rpcNode) run(ctx context.Context) error {
 func (t *rpcNode) connect(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	limit := int(t.cfg.MaxAnswer)
 	opts = append(opts,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(t.via.credentials()),
 		grpc.WithContextDialer(t.dial),
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
@@ -77,9 +76,9 @@ func (t *rpcNode) connect(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 		}),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rpcwire.NewCodec()), grpc.MaxCallRecvMsgSize(limit), grpc.MaxCallSendMsgSize(1<<31-1)),
 	)
-	conn, err := grpc.NewClient("passthrough:///"+t.address, opts...)
+	conn, err := grpc.NewClient("passthrough:///"+t.via.address, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a gRPC client of node %q: %w", t.address, err)
+		return nil, fmt.Errorf("cannot make a gRPC client of node %q: %w", t.via.address, err)
 	}
 	return conn, nil
 }

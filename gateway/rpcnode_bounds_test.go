@@ -127,7 +127,7 @@ func TestLargeAnswersOverGRPCCount(t *testing.T) {
 // A request that comes before the connection has been opened waits for it, which takes no time to speak of.
 func TestTheFirstRequestWaitsForTheConnection(t *testing.T) {
 	n := startRPCNode(t)
-	tr := newRPCNode(n.address, UpstreamConfig{ConnectTimeout: time.Minute, MaxAnswer: 1 << 20}, hop.NewBudget(0), inflation{})
+	tr := newRPCNode(dialer{address: n.address}, UpstreamConfig{ConnectTimeout: time.Minute, MaxAnswer: 1 << 20}, hop.NewBudget(0), inflation{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	answered := make(chan error, 1)

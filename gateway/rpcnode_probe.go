@@ -6,14 +6,13 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"ganglion/internal/oip/pb"
 )
 
 // probeRPC is probe for a node that speaks gRPC.
-func probeRPC(ctx context.Context, address string) error {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+func probeRPC(ctx context.Context, via dialer) error {
+	conn, err := grpc.NewClient("passthrough:///"+via.address, grpc.WithTransportCredentials(via.credentials()),
 		grpc.WithNoProxy(), grpc.WithDisableServiceConfig(), grpc.WithUserAgent("ganglion-probe"))
 	if err != nil {
 		return err

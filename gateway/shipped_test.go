@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ganglion/internal/certs"
 )
 
 // The gateway.toml of the repository is what everybody starts from: it must load without a word of warning, and what it
@@ -54,6 +56,8 @@ func TestTheShippedFileIsComplete(t *testing.T) {
 		RouteConfig{},
 		CanaryConfig{},
 		ShadowConfig{},
+		certs.ClientConfig{},
+		certs.ServerConfig{},
 		Config{}.Pools["x"].Hash, Config{}.Pools["x"].Health, Config{}.Pools["x"].Breaker, Config{}.Pools["x"].Retry,
 	} {
 		keys(reflect.TypeOf(part))

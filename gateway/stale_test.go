@@ -114,7 +114,7 @@ func TestAGoodbyeIsNoAnswer(t *testing.T) {
 
 func TestAConnectionThatWasIdleTooLongIsNotTaken(t *testing.T) {
 	n := testnode.Start(t)
-	p := newConns(n.Address(), UpstreamConfig{MaxConnections: 4, ConnectTimeout: time.Second, IdleTimeout: time.Second}, hop.NewBudget(0), func() {})
+	p := newConns(dialer{address: n.Address()}, UpstreamConfig{MaxConnections: 4, ConnectTimeout: time.Second, IdleTimeout: time.Second}, hop.NewBudget(0), func() {})
 	defer p.close()
 	now := time.Now()
 	take := func(at time.Time) *conn {
@@ -164,7 +164,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 // An exchange that is broken off in the moment of its answer may leave a deadline behind: nobody else may meet it.
 func TestACancelledConnectionIsNotReused(t *testing.T) {
 	n := testnode.Start(t)
-	tr := newH1(n.Address(), UpstreamConfig{MaxConnections: 1, ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxAnswer: 1 << 20}, hop.NewBudget(0), func() {})
+	tr := newH1(dialer{address: n.Address()}, UpstreamConfig{MaxConnections: 1, ConnectTimeout: time.Second, IdleTimeout: time.Minute, MaxAnswer: 1 << 20}, hop.NewBudget(0), func() {})
 	defer tr.conns.close()
 	answered := 0
 	for range 200 {

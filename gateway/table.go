@@ -12,6 +12,7 @@ import (
 
 	"ganglion/balancer"
 	"ganglion/gateway/rollout"
+	"ganglion/internal/certs"
 	"ganglion/internal/hop"
 	"ganglion/internal/oip"
 )
@@ -103,16 +104,20 @@ func buildTable(cfg *Config, mem memory, log *slog.Logger) (*table, error) {
 
 func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*upstream, error) {
 	cfg := whole.Pools[name]
-	pool, err := balancer.New(name, cfg, balancer.Options{Probe: prober(cfg.Nodes), Log: log})
+	secure, err := newSecure(cfg.TLS, log.With("pool", name))
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	pool, err := balancer.New(name, cfg.Config, balancer.Options{Probe: prober(cfg.Nodes, secure), Log: log})
 	if err != nil {
 		return nil, err
 	}
 	u := &upstream{Pool: pool}
-	u.heed(cfg)
+	u.heed(cfg.Config)
 	for _, n := range cfg.Nodes {
 		u.nodes = append(u.nodes, &node{
 			address:   n.Address,
-			transport: newTransport(n, whole, mem, log.With("pool", name)),
+			transport: newTransport(n.Protocol, dialer{n.Address, secure}, whole, mem, log.With("pool", name)),
 			metrics:   newNodeMetrics(name, n.Address),
 		})
 	}
@@ -120,27 +125,27 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 }
 
 // newTransport makes the way to a node in the protocol that it speaks.
-func newTransport(n balancer.NodeConfig, cfg *Config, mem memory, log *slog.Logger) transport {
+func newTransport(protocol string, via dialer, cfg *Config, mem memory, log *slog.Logger) transport {
 	inflated := inflation{most: int(cfg.Server.MaxBody), memory: mem.bodies}
-	if n.Protocol == balancer.ProtocolGRPC {
-		return newRPCNode(n.Address, cfg.Upstream, mem.answers, inflated)
+	if protocol == balancer.ProtocolGRPC {
+		return newRPCNode(via, cfg.Upstream, mem.answers, inflated)
 	}
-	c := newCarrier(n.Address, cfg.Upstream, mem.answers, log)
+	c := newCarrier(via, cfg.Upstream, mem.answers, log)
 	c.inflated = inflated
 	return c
 }
 
 // prober asks each node in the protocol that it speaks.
-func prober(nodes []balancer.NodeConfig) balancer.Probe {
+func prober(nodes []balancer.NodeConfig, secure *certs.Client) balancer.Probe {
 	overGRPC := map[string]bool{}
 	for _, n := range nodes {
 		overGRPC[n.Address] = n.Protocol == balancer.ProtocolGRPC
 	}
 	return func(ctx context.Context, address string) error {
 		if overGRPC[address] {
-			return probeRPC(ctx, address)
+			return probeRPC(ctx, dialer{address, secure})
 		}
-		return probe(ctx, address)
+		return probe(ctx, dialer{address, secure})
 	}
 }
 

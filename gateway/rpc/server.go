@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -21,8 +24,9 @@ import (
 	"ganglion/internal/rpcwire" // which also lets clients compress; what a message inflates to is held against MaxMessage
 )
 
-// Config bounds what clients may ask of the server. All fields are needed.
+// Config bounds what clients may ask of the server. All fields but TLS are needed.
 type Config struct {
+	TLS            *tls.Config   // nil = plain
 	MaxMessage     int           // bytes of a message that comes in, inflated
 	MaxAnswer      int           // bytes of a message that goes out
 	MaxBodyMemory  int64         // bytes of all messages being answered
@@ -82,7 +86,12 @@ func New(edge Edge, cfg Config, log *slog.Logger) *Server {
 		edge: edge, cfg: cfg, log: log.With("server", "grpc"), now: time.Now,
 		stopping: make(chan struct{}), bodies: bodies{budget: cfg.MaxBodyMemory}, unread: unread{budget: cfg.MaxUnread},
 	}
+	security := insecure.NewCredentials()
+	if cfg.TLS != nil {
+		security = credentials.NewTLS(cfg.TLS)
+	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(security),
 		grpc.ForceServerCodecV2(rpcwire.NewCodec()),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage),
 		grpc.MaxSendMsgSize(cfg.MaxAnswer),
