@@ -76,7 +76,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 			_ = s.http.Close() // cuts what did not finish; there is nothing left to do about an error
 		}
 	})
-	err := s.http.Serve(ln)
+	err := s.http.Serve(limit(ln))
 	if stop() {
 		return err // Serve gave up by itself
 	}
