@@ -55,7 +55,7 @@ var rules = []rule{
 	{in: "internal/stack", forbid: []string{module}, why: "a stack is started from programs, not from packages"},
 	{in: "", but: []string{"backend/rpc", "gateway/rpc", "gateway", "internal/rpcwire", "internal/loadgen", "internal/oip/pb"}, forbid: []string{"google.golang.org/grpc"}, why: "gRPC stays with its servers, the edge's transport and the load generator"},
 	{in: "", but: []string{"backend/rpc", "gateway/rpc", "gateway", "internal/rpcwire", "internal/loadgen", "internal/oip/pb"}, forbid: append(own("internal/oip/pb"), "google.golang.org/protobuf"), why: "all others speak internal/oip, which does not reflect"},
-	{in: "", forbid: own("internal/testnode", "backend/onnx/onnxtest"), why: "it is for tests"},
+	{in: "", forbid: own("internal/testnode", "internal/testlog", "backend/onnx/onnxtest"), why: "it is for tests"},
 	{in: "", but: []string{"cmd/demo", "e2e"}, forbid: own("internal/stack"), why: "it starts the built programs: for the demo and the tests of the whole"},
 	{in: "", but: []string{"cmd/gateway", "bench"}, forbid: own("internal/loadgen"), why: "load is made by tools"},
 	{in: "", but: []string{"backend/onnx", "bench"}, forbid: []string{"github.com/yalue/onnxruntime_go"}, why: "only backend/onnx talks to ONNX Runtime"},

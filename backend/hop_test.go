@@ -20,6 +20,7 @@ import (
 	"ganglion/internal/conf"
 	"ganglion/internal/hop"
 	"ganglion/internal/oip"
+	"ganglion/internal/testlog"
 )
 
 // dialHop opens a hop to the node, as a gateway does. It ends with the test, or before.
@@ -260,7 +261,7 @@ func TestHopCompressed(t *testing.T) {
 
 // TestHopContainsPanics: a bug costs one request, which is answered, and is told of.
 func TestHopContainsPanics(t *testing.T) {
-	var log logBuffer
+	var log testlog.Log
 	cfg := backend.DefaultConfig()
 	cfg.Models = t.TempDir()
 	s, err := backend.New(cfg, &fakeEngine{}, slog.New(slog.NewTextHandler(&log, nil)))

@@ -1,7 +1,6 @@
 package backend_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"ganglion/backend"
 	"ganglion/backend/onnx"
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/testlog"
 )
 
 // fasthttp has one goroutine of its own that keeps the Date header, started on first use and never stopped.
@@ -34,30 +34,12 @@ func TestMain(m *testing.M) {
 type node struct {
 	t    *testing.T
 	url  string
-	log  *logBuffer
+	log  *testlog.Log
 	stop func() error // ends Run, and returns what it returned
 
 	server *backend.Server // for calls that not every protocol has
 
 	closeEngine func() // that startNode has opened, before the end of the test
-}
-
-// logBuffer keeps log lines for tests to look at.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // demoModels is the repository's own models folder.
@@ -90,7 +72,7 @@ func startNodeOn(t *testing.T, engine backend.Engine, dir string, change ...func
 	for _, f := range change {
 		f(&cfg)
 	}
-	n := &node{t: t, log: &logBuffer{}}
+	n := &node{t: t, log: new(testlog.Log)}
 	server, err := backend.New(cfg, engine, slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/internal/oip"
+	"ganglion/internal/testlog"
 	"ganglion/internal/testnode"
 )
 
@@ -88,12 +89,12 @@ func TestAccessLogLinesDoNotAllocate(t *testing.T) {
 // stalled is a disk that does not come back until told.
 type stalled struct {
 	release chan struct{}
-	lines
+	testlog.Log
 }
 
 func (s *stalled) Write(p []byte) (int, error) {
 	<-s.release
-	return s.lines.Write(p)
+	return s.Log.Write(p)
 }
 
 func TestAStalledDiskLosesLinesNotRequests(t *testing.T) {
@@ -113,7 +114,7 @@ func TestAStalledDiskLosesLinesNotRequests(t *testing.T) {
 	close(disk.release)
 	cancel()
 	group.Wait()
-	if got := uint64(len(disk.all())); got != l.lines.Load() || got+l.dropped.Load() != written {
+	if got := uint64(len(disk.Lines())); got != l.lines.Load() || got+l.dropped.Load() != written {
 		t.Errorf("of %d lines %d reached the disk, %d were taken, %d dropped", written, got, l.lines.Load(), l.dropped.Load())
 	}
 }
@@ -133,7 +134,7 @@ func TestADiskThatFailsIsCounted(t *testing.T) {
 // A full disk fails many writes a second: they are said once, and their sum at the end.
 func TestADiskThatFailsIsNotReportedEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var said lines
+		var said testlog.Log
 		l := newAccessLog(failing{}, slog.New(slog.NewTextHandler(&said, nil)))
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
@@ -144,7 +145,7 @@ func TestADiskThatFailsIsNotReportedEachTime(t *testing.T) {
 		}
 		cancel()
 		group.Wait()
-		got := said.all()
+		got := said.Lines()
 		if len(got) != 3 {
 			t.Fatalf("said %d lines in 90 seconds, want one a minute and one at the end:\n%s", len(got), strings.Join(got, "\n"))
 		}
@@ -190,13 +191,13 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestLinesArriveWhileTheGatewayRuns(t *testing.T) {
-	l := newAccessLog(new(lines), quiet)
+	l := newAccessLog(new(testlog.Log), quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { l.run(ctx) })
 	for i := range 3 {
 		l.write([]byte("x\n"))
-		eventually(t, "the line", func() bool { return len(l.to.(*lines).all()) == i+1 })
+		eventually(t, "the line", func() bool { return len(l.to.(*testlog.Log).Lines()) == i+1 })
 	}
 	cancel()
 	group.Wait()

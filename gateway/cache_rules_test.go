@@ -127,7 +127,7 @@ func TestAClientChoosesHowToUseTheCache(t *testing.T) {
 		{[]string{"Pragma: no-cache"}, "miss", "refresh"},
 		{[]string{"Connection: Cache-Control", "Cache-Control: no-store"}, "", "bypass"},
 	} {
-		before := len(e.log.all())
+		before := len(e.log.Lines())
 		got := e.say(inferPath, inferBody, c.headers...).want(t, 200).header.Get("X-Cache")
 		if got != c.xcache {
 			t.Errorf("%q: X-Cache %q, want %q", c.headers, got, c.xcache)
@@ -155,7 +155,7 @@ func TestTwoValuesOfOneHeaderStayOutOfTheCache(t *testing.T) {
 			e := start(t, oneNode+cachedRoute, n)
 			e.hit(func() answer { return e.say(inferPath, inferBody, name+": "+value) })
 			for _, second := range []string{value, "1"} {
-				before, asked := len(e.log.all()), n.Requests()
+				before, asked := len(e.log.Lines()), n.Requests()
 				got := e.say(inferPath, inferBody, name+": "+value, strings.ToLower(name)+": "+second).want(t, 200)
 				if x := got.header.Get("X-Cache"); x != "" || n.Requests() != asked+1 {
 					t.Errorf("%q after %q: X-Cache %q, the node was asked %d times", second, value, x, n.Requests()-asked)

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"ganglion/internal/testlog"
 	"ganglion/internal/testnode"
 )
 
@@ -37,7 +37,7 @@ type edge struct {
 	gateway  *Gateway
 	url      string
 	client   *http.Client
-	log      *lines
+	log      *testlog.Log
 	registry *prometheus.Registry
 	rpc      string       // where gRPC clients go; "" = nowhere
 	stop     func() error // ends the gateway and waits
@@ -77,7 +77,7 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 	}
 	// A connect on loopback takes microseconds, unless the machine has no time for the test at all.
 	cfg.Upstream.ConnectTimeout = 10 * time.Second
-	e := &edge{t: t, log: new(lines), registry: prometheus.NewRegistry()}
+	e := &edge{t: t, log: new(testlog.Log), registry: prometheus.NewRegistry()}
 	e.gateway, err = New(cfg, Options{Version: "test", Log: quiet, AccessLog: e.log, Registry: e.registry})
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 		if err := e.stop(); err != nil {
 			t.Errorf("the gateway ended with: %v", err)
 		}
-		for _, line := range e.log.all() {
+		for _, line := range e.log.Lines() {
 			if t.Failed() && strings.Contains(line, `"error":`) {
 				t.Log(line)
 			}
@@ -235,7 +235,7 @@ func (e *edge) logged(n int) []map[string]any {
 	e.t.Helper()
 	var got []string
 	eventually(e.t, fmt.Sprintf("%d access-log lines", n), func() bool {
-		got = e.log.all()
+		got = e.log.Lines()
 		return len(got) >= n
 	})
 	parsed := make([]map[string]any, len(got))
@@ -245,36 +245,6 @@ func (e *edge) logged(n int) []map[string]any {
 		}
 	}
 	return parsed
-}
-
-// lines is a writer that keeps lines.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	whole, _, _ := cutLast(l.buf.String(), "\n")
-	if whole == "" {
-		return nil
-	}
-	return strings.Split(whole, "\n")
-}
-
-// cutLast is strings.Cut at the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return "", s, false
 }
 
 // eventually polls until ok, and fails the test when that takes too long.

@@ -133,7 +133,7 @@ func TestDrainFinishesWhatIsInFlight(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Errorf("the drain ended with: %v", err)
 	}
-	if lines := e.log.all(); len(lines) == 0 {
+	if lines := e.log.Lines(); len(lines) == 0 {
 		t.Error("the last request is not in the access log")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +26,7 @@ import (
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/internal/conf"
 	"ganglion/internal/oip/pb"
+	"ganglion/internal/testlog"
 )
 
 // asProgram makes the test binary be the program: tests of signals need a process.
@@ -39,24 +39,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
-}
-
-// lines is a log that a test reads while the program writes it.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 func TestWords(t *testing.T) {
@@ -106,8 +88,10 @@ func TestWords(t *testing.T) {
 
 // TestHelpNamesEveryFlag: a flag that help does not know is a flag that nobody finds.
 func TestHelpNamesEveryFlag(t *testing.T) {
-	for _, name := range []string{"models", "http", "grpc", "device", "id", "max-body", "max-output", "memory", "timeout", "log-level",
-		"tls-cert", "tls-key", "tls-client-ca"} {
+	for _, name := range []string{
+		"models", "http", "grpc", "device", "id", "max-body", "max-output", "memory", "timeout", "log-level",
+		"tls-cert", "tls-key", "tls-client-ca",
+	} {
 		if !strings.Contains(serveUsage, "--"+name+" ") {
 			t.Errorf("the help does not mention --%s", name)
 		}
@@ -119,7 +103,7 @@ func TestServe(t *testing.T) {
 	t.Setenv("ORT_LIBRARY", onnxtest.Library(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var log lines
+	var log testlog.Log
 	done := make(chan error, 1)
 	go func() {
 		done <- run(ctx, []string{
@@ -182,7 +166,7 @@ func askByGRPC(t *testing.T, address string) {
 }
 
 // waitField waits for a log line with the message and returns one of its fields.
-func waitField(t *testing.T, log *lines, done <-chan error, message, field string) string {
+func waitField(t *testing.T, log *testlog.Log, done <-chan error, message, field string) string {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		for line := range strings.Lines(log.String()) {
@@ -208,7 +192,7 @@ func TestSignals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log lines
+	var log testlog.Log
 	cmd := exec.CommandContext(t.Context(), exe, "serve", "--models", filepath.Join(onnxtest.Root(t), "models"),
 		"--http", "127.0.0.1:0", "--grpc", "", "--device", "cpu")
 	cmd.Env = append(os.Environ(), asProgram+"=1", "ORT_LIBRARY="+onnxtest.Library(t))

@@ -17,6 +17,7 @@ import (
 	"ganglion/backend/onnx/onnxtest"
 	"ganglion/internal/certs/certstest"
 	"ganglion/internal/oip/pb"
+	"ganglion/internal/testlog"
 )
 
 // TestServeMutualTLS: both ports let in who shows a certificate, and nobody else; health is no exception.
@@ -26,7 +27,7 @@ func TestServeMutualTLS(t *testing.T) {
 	node, edge := ca.Valid(t), ca.Valid(t).Load(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var log lines
+	var log testlog.Log
 	done := make(chan error, 1)
 	go func() {
 		done <- run(ctx, []string{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,33 +9,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"ganglion/internal/testlog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// buffer can be read while the demo writes.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // atFreePorts are the flags for a demo of this repository beside whatever runs on this machine.
 func atFreePorts(t *testing.T) []string {
@@ -72,7 +54,7 @@ func built(t *testing.T) {
 
 func TestOnceShowsTheSpeciesAndTheLanguage(t *testing.T) {
 	built(t)
-	var out buffer
+	var out testlog.Log
 	if err := run(t.Context(), append(atFreePorts(t), "--once"), &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -91,7 +73,7 @@ func TestStaysUntilInterrupted(t *testing.T) {
 	built(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	var out buffer
+	var out testlog.Log
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, atFreePorts(t), &out) }()
 	for end := time.Now().Add(time.Minute); !strings.Contains(out.String(), "Ctrl-C stops everything."); time.Sleep(5 * time.Millisecond) {
@@ -125,7 +107,7 @@ func TestWhatIsMissingIsOneLine(t *testing.T) {
 	with := func(flags ...string) []string { return append(atFreePorts(t), flags...) }
 	f := func(want string, args []string) {
 		t.Helper()
-		var out buffer
+		var out testlog.Log
 		err := run(t.Context(), args, &out)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got  %v\nwant %s…", err, want)
@@ -176,7 +158,7 @@ func TestQuestionsCanBePasted(t *testing.T) {
 }
 
 func TestOnlySeriousLinesAreShown(t *testing.T) {
-	var out buffer
+	var out testlog.Log
 	w := warnings{screen: newScreen(&out)}
 	for _, line := range []string{
 		"[gateway] time=… level=INFO msg=serving\n", "[gateway] {\"status\":200}\n",
