@@ -40,10 +40,10 @@ func (p *consistentHash) choose(g *group, a ask) *Node {
 }
 
 // granted implements bookkeeper.
-func (p *consistentHash) granted(*Node) { p.inflight.Add(1) }
+func (p *consistentHash) granted(*Node, time.Duration) int64 { p.inflight.Add(1); return 0 }
 
 // returned implements bookkeeper.
-func (p *consistentHash) returned(*Node, time.Duration, time.Duration, Outcome) { p.inflight.Add(-1) }
+func (p *consistentHash) returned(ending) { p.inflight.Add(-1) }
 
 // stuck takes the node that the key belongs to, however busy it is, as long as it is there.
 type stuck struct{ ring func() *ring }

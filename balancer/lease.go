@@ -13,6 +13,7 @@ type Lease struct {
 	seen    uint64        // the breaker's mirror at the time
 	trial   func(error)   // not nil: this attempt is the trial of a circuit that is not closed
 	began   time.Duration // by the pool's clock, if its policy is timed
+	ahead   int64         // requests that the node held then, with this one, as far as anybody knows
 	over    atomic.Bool
 }
 
@@ -31,7 +32,7 @@ func (l *Lease) Done(o Outcome) {
 	if l.over.Swap(true) {
 		panic("BUG: lease reported twice")
 	}
-	l.node.pool.returned(l.node, l.began, o)
+	l.node.pool.returned(l, o)
 	if l.trial != nil {
 		l.breaker.endTrial(l.trial, o)
 	} else {

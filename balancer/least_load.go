@@ -1,16 +1,33 @@
 package balancer
 
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
 // leastLoad takes the node with the least outstanding work for its weight: what this gateway has sent and not heard of, and
 // what others have, by the node's own word. Nodes say with each answer how many requests they hold; see [Node.Report]. One
 // that says nothing is judged by what this gateway knows, which is least_connections.
+//
+// Where all weights are equal, the operator has not said which nodes are slow, and the answers do: a request on a node of half
+// the pace counts as two.
 type leastLoad struct {
-	turn turn
-	rand func() uint64
+	turn    turn
+	rand    func() uint64
+	paces   []pace        // by the nodes' indexes
+	typical atomic.Uint64 // pace of the pool: nanoseconds, as the bits of a float64
 }
 
+// typicalMemory is how many answers, of all nodes, the pool's pace is an average of.
+const typicalMemory = 256
+
 func newLeastLoad(m makings) *leastLoad {
-	p := &leastLoad{rand: m.rand}
+	p := &leastLoad{rand: m.rand, paces: make([]pace, m.nodes)}
 	p.turn.count.Store(m.rand())
+	for i := range p.paces {
+		p.paces[i].factor.Store(par)
+	}
 	return p
 }
 
@@ -23,10 +40,38 @@ func (p *leastLoad) choose(g *group, a ask) *Node {
 		if a.tried.Len() > 0 && a.tried.Has(c.node) {
 			continue
 		}
-		best.enter(i, c.weight, c.burden(c.node.inflight.Load()+c.node.load.foreign(a.now)))
+		best.enter(i, c.weight, p.score(g, c, a.now))
 	}
 	if best.tied == 0 {
 		return g.untried(p.rand(), a.tried) // a sample may hold none
 	}
 	return best.winner(field, &p.turn)
+}
+
+func (p *leastLoad) score(g *group, c *candidate, now time.Duration) uint64 {
+	inflight := c.node.inflight.Load()
+	outstanding := inflight + c.node.load.foreign(now)
+	if !g.even {
+		return c.burden(outstanding)
+	}
+	// With the request in question: of two idle nodes the quicker one has it done first.
+	return uint64(max(0, outstanding)+1) * p.paces[c.node.index].now(inflight, now)
+}
+
+// granted implements bookkeeper.
+func (p *leastLoad) granted(n *Node, now time.Duration) int64 { return n.load.foreign(now) }
+
+// returned implements bookkeeper. What failed or was given up says nothing of the pace.
+func (p *leastLoad) returned(e ending) {
+	if e.outcome != Success {
+		return
+	}
+	took := float64(max(1, e.now-e.began)) / float64(max(1, e.ahead))
+	typical := math.Float64frombits(p.typical.Load())
+	if typical == 0 {
+		typical = took
+	}
+	typical += (took - typical) / typicalMemory
+	p.typical.Store(math.Float64bits(typical))
+	p.paces[e.node.index].learn(took, e.now, typical)
 }

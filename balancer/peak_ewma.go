@@ -86,24 +86,24 @@ func (l *latency) memory(now time.Duration) float64 {
 }
 
 // granted implements bookkeeper.
-func (p *peakEWMA) granted(*Node) {}
+func (p *peakEWMA) granted(*Node, time.Duration) int64 { return 0 }
 
 // returned implements bookkeeper. What failed or was given up took at least that long, but says nothing of how quick the
 // node would have been: else a node that fails fast would look like the best of all.
-func (p *peakEWMA) returned(n *Node, began, now time.Duration, o Outcome) {
-	l := &p.nodes[n.index]
-	took := float64(max(1, now-began))
+func (p *peakEWMA) returned(e ending) {
+	l := &p.nodes[e.node.index]
+	took := float64(max(1, e.now-e.began))
 	for {
 		old := l.average.Load()
 		average := math.Float64frombits(old)
 		switch {
-		case took >= average && (o == Success || old != 0):
+		case took >= average && (e.outcome == Success || old != 0):
 			average = took
-		case o == Success:
-			average = took + (average-took)*l.memory(now)
+		case e.outcome == Success:
+			average = took + (average-took)*l.memory(e.now)
 		}
 		if l.average.CompareAndSwap(old, math.Float64bits(average)) {
-			l.at.Store(int64(now))
+			l.at.Store(int64(e.now))
 			return
 		}
 	}

@@ -32,10 +32,19 @@ type ask struct {
 
 // bookkeeper is a policy that wants to know what became of its choices.
 type bookkeeper interface {
-	// granted is told of every lease, also of those that another policy or a trial led to.
-	granted(n *Node)
-	// returned is told of the end of each: from when to when it was out, if the policy is timed, and how the attempt went.
-	returned(n *Node, began, now time.Duration, o Outcome)
+	// granted is told of every lease, also of those that another policy or a trial led to. It returns how many requests of
+	// others the node holds, as far as it knows.
+	granted(n *Node, now time.Duration) (others int64)
+	// returned is told of the end of each lease.
+	returned(e ending)
+}
+
+// ending is the end of a lease.
+type ending struct {
+	node       *Node
+	began, now time.Duration // by the pool's clock; 0 unless the policy is timed
+	ahead      int64         // requests that the node held when it began, with this one, as far as anybody knows
+	outcome    Outcome
 }
 
 // makings are what policies are made of.

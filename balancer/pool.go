@@ -198,7 +198,7 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 	if p.timed {
 		now = p.now()
 	}
-	p.books.returned(l, now, o)
+	p.books.returned(ending{node: l.node, began: l.began, now: now, ahead: l.ahead, outcome: o})
 }
 
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.

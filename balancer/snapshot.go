@@ -44,6 +44,7 @@ type group struct {
 	nodes    []candidate // by index
 	heaviest uint64      // weight
 	weight   uint64      // of all
+	even     bool        // all weights are equal
 	ramp     uint64      // of the node that has started furthest
 }
 
@@ -101,6 +102,7 @@ func (g *group) settle() {
 		g.heaviest = max(g.heaviest, c.weight)
 		g.weight += c.weight
 	}
+	g.even = g.weight == g.heaviest*uint64(len(g.nodes))
 }
 
 // trial grants the trial of the first node that is due for one.
