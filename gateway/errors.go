@@ -57,7 +57,7 @@ func failNotFound() failure {
 }
 
 func failBadMethod(call oip.Call) failure {
-	return failure{reason: reasonBadMethod, status: 405, text: "method not allowed; use " + call.Methods(), allow: call.Methods()}
+	return failure{reason: reasonBadMethod, status: 405, text: "Method Not Allowed: use " + call.Methods(), allow: call.Methods()}
 }
 
 // failNoRoute has the wording that clients of Triton look for.

@@ -78,9 +78,9 @@ func TestAnswersWithoutANode(t *testing.T) {
 		{"POST", "/v2//models/m/infer", 404, `{"error":"Not Found`, ""},
 		{"POST", "/v2/models/../m/infer", 404, `{"error":"Not Found`, ""},
 		{"POST", "/v2/models/m%2finfer", 404, `{"error":"Not Found`, ""},
-		{"GET", "/v2/models/m/infer", 405, `{"error":"method not allowed; use POST, QUERY"}`, "POST, QUERY"},
-		{"POST", "/v2/health/live", 405, `{"error":"method not allowed; use GET, HEAD"}`, "GET, HEAD"},
-		{"DELETE", "/v2/models/m", 405, `{"error":"method not allowed; use GET, HEAD"}`, "GET, HEAD"},
+		{"GET", "/v2/models/m/infer", 405, `{"error":"Method Not Allowed: use POST, QUERY"}`, "POST, QUERY"},
+		{"POST", "/v2/health/live", 405, `{"error":"Method Not Allowed: use GET, HEAD"}`, "GET, HEAD"},
+		{"DELETE", "/v2/models/m", 405, `{"error":"Method Not Allowed: use GET, HEAD"}`, "GET, HEAD"},
 	} {
 		got := e.do(c.method, c.path, "")
 		if got.status != c.status || !strings.Contains(got.body, c.want) || got.header.Get("Allow") != c.allowed {

@@ -145,7 +145,8 @@ class OtherForms(unittest.TestCase):
         self.assertEqual(404, status)
         self.assertIn("Not Found", json.loads(body)["error"])
         status, _, body = self.ask("/v2/models/identity_FP32/infer", None, "GET")
-        self.assertEqual((405, {"error": "Method Not Allowed"}), (status, json.loads(body)))
+        self.assertEqual(405, status)
+        self.assertIn("Method Not Allowed", json.loads(body)["error"])
 
     def test_unknown_compression(self):
         status, headers, body = self.ask("/v2/models/identity_FP32/infer", self.BODY, Content_Encoding="zstd")
