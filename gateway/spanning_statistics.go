@@ -45,6 +45,7 @@ func (x *exchange) answerStatistics() {
 		for j := range stats {
 			versions[modelVersion{stats[j].Name, stats[j].Version}] = true
 		}
+		stats = slices.DeleteFunc(stats, func(s oip.ModelStatistics) bool { return x.table.find(s.Name) == nil })
 		x.gateway.ledger.note(r.node.address, stats, began)
 	}
 	if answered == 0 {
@@ -68,11 +69,15 @@ func (x *exchange) counts(which modelVersion, answered map[modelVersion]bool) bo
 	}
 }
 
+// mostAccounted is how many model versions are counted: far more than fleets have, and a few megabytes for each node.
+const mostAccounted = 10_000
+
 // ledger remembers what nodes have counted, so that sums over them never fall: not when a node is restarted and begins at
 // zero, nor when it leaves. It learns what nodes say when somebody asks, and thus misses what a node counted between the
 // last question and its end.
 //
-// It holds an entry for each node and model version it has ever heard of, which is as much as the nodes themselves hold.
+// It holds an entry for each node and each version of a routed model it has ever heard of, but of no more than mostAccounted
+// versions: a node that makes some up must not fill the memory.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[modelVersion]map[string]*account // by address
@@ -97,6 +102,9 @@ func (l *ledger) note(address string, stats []oip.ModelStatistics, asked time.Ti
 		s := &stats[i]
 		which := modelVersion{s.Name, s.Version}
 		if l.entries[which] == nil {
+			if len(l.entries) >= mostAccounted {
+				continue
+			}
 			l.entries[which] = map[string]*account{}
 		}
 		a := l.entries[which][address]

@@ -128,6 +128,37 @@ func TestStatisticsOfVersionsAndOfAllModels(t *testing.T) {
 }
 
 // TestLedgerIgnoresAnswersThatWereOvertaken: two clients ask at once, and the older answer comes last.
+// A node that makes versions up, new ones each time, must not fill the memory; those that were known before go on counting.
+func TestTheLedgerIsBounded(t *testing.T) {
+	var l ledger
+	all := func(modelVersion) bool { return true }
+	asked := time.Now()
+	l.note("a", []oip.ModelStatistics{{Name: "m", Version: "1", InferenceCount: 1}}, asked)
+	for round := range 3 {
+		invented := make([]oip.ModelStatistics, mostAccounted/2)
+		for i := range invented {
+			invented[i] = oip.ModelStatistics{Name: "m", Version: fmt.Sprint(1000000*(round+1) + i)}
+		}
+		l.note("b", invented, asked)
+	}
+	l.note("a", []oip.ModelStatistics{{Name: "m", Version: "1", InferenceCount: 5}}, asked)
+	sums := l.sums(asked, all)
+	if len(sums) != mostAccounted || sums[0].Version != "1" || sums[0].InferenceCount != 5 {
+		t.Errorf("%d versions, the first is %+v", len(sums), sums[0])
+	}
+}
+
+// What no route leads to is not kept either.
+func TestTheLedgerKnowsRoutedModelsOnly(t *testing.T) {
+	n := testnode.Start(t)
+	e := start(t, oneNode+routeM, n)
+	n.Handle(script(map[string]string{"GET /v2/models/stats": strings.ReplaceAll(counted(4, "1"), `"m"`, `"hidden"`)}))
+	e.statistics("/v2/models/stats")
+	if got := len(e.gateway.ledger.entries); got != 0 {
+		t.Errorf("%d model versions are remembered", got)
+	}
+}
+
 func TestLedgerIgnoresAnswersThatWereOvertaken(t *testing.T) {
 	var l ledger
 	all := func(modelVersion) bool { return true }
