@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"ganglion/balancer"
 )
@@ -15,7 +16,10 @@ func small() []scenario {
 // TestEveryRequestEndsOnce: nothing is lost or answered twice, and all leases are given back, also when nodes die.
 func TestEveryRequestEndsOnce(t *testing.T) {
 	for _, s := range small() {
-		requests := s.draw(3, 2_000)
+		if s.churn.at > 0 {
+			s.churn.every, s.churn.away = 100*time.Millisecond, 70*time.Millisecond // less time, as many deaths
+		}
+		requests := s.draw(3, 1_000)
 		for _, policy := range append([]string{ideal}, policies...) {
 			sim, err := newSimulation(&s, policy, 3, requests)
 			if err != nil {

@@ -42,7 +42,7 @@ func TestSameSeedSameFigures(t *testing.T) {
 }
 
 func TestRunPrintsAllPoliciesBesideTheIdeal(t *testing.T) {
-	table, figures, plot := simulate(t, "--scale", "0.02", "--only", "1 × 8")
+	table, figures, plot := simulate(t, "--scale", "0.005", "--only", "1 × 8")
 	for _, want := range append([]string{ideal, "slow, 1 × 8", "goals met"}, policies...) {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table lacks %q:\n%s", want, table)
