@@ -32,7 +32,12 @@ func probe(ctx context.Context, via dialer) error {
 	}
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
-	if err := resp.ReadLimitBody(bufio.NewReader(c), probeAnswer); err != nil {
+	in := bufio.NewReader(c)
+	_, err = in.Peek(1) // fasthttp calls every error at the first byte the end: a refused certificate would go unread
+	if err == nil {
+		err = resp.ReadLimitBody(in, probeAnswer)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
