@@ -130,8 +130,8 @@ func (p *Pool) Pick(key uint64, tried *Tried) (Lease, error) {
 	s, now := p.look()
 	if tried.Len() == 0 && len(s.trials) > 0 {
 		if n, b, report := s.trial(); n != nil {
-			p.granted(n, tried)
-			return Lease{node: n, breaker: b, trial: report, began: now}, nil
+			ahead := p.granted(n, tried, now)
+			return Lease{node: n, breaker: b, trial: report, began: now, ahead: ahead}, nil
 		}
 	}
 	return p.lease(s, p.policy, ask{key: key, now: now}, tried)
@@ -167,29 +167,30 @@ func (p *Pool) lease(s *snapshot, by policy, a ask, tried *Tried) (Lease, error)
 	a.tried = *tried
 	for i := range s.groups {
 		if n := by.choose(&s.groups[i], a); n != nil {
-			p.granted(n, tried)
+			ahead := p.granted(n, tried, a.now)
 			b := n.breaker.Load()
-			return Lease{node: n, breaker: b, seen: b.mirror.Load(), began: a.now}, nil
+			return Lease{node: n, breaker: b, seen: b.mirror.Load(), began: a.now, ahead: ahead}, nil
 		}
 	}
 	return Lease{}, ErrNoNode
 }
 
 // granted keeps the books of one lease.
-func (p *Pool) granted(n *Node, tried *Tried) {
+func (p *Pool) granted(n *Node, tried *Tried, now time.Duration) (ahead int64) {
 	if tried.Len() == 0 {
 		p.retries.deposit()
 	}
 	tried.Add(n)
-	n.inflight.Add(1)
+	ahead = n.inflight.Add(1)
 	if p.books != nil {
-		p.books.granted(n)
+		ahead += p.books.granted(n, now)
 	}
+	return ahead
 }
 
 // returned keeps the books of the end of one.
-func (p *Pool) returned(n *Node, began time.Duration, o Outcome) {
-	n.count(o)
+func (p *Pool) returned(l *Lease, o Outcome) {
+	l.node.count(o)
 	if p.books == nil {
 		return
 	}
@@ -197,7 +198,7 @@ func (p *Pool) returned(n *Node, began time.Duration, o Outcome) {
 	if p.timed {
 		now = p.now()
 	}
-	p.books.returned(n, began, now, o)
+	p.books.returned(ending{node: l.node, began: l.began, now: now, ahead: l.ahead, outcome: o})
 }
 
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.
