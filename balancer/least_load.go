@@ -40,22 +40,19 @@ func (p *leastLoad) choose(g *group, a ask) *Node {
 		if a.tried.Len() > 0 && a.tried.Has(c.node) {
 			continue
 		}
-		best.enter(i, c.weight, p.score(g, c, a.now))
+		inflight := c.node.inflight.Load()
+		outstanding := max(0, inflight+c.node.load.foreign(a.now))
+		score := c.burden(outstanding)
+		if g.even {
+			// With the request in question: of two idle nodes the quicker one has it done first.
+			score = uint64(outstanding+1) * p.paces[c.node.index].now(inflight, a.now)
+		}
+		best.enter(i, c.weight, score)
 	}
 	if best.tied == 0 {
 		return g.untried(p.rand(), a.tried) // a sample may hold none
 	}
 	return best.winner(field, &p.turn)
-}
-
-func (p *leastLoad) score(g *group, c *candidate, now time.Duration) uint64 {
-	inflight := c.node.inflight.Load()
-	outstanding := inflight + c.node.load.foreign(now)
-	if !g.even {
-		return c.burden(outstanding)
-	}
-	// With the request in question: of two idle nodes the quicker one has it done first.
-	return uint64(max(0, outstanding)+1) * p.paces[c.node.index].now(inflight, now)
 }
 
 // granted implements bookkeeper.

@@ -16,11 +16,11 @@ type Load struct {
 // loadCell holds a Load so that it is written and read without a lock. Its words may be of different answers: a load is a
 // hint, and each of its figures is one that the node gave.
 type loadCell struct {
-	counts atomic.Uint64 // queued << 32 | in flight
-	wait   atomic.Int64  // nanoseconds + 1; 0 = not known
-
 	others   atomic.Int64 // requests that came from elsewhere
 	othersAt atomic.Int64 // when the node said so, by the pool's clock
+
+	counts atomic.Uint64 // queued << 32 | in flight
+	wait   atomic.Int64  // nanoseconds + 1; 0 = not known
 
 	own     atomic.Uint64 // window of the pool's clock << 32 | most leases seen in flight within it
 	ownPast atomic.Uint64 // the same for the window before

@@ -33,8 +33,10 @@ func TestPoolGoesByTheClockItIsGiven(t *testing.T) {
 	cfg := equal(LeastConnections, 2)
 	cfg.Retry.BudgetPercent, cfg.Retry.BudgetFloor = 0, 2
 	p := newPool(t, cfg, Options{Now: func() time.Time { return now }})
-	if !p.Retry() || !p.Retry() || p.Retry() {
-		t.Error("want two retries in the first second and no third")
+	for i, want := range []bool{true, true, false} {
+		if got := p.Retry(); got != want {
+			t.Errorf("retry %d in the first second: %t, want %t", i+1, got, want)
+		}
 	}
 	now = now.Add(time.Second)
 	if !p.Retry() {

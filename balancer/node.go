@@ -39,12 +39,12 @@ type Node struct {
 	wake     chan struct{}          // holds one token: the prober should not wait any longer
 	reported Circuit                // what the log and the observer know; under Pool.control
 
-	// Counters: written by whoever holds or returns a lease.
+	// Counters: written by whoever holds or returns a lease. What policies read of a node comes first and lies together.
 	inflight  atomic.Int64
+	load      loadCell
 	successes atomic.Uint64
 	failures  atomic.Uint64
 	neutral   atomic.Uint64
-	load      loadCell
 }
 
 // Address is the node's "host:port", as configured.

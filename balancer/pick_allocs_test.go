@@ -56,6 +56,26 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
+// BenchmarkChoose is the policy alone: without the clock, which the timed ones need, and the books. Every other node is busy.
+func BenchmarkChoose(b *testing.B) {
+	for _, policy := range policyNames {
+		for _, n := range []int{2, 16, 64, 1000} {
+			p := newPool(b, equal(policy, n), Options{})
+			for i := range n / 2 {
+				p.nodes[2*i].inflight.Store(3)
+			}
+			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
+				b.ReportAllocs()
+				g, now := &p.current.Load().groups[0], p.now()
+				for b.Loop() {
+					now++
+					p.policy.choose(g, ask{key: uint64(now), now: now})
+				}
+			})
+		}
+	}
+}
+
 func BenchmarkPickParallel(b *testing.B) {
 	for _, policy := range policyNames {
 		p := newPool(b, equal(policy, 16), Options{})
