@@ -419,11 +419,11 @@ func TestADeadlineReachesTheNode(t *testing.T) {
 // The route's own timeout, by contrast, is the node's to keep.
 func TestTheRoutesTimeoutHoldsForCalls(t *testing.T) {
 	n := testnode.Start(t)
-	e := start(t, oneNode+"[routes.m]\npool = \"main\"\ntimeout = \"200ms\"\n", n)
+	e := start(t, oneNode+"[routes.m]\npool = \"main\"\ntimeout = \"1s\"\n", n)
 	release := n.Hang()
 	defer release()
 	_, err := e.calls().ModelInfer(t.Context(), question("m", "", 1))
-	if text := wantCode(t, err, codes.DeadlineExceeded); !strings.Contains(text, "200ms") {
+	if text := wantCode(t, err, codes.DeadlineExceeded); !strings.Contains(text, "1s") {
 		t.Errorf("the client reads %q, want the limit named", text)
 	}
 	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 1 {
