@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -123,7 +124,7 @@ func TestSilentHandshake(t *testing.T) {
 	cfg := testConfig()
 	cfg.ReadTimeout = 50 * time.Millisecond
 	s := startSecure(t, cfg, false, echo)
-	if n, err := s.dial(t).Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := s.dial(t).Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("got %d bytes, %v", n, err)
 	}
 }
@@ -204,7 +205,7 @@ func TestTLSDrains(t *testing.T) {
 func TestTLSRefusals(t *testing.T) {
 	s := startSecure(t, testConfig(), false, echo)
 	c := s.dialTLS(t)
-	go io.WriteString(c, post(strings.Repeat("x", 4<<20))) //nolint:errcheck // it may be cut short
+	go io.WriteString(c, post(strings.Repeat("x", 4<<20))) // may be cut short
 	if resp, body, _ := readAnswer(t, bufio.NewReader(c)); resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("got %d %s", resp.StatusCode, body)
 	}
