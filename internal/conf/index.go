@@ -24,7 +24,7 @@ func (x lineIndex) line(path string) int {
 		if line, ok := x[path]; ok || path == "" {
 			return line
 		}
-		path = parentOf(path)
+		path = ParentPath(path)
 	}
 }
 

@@ -33,8 +33,8 @@ func join(path, key string) string {
 // element is the path of element i of the array at path.
 func element(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// parentOf cuts the last key or array index off path.
-func parentOf(path string) string {
+// ParentPath cuts the last key or array index off a path, whose quoted keys may hold any character.
+func ParentPath(path string) string {
 	cut, quoted := 0, false
 	for i := 0; i < len(path); i++ {
 		switch c := path[i]; {

@@ -73,7 +73,7 @@ func (f *findings) mute(path string) {
 }
 
 func (f *findings) muted(path string) bool {
-	for ; path != ""; path = parentOf(path) {
+	for ; path != ""; path = ParentPath(path) {
 		if f.spoiled[path] {
 			return true
 		}

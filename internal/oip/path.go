@@ -208,7 +208,7 @@ func validName(s string) bool {
 }
 
 // validVersion reports whether s stands for a version: its number or an alias.
-func validVersion(s string) bool { return ValidVersionNumber(s) || ValidAlias(s) }
+func validVersion(s string) bool { return validNumber(s) || ValidAlias(s) }
 
 // ValidAlias reports whether s may be another name of a version: a lower case letter, then at most 31 of a-z 0-9 _ -. No
 // alias is a number.
@@ -224,8 +224,8 @@ func ValidAlias(s string) bool {
 	return true
 }
 
-// ValidVersionNumber reports whether s is a version: a decimal number above zero in its one canonical spelling.
-func ValidVersionNumber(s string) bool {
+// validNumber reports whether s is a version: a decimal number above zero in its one canonical spelling.
+func validNumber(s string) bool {
 	if s == "" || len(s) > longestVersion || s[0] == '0' {
 		return false
 	}

@@ -298,19 +298,3 @@ func join(path, name string) string {
 }
 
 func element(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
-
-// parent cuts the last name or index off a path. Names are words, keys of maps are quoted.
-func parent(path string) string {
-	cut, quoted := 0, false
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case !quoted && (c == '.' || c == '['):
-			cut = i
-		}
-	}
-	return path[:cut]
-}

@@ -46,7 +46,7 @@ func (p *Places) Line(path string) int {
 		if line, ok := p.lines[path]; ok || path == "" {
 			return line
 		}
-		path = parent(path)
+		path = conf.ParentPath(path)
 	}
 }
 

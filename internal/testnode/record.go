@@ -2,7 +2,6 @@ package testnode
 
 import (
 	"net/http"
-	"slices"
 	"sync"
 )
 
@@ -34,13 +33,6 @@ func (n *Node) Probes() int64 { return n.probes.Load() }
 // Gone counts the requests whose client left before it had an answer: during
 // its own body, a delay, a Hang or a Freeze.
 func (n *Node) Gone() int64 { return n.gone.Load() }
-
-// Seen are all requests that Requests counts, oldest first.
-func (n *Node) Seen() []Request {
-	n.record.mu.Lock()
-	defer n.record.mu.Unlock()
-	return slices.Clone(n.record.seen)
-}
 
 // Last is the newest request, or the zero Request when none came yet.
 func (n *Node) Last() Request {
