@@ -14,6 +14,7 @@ type Lease struct {
 	trial   func(error)   // not nil: this attempt is the trial of a circuit that is not closed
 	began   time.Duration // by the pool's clock, if its policy is timed
 	ahead   int64         // requests that the node held then, with this one, as far as anybody knows
+	untimed bool
 	over    atomic.Bool
 }
 
@@ -22,6 +23,10 @@ func (l *Lease) Node() *Node { return l.node }
 
 // Trial reports whether the attempt decides if the node's circuit closes again.
 func (l *Lease) Trial() bool { return l.trial != nil }
+
+// Untimed keeps the time that the attempt took from saying anything of the node's speed: the node refused, which is quickly
+// done. It comes before Done.
+func (l *Lease) Untimed() { l.untimed = true }
 
 // Done gives the lease back and says how the attempt went. It panics when called twice, on a Lease that Pick did not
 // grant, or without an outcome: each is a bug that would otherwise show as a node that is never, or always, picked.

@@ -153,6 +153,32 @@ func TestLeastLoadKnowsSlowNodes(t *testing.T) {
 	}
 }
 
+// TestQuickRefusalsAttractNothing: a node that lacks the model refuses at once, and must not look quick, nor the other slow.
+func TestQuickRefusalsAttractNothing(t *testing.T) {
+	for _, policy := range []string{LeastLoad, PeakEWMA} {
+		p, h := timed(t, equal(policy, 2))
+		serve(t, p, h, []time.Duration{5 * time.Millisecond, 5 * time.Millisecond}, 100)
+		refused := 0
+		for range 2000 {
+			lease, err := p.Pick(0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if lease.Node().Index() == 0 {
+				h.advance(100 * time.Microsecond)
+				lease.Untimed()
+				refused++
+			} else {
+				h.advance(5 * time.Millisecond)
+			}
+			lease.Done(Success)
+		}
+		if refused > 1100 {
+			t.Errorf("%s: %d of 2000 attempts went to the node that refuses", policy, refused)
+		}
+	}
+}
+
 // TestLargeGroupIsSampled: among a thousand nodes, one pick does not look at all, but many picks reach everybody, and a busy
 // node gets next to nothing.
 func TestLargeGroupIsSampled(t *testing.T) {

@@ -13,24 +13,24 @@ type pace struct {
 	each   atomic.Uint64 // nanoseconds a request, the average, as the bits of a float64
 	known  atomic.Int64  // answers that it is an average of, up to paceMemory
 	at     atomic.Int64  // of the last of them, by the pool's clock
-	factor atomic.Uint64 // how many times the pool's pace, in units of 1/par
+	factor atomic.Uint64 // how many times the pool's pace, in units of 1/par; never below 1
 }
 
 const (
-	// par is the factor of a node that is neither quick nor slow.
+	// par is the factor of a node that is not slow. Quick ones get no bonus: when others are slow, they need none.
 	par = 16
 	// paceMemory is how many answers an average is of. With requests as different as the intervals of a random arrival it
 	// strays by an eighth.
 	paceMemory = 32
-	// paceEnough is how many answers there must be before a node is called slow or quick.
+	// paceEnough is how many answers there must be before a node is called slow.
 	paceEnough = 16
 	// paceAfresh is how much of the average an answer becomes that follows a silence: one in so many.
 	paceAfresh = 3
-	// quick and slow bound what counts as par: three times what an average strays by. Between nodes that are equal nothing
-	// but the load must decide.
-	quick, slow = 0.7, 1.4
-	// leastFactor and mostFactor bound what one node's pace can do to the others.
-	leastFactor, mostFactor = par / 4, par * 64
+	// slow is beyond what counts as par: three times what an average strays by. Between nodes that are equal nothing but the
+	// load must decide.
+	slow = 1.4
+	// mostFactor bounds what a single odd answer can do.
+	mostFactor = par * 64
 	// paceSilence is how long a slow node is left alone. Then it gets an attempt, to find out whether it still is.
 	paceSilence = time.Second
 )
@@ -60,8 +60,8 @@ func (c *pace) learn(took float64, now time.Duration, typical float64) {
 		c.known.Store(known)
 	}
 	factor := uint64(par)
-	if ratio := each / typical; known >= paceEnough && (ratio < quick || ratio > slow) {
-		factor = uint64(min(max(ratio*par, leastFactor), mostFactor))
+	if ratio := each / typical; known >= paceEnough && ratio > slow {
+		factor = uint64(min(ratio*par, mostFactor))
 	}
 	if c.factor.Load() != factor {
 		c.factor.Store(factor)

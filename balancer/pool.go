@@ -198,6 +198,9 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 	if p.timed {
 		now = p.now()
 	}
+	if l.untimed {
+		o = Neutral
+	}
 	p.books.returned(ending{node: l.node, began: l.began, now: now, ahead: l.ahead, outcome: o})
 }
 

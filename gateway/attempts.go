@@ -115,6 +115,9 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 		// The time was the client's own and may have been too short for any node: as if it had left.
 		v = verdict{node: balancer.Neutral, reason: reasonClientGone}
 	}
+	if v.reason == reasonRejected {
+		lease.Untimed()
+	}
 	switch {
 	case err != nil:
 		x.cause = err
