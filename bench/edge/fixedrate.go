@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"ganglion/bench/affinity"
 	"ganglion/internal/loadgen"
 )
 
@@ -70,7 +71,7 @@ func (b *bench) timed(ctx context.Context, s system, rate float64) (timed, error
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := pinned(b.cores.rest, cmd.Start); err != nil {
+	if err := affinity.Pinned(b.cores.rest, cmd.Start); err != nil {
 		return timed{}, err
 	}
 	if err := cmd.Wait(); err != nil {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ganglion/bench/affinity"
 )
 
 // loaded is what one run of wrk reports.
@@ -41,7 +43,7 @@ func (b *bench) load(ctx context.Context, name, url string, clients int, d time.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := pinned(b.cores.rest, cmd.Start); err != nil {
+	if err := affinity.Pinned(b.cores.rest, cmd.Start); err != nil {
 		return loaded{}, err
 	}
 	if err := cmd.Wait(); err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"ganglion/bench/affinity"
 )
 
 // patience is how long a process may take to come up or to go: all of them take
@@ -33,7 +35,7 @@ func start(name string, cpus []int, env []string, argv ...string) (*process, err
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.WaitDelay = 100 * time.Millisecond // for last words: children that it left behind may hold its output open
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := pinned(cpus, p.cmd.Start); err != nil {
+	if err := affinity.Pinned(cpus, p.cmd.Start); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", name, err)
 	}
 	go func() {

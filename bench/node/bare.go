@@ -11,6 +11,8 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 	"golang.org/x/sys/unix"
+
+	"ganglion/bench/affinity"
 )
 
 // bareLoops run models on ONNX Runtime with nothing around them: the same library and the same settings of its threads as the
@@ -75,7 +77,7 @@ func (l *bareLoops) measure(s shape, rows int, d time.Duration) (bareResult, err
 	var wg sync.WaitGroup
 	for i, cpu := range l.cpus {
 		wg.Go(func() {
-			loops[i].err = pinned([]int{cpu}, func() error { return loops[i].run(l.path(s), s, int64(rows), d) })
+			loops[i].err = affinity.Pinned([]int{cpu}, func() error { return loops[i].run(l.path(s), s, int64(rows), d) })
 		})
 	}
 	wg.Wait()

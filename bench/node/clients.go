@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ganglion/bench/affinity"
 )
 
 // answers is what clients have seen.
@@ -40,7 +42,7 @@ func ask(ctx context.Context, address string, question []byte, n, most int, cpus
 	for i, cpu := range cpus {
 		p := &poller{ctx: ctx, question: question, left: &left}
 		wg.Go(func() {
-			failed := pinned([]int{cpu}, func() error { return p.run(at, (n+len(cpus)-1-i)/len(cpus)) })
+			failed := affinity.Pinned([]int{cpu}, func() error { return p.run(at, (n+len(cpus)-1-i)/len(cpus)) })
 			mu.Lock()
 			defer mu.Unlock()
 			err = errors.Join(err, failed)

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ganglion/bench/affinity"
 )
 
 // patience is how long the node may take to load its models, or to end.
@@ -43,7 +45,7 @@ func startNode(o *options, repository string, cpus []int) (*node, error) {
 	n.cmd.Env = append(os.Environ(), "ORT_LIBRARY="+o.library)
 	n.cmd.Stdout, n.cmd.Stderr = &n.said, &n.said
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := pinned(cpus, n.cmd.Start); err != nil {
+	if err := affinity.Pinned(cpus, n.cmd.Start); err != nil {
 		return nil, fmt.Errorf("cannot start the node: %w", err)
 	}
 	go func() {
