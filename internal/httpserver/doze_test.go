@@ -66,10 +66,14 @@ func TestDrainOfSleepingConnections(t *testing.T) {
 	busy := r.dial(t)
 	io.WriteString(busy, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
 	receive(t, "the request", entered)
-	r.stop()
 	io.WriteString(asleep, get)
-	if resp, _, closed := readAnswer(t, in); resp.StatusCode != 200 || !closed {
-		t.Errorf("the last request got %d, closed %v", resp.StatusCode, closed)
+	r.stop()
+	// It may have been answered before the drain began, and does not say then that the connection ends.
+	if resp, _, _ := readAnswer(t, in); resp.StatusCode != 200 {
+		t.Errorf("the last request got %d", resp.StatusCode)
+	}
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Errorf("after the last answer: %v, want EOF", err)
 	}
 	close(proceed)
 	if err := r.wait(t); err != nil {
