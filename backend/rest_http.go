@@ -36,6 +36,10 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.exchanges.Put(x)
 }
 
+// largestKept is the size up to which fasthttp keeps an answer's memory for others. Giants would stay there for minutes after
+// a burst of them: the pool lets go of what was not used while the garbage collector ran twice.
+const largestKept = 1 << 20
+
 // send makes the exchange's answer that of ctx.
 func (s *Server) send(ctx *fasthttp.RequestCtx, x *exchange) {
 	ctx.SetStatusCode(x.status)
@@ -55,7 +59,11 @@ func (s *Server) send(ctx *fasthttp.RequestCtx, x *exchange) {
 			h.SetBytesV(hop.LoadHeader, value)
 		}
 	}
-	ctx.Response.SwapBody(x.answer)
+	if cap(x.answer) <= largestKept {
+		ctx.Response.SwapBody(x.answer)
+	} else {
+		ctx.Response.SetBodyRaw(x.answer)
+	}
 	if x.owed > 0 {
 		ctx.SetUserValue("answer", &answerHeld{&s.answers, x.owed})
 	}
