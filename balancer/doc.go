@@ -16,14 +16,16 @@
 //  4. doubted: circuit not closed; the pool fails open rather than refusing everything
 //  5. doubted and draining
 //
-// A node that is down has no standing and is never picked. Among nodes of one standing the pool's policy chooses. Before
-// all that, the first attempt of an exchange may be handed to a node whose open circuit is due for its trial; later
-// attempts never are, since they may be the last chance of their exchange.
+// A node that is down has no standing and is never picked. Among nodes of one standing the pool's policy chooses, each in
+// the file of its name, by weights that are smaller for nodes that start slowly. Before all that, the first attempt of an
+// exchange may be handed to a node whose open circuit is due for its trial; later attempts never are, since they may be the
+// last chance of their exchange.
 //
 // # Concurrency
 //
 // Every method of every type may be called from any goroutine, except that a [Tried] and a [Lease] belong to one exchange.
 // [Pool.Pick] reads one immutable snapshot behind one atomic pointer; it waits for nobody and allocates nothing unless it
-// grants a trial. Whatever changes who may be picked (a probe's verdict, a circuit that opens or closes) builds the next
-// snapshot under the pool's control lock. Counters live on the node and outlive snapshots.
+// grants a trial or publishes the next step of a node that starts slowly. Whatever changes who may be picked (a probe's
+// verdict, a circuit that opens or closes) builds the next snapshot under the pool's control lock. Counters live on the node
+// and outlive snapshots.
 package balancer
