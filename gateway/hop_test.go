@@ -107,16 +107,17 @@ func TestANodeChangesItsKind(t *testing.T) {
 	e := start(t, twoNodes+anyRoute, a, b)
 	e.awaitHops("hop", "http/1.1")
 	stop := load(t, e, 4)
-	swap := func(n *testnode.Node, speaks bool) {
+	swap := func(n *testnode.Node, speaks bool, kinds ...string) {
 		n.SpeakHop(speaks)
 		n.Restart()
+		e.awaitHops(kinds...)
+		// Only when it is at work again may the other one go: a request that both have dropped has nobody left.
+		before := n.Requests()
+		eventually(t, "the node at work", func() bool { return n.Requests() > before+20 })
 	}
-	swap(a, false)
-	e.awaitHops("http/1.1", "http/1.1")
-	swap(b, true)
-	e.awaitHops("http/1.1", "hop")
-	swap(a, true)
-	e.awaitHops("hop", "hop")
+	swap(a, false, "http/1.1", "http/1.1")
+	swap(b, true, "http/1.1", "hop")
+	swap(a, true, "hop", "hop")
 	if made, failed := stop(); failed > 0 {
 		t.Errorf("%d of %d requests failed", failed, made)
 	}
@@ -149,6 +150,8 @@ func TestHopFaultsUnderLoad(t *testing.T) {
 				fault(n)
 				eventually(t, "another connection", func() bool { return n.Hops() > hops })
 				e.awaitHops("hop", "hop")
+				before = n.Requests() // what it has dropped, the other one, which is next, may have to answer first
+				eventually(t, "the node at work again", func() bool { return n.Requests() > before+20 })
 			}
 			if made, failed := stop(); failed > 0 {
 				t.Errorf("%d of %d requests failed", failed, made)
