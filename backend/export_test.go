@@ -12,10 +12,10 @@ import (
 )
 
 // BoundTensors sets how many bytes the tensors of all requests in flight may take.
-func BoundTensors(limit int64) func(*Server) { return func(s *Server) { s.tensors.limit = limit } }
+func BoundTensors(limit int64) func(*Server) { return func(s *Server) { s.tensors.Limit = limit } }
 
 // BoundAnswers sets how many bytes all answers being read may take.
-func BoundAnswers(limit int64) func(*Server) { return func(s *Server) { s.answers.limit = limit } }
+func BoundAnswers(limit int64) func(*Server) { return func(s *Server) { s.answers.Limit = limit } }
 
 // PanickingHop is a hop's handler as it is when it meets a bug of ours: a context that is not the hop's.
 func PanickingHop(s *Server) (resp hop.Response) {

@@ -102,7 +102,7 @@ func (x *inference) enter(in *instance, began time.Time) {
 func (s *Server) settle(x *inference) {
 	x.scheduled.Release()
 	x.scheduled.Inputs = nil
-	s.tensors.give(x.held)
+	s.tensors.Release(x.held)
 	x.held = 0
 	if cap(x.rows) > keepBytes {
 		x.rows = nil

@@ -1,9 +1,8 @@
 package backend
 
 import (
-	"sync/atomic"
-
 	"ganglion/internal/conf"
+	"ganglion/internal/memory"
 	"ganglion/internal/oip"
 )
 
@@ -11,21 +10,17 @@ import (
 // and padded to a megabyte and then wait for others that run, or have an answer of many megabytes and then read it
 // slowly: without a bound a few thousand clients would take all the memory there is.
 type memoryBound struct {
-	of    string // what is bounded, for messages
-	limit int64
-	used  atomic.Int64
+	of string // what is bounded, for messages
+	memory.Account
 }
 
 // take accounts for bytes that a request is about to hold, or holds since a moment.
 func (m *memoryBound) take(bytes int64) error {
-	if m.used.Add(bytes) > m.limit {
-		m.used.Add(-bytes)
-		return oip.Refusef(oip.Full, "%s take more than %s; try again", m.of, conf.Size(m.limit))
+	if !m.Reserve(bytes) {
+		return oip.Refusef(oip.Full, "%s take more than %s; try again", m.of, conf.Size(m.Limit))
 	}
 	return nil
 }
-
-func (m *memoryBound) give(bytes int64) { m.used.Add(-bytes) }
 
 // hold takes bytes for x, which gives them back when it ends.
 func (s *Server) hold(x *inference, bytes int64) error {
@@ -45,7 +40,7 @@ type answerHeld struct {
 
 // Close gives the bytes back.
 func (h *answerHeld) Close() error {
-	h.bound.give(h.bytes)
+	h.bound.Release(h.bytes)
 	return nil
 }
 

@@ -101,7 +101,7 @@ func (s *Server) sendHop(resp *hop.Response, x *exchange) {
 	}
 	resp.Body = x.answer
 	if owed := x.owed; owed > 0 {
-		resp.Sent = func() { s.answers.give(owed) }
+		resp.Sent = func() { s.answers.Release(owed) }
 	}
 }
 

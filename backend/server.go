@@ -70,8 +70,8 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	// tensors of eight bytes an element may be four times as large as the body they came in.
 	s.limits.DecodedBytes = max(s.limits.DecodedBytes, 4*int64(cfg.HTTP.MaxBody))
 	s.limits.Elements = max(s.limits.Elements, int64(cfg.HTTP.MaxBody))
-	s.tensors.of, s.tensors.limit = "the tensors of requests in flight", 2*s.limits.DecodedBytes // the largest text and the rows it is padded to
-	s.answers.of, s.answers.limit = "answers that are being read", 8*int64(cfg.MaxOutput)        // a bool is "false," in JSON, six bytes
+	s.tensors.of, s.tensors.Limit = "the tensors of requests in flight", 2*s.limits.DecodedBytes // the largest text and the rows it is padded to
+	s.answers.of, s.answers.Limit = "answers that are being read", 8*int64(cfg.MaxOutput)        // a bool is "false," in JSON, six bytes
 	s.inferences.New = func() any { return s.newInference() }
 	s.exchanges.New = func() any { return new(exchange) }
 	s.catalog.Store(newCatalog(folders))

@@ -3,7 +3,6 @@ package balancer
 import (
 	"errors"
 	"math/rand/v2"
-	"sync"
 	"testing"
 )
 
@@ -92,24 +91,7 @@ func TestGatewaysAgreeOnKeys(t *testing.T) {
 func TestHotKeyIsBounded(t *testing.T) {
 	cfg := equal(ConsistentHash, 4)
 	p := newPool(t, cfg, Options{})
-	var mu sync.Mutex
-	var held []*Lease
-	var workers sync.WaitGroup
-	for range 4 {
-		workers.Go(func() {
-			for range 100 {
-				lease, err := p.Pick(42, nil)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				held = append(held, &lease)
-				mu.Unlock()
-			}
-		})
-	}
-	workers.Wait()
+	held := holdAll(t, p, 42, 4, 100)
 	for i, n := range p.nodes {
 		// 1.25 times a quarter of 400, and one for each picker who looks at the same moment.
 		if n.Inflight() > 125+4 {

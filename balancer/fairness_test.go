@@ -148,15 +148,16 @@ func TestLeastConnectionsTakesTheLeastLoaded(t *testing.T) {
 	}
 }
 
-func TestLeastConnectionsFillsByWeight(t *testing.T) {
-	p := newPool(t, weights(LeastConnections, 1, 2, 5), Options{})
+// holdAll has several pickers take so many leases each, all at once, and returns those they hold.
+func holdAll(t *testing.T, p *Pool, key uint64, pickers, each int) []*Lease {
+	t.Helper()
 	var mu sync.Mutex
 	var held []*Lease
 	var workers sync.WaitGroup
-	for range 8 {
+	for range pickers {
 		workers.Go(func() {
-			for range 100 {
-				lease, err := p.Pick(0, nil)
+			for range each {
+				lease, err := p.Pick(key, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -168,6 +169,12 @@ func TestLeastConnectionsFillsByWeight(t *testing.T) {
 		})
 	}
 	workers.Wait()
+	return held
+}
+
+func TestLeastConnectionsFillsByWeight(t *testing.T) {
+	p := newPool(t, weights(LeastConnections, 1, 2, 5), Options{})
+	held := holdAll(t, p, 0, 8, 100)
 	for i, want := range []int64{100, 200, 500} {
 		// Pickers who look at the same moment do not see each other: at most eight.
 		if got := p.nodes[i].Inflight(); got < want-8 || got > want+8 {

@@ -36,4 +36,4 @@ func (s *Server) LendAndForget(bytes int) error {
 }
 
 // AnswerBytes is what answers hold.
-func (s *Server) AnswerBytes() int64 { return s.answers.used.Load() }
+func (s *Server) AnswerBytes() int64 { return s.answers.Used() }

@@ -52,7 +52,7 @@ func (s *Server) infer(ctx context.Context, x *inference, parameters oip.Paramet
 	if err := s.requests.take(int64(len(received))); err != nil {
 		return nil, s.refused(received, err)
 	}
-	defer s.requests.give(int64(len(received)))
+	defer s.requests.Release(int64(len(received)))
 	model, version, err := x.request.DecodeProto(received, s.node.Limits())
 	if err != nil {
 		return nil, s.refused(received, err)

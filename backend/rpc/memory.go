@@ -1,31 +1,26 @@
 package rpc
 
 import (
-	"runtime"
-	"sync/atomic"
-
 	"google.golang.org/grpc/mem"
 
 	"ganglion/internal/conf"
+	"ganglion/internal/memory"
 	"ganglion/internal/oip"
+	"ganglion/internal/rpcwire"
 )
 
 // budget bounds what all calls hold of one kind of memory.
 type budget struct {
-	of    string // what is bounded, for messages
-	limit int64
-	used  atomic.Int64
+	of string // what is bounded, for messages
+	memory.Account
 }
 
 func (b *budget) take(bytes int64) error {
-	if b.used.Add(bytes) > b.limit {
-		b.used.Add(-bytes)
-		return oip.Refusef(oip.Full, "%s take more than %s; try again", b.of, conf.Size(b.limit))
+	if !b.Reserve(bytes) {
+		return oip.Refusef(oip.Full, "%s take more than %s; try again", b.of, conf.Size(b.Limit))
 	}
 	return nil
 }
-
-func (b *budget) give(bytes int64) { b.used.Add(-bytes) }
 
 // smallAnswer is not counted: it fits in what grpc buffers for a call anyway.
 const smallAnswer = 16 << 10
@@ -40,34 +35,5 @@ func (b *budget) lend(bytes int) (*[]byte, mem.BufferPool, error) {
 	if err := b.take(int64(bytes)); err != nil {
 		return nil, nil, err
 	}
-	d := &debt{budget: b, bytes: int64(bytes)}
-	l := &lender{BufferPool: pool, debt: d}
-	// grpc may let a buffer go without a word when a connection breaks: then the garbage collector says so.
-	runtime.AddCleanup(l, (*debt).pay, d)
-	return pool.Get(bytes), l, nil
-}
-
-// debt is what an answer owes the budget, paid once.
-type debt struct {
-	budget *budget
-	bytes  int64
-	paid   atomic.Bool
-}
-
-func (d *debt) pay() {
-	if d.paid.CompareAndSwap(false, true) {
-		d.budget.give(d.bytes)
-	}
-}
-
-// lender is a pool that hears when its one buffer comes back.
-type lender struct {
-	mem.BufferPool
-	debt *debt
-}
-
-// Put implements mem.BufferPool.
-func (l *lender) Put(buffer *[]byte) {
-	l.debt.pay()
-	l.BufferPool.Put(buffer)
+	return pool.Get(bytes), rpcwire.Lend(pool, &b.Account, int64(bytes)), nil
 }

@@ -48,8 +48,8 @@ func (s *Server) Collect(metrics chan<- prometheus.Metric) {
 	emit(prometheus.CounterValue, "ganglion_node_grpc_connections_refused_total",
 		"gRPC connections closed at once because as many as may be were open.", m.refused.Load())
 	emit(prometheus.GaugeValue, "ganglion_node_grpc_streams", "Calls of ModelStreamInfer open now.", m.streams.Load())
-	emit(prometheus.GaugeValue, "ganglion_node_grpc_request_bytes", "Memory of the inference requests being worked on that came by gRPC.", s.requests.used.Load())
-	emit(prometheus.GaugeValue, "ganglion_node_grpc_answer_bytes", "Memory of answers of more than 16 KiB that gRPC clients have not read yet.", s.answers.used.Load())
+	emit(prometheus.GaugeValue, "ganglion_node_grpc_request_bytes", "Memory of the inference requests being worked on that came by gRPC.", s.requests.Used())
+	emit(prometheus.GaugeValue, "ganglion_node_grpc_answer_bytes", "Memory of answers of more than 16 KiB that gRPC clients have not read yet.", s.answers.Used())
 	calls := prometheus.NewDesc("ganglion_node_grpc_calls_total", "gRPC calls that have ended, by method and code.", []string{"method", "code"}, nil)
 	for _, c := range m.methods {
 		for code := range c.codes {

@@ -56,8 +56,8 @@ func New(cfg Config, node Node, log *slog.Logger) *Server {
 	if cfg.ID != "" {
 		s.md = metadata.Pairs("x-node-id", cfg.ID)
 	}
-	s.requests.of, s.requests.limit = "the requests being worked on", int64(cfg.MaxRequests)
-	s.answers.of, s.answers.limit = "answers that are being read", int64(cfg.MaxAnswers)
+	s.requests.of, s.requests.Limit = "the requests being worked on", int64(cfg.MaxRequests)
+	s.answers.of, s.answers.Limit = "answers that are being read", int64(cfg.MaxAnswers)
 	s.inferences.New = func() any { return new(inference) }
 	security := insecure.NewCredentials()
 	if cfg.TLS != nil {

@@ -49,7 +49,7 @@ func (p perf) measure(ctx context.Context, t target, protocol string) ([]byte, e
 	if protocol == "grpc" {
 		address = t.grpc
 	}
-	cmd := exec.CommandContext(ctx, p.program, "-m", "identity_FP32", "-i", protocol, "-u", address, "--shape", "IN:16",
+	cmd := exec.Command(p.program, "-m", "identity_FP32", "-i", protocol, "-u", address, "--shape", "IN:16",
 		"--concurrency-range", "1:16:5", "--measurement-interval", "1000", "--stability-percentage", "50")
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+p.libraries)
 	out, err := output(ctx, cmd)

@@ -53,7 +53,7 @@ func suites(s *stack.Stack, tools string, p *peers) []suite {
 // python is a test file of clients/, run by the interpreter of one of the environments.
 func python(t target, client, tools, environment, file string) suite {
 	return suite{t.name + ": " + client, func(ctx context.Context) (string, error) {
-		cmd := exec.CommandContext(ctx, filepath.Join(tools, environment, "bin", "python"), file)
+		cmd := exec.Command(filepath.Join(tools, environment, "bin", "python"), file)
 		cmd.Dir = filepath.Join("e2e", "interop", "clients")
 		cmd.Env = append(os.Environ(), "TARGET_HTTP="+t.http, "TARGET_GRPC="+t.grpc, "PYTHONDONTWRITEBYTECODE=1", "PEER="+client)
 		out, err := output(ctx, cmd)
@@ -70,6 +70,7 @@ var testCount = regexp.MustCompile(`Ran \d+ tests?`)
 // longest is time for the slowest suite many times over; without it a client that waits for ever would hang the run.
 const longest = 3 * time.Minute
 
+// output runs cmd and returns all it has written. The end of ctx kills it.
 func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()

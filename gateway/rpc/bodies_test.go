@@ -1,9 +1,13 @@
 package rpc
 
-import "testing"
+import (
+	"testing"
+
+	"ganglion/internal/memory"
+)
 
 func TestMessagesAreHeldWithinTheBudget(t *testing.T) {
-	b := bodies{budget: 100 << 10}
+	b := bodies{Account: memory.Account{Limit: 100 << 10}}
 	free, err := b.hold(60 << 10)
 	if err != nil || b.full() {
 		t.Fatalf("the first: %v, full %v", err, b.full())
@@ -15,7 +19,7 @@ func TestMessagesAreHeldWithinTheBudget(t *testing.T) {
 		t.Errorf("a small one: %v", err)
 	}
 	free()
-	if b.used.Load() != 0 {
-		t.Errorf("%d bytes are left", b.used.Load())
+	if b.Used() != 0 {
+		t.Errorf("%d bytes are left", b.Used())
 	}
 }

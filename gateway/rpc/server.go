@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"ganglion/internal/memory"
 	"ganglion/internal/rpcwire" // which also lets clients compress; what a message inflates to is held against MaxMessage
 )
 
@@ -84,7 +85,7 @@ type Server struct {
 func New(edge Edge, cfg Config, log *slog.Logger) *Server {
 	s := &Server{
 		edge: edge, cfg: cfg, log: log.With("server", "grpc"), now: time.Now,
-		stopping: make(chan struct{}), bodies: bodies{budget: cfg.MaxBodyMemory}, unread: unread{budget: cfg.MaxUnread},
+		stopping: make(chan struct{}), bodies: bodies{Account: memory.Account{Limit: cfg.MaxBodyMemory}}, unread: unread{memory.Account{Limit: cfg.MaxUnread}},
 	}
 	security := insecure.NewCredentials()
 	if cfg.TLS != nil {
@@ -176,8 +177,8 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	return Stats{
 		Open: s.connections.open.Load(), Accepted: s.connections.accepted.Load(), Refused: s.connections.refused.Load(),
-		UnreadBytes: s.unread.used.Load(),
-		BodyBytes:   s.bodies.used.Load(), BodiesRejected: s.bodies.refused.Load(), Panics: s.panics.Load(),
+		UnreadBytes: s.unread.Used(),
+		BodyBytes:   s.bodies.Used(), BodiesRejected: s.bodies.refused.Load(), Panics: s.panics.Load(),
 	}
 }
 

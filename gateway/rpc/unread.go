@@ -1,20 +1,17 @@
 package rpc
 
 import (
-	"runtime"
-	"sync/atomic"
-
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+
+	"ganglion/internal/memory"
+	"ganglion/internal/rpcwire"
 )
 
 // unread is the memory of large answers that grpc has and clients have not read: a slow reader can put that off for as long
 // as it likes, long after the exchange has ended.
-type unread struct {
-	budget int64
-	used   atomic.Int64
-}
+type unread struct{ memory.Account }
 
 // errUnread is what a client is told whose answer finds no room.
 var errUnread = status.Error(codes.Unavailable, "answers that clients have not read take more than upstream.max_answer_memory; try again")
@@ -29,36 +26,9 @@ func (u *unread) bodyOf(a Answer) (mem.Buffer, error) {
 	if n < takeAbove {
 		return mem.Copy(a.Body(), mem.DefaultBufferPool()), nil
 	}
-	if u.used.Add(n) > u.budget {
-		u.used.Add(-n)
+	if !u.Reserve(n) {
 		return nil, errUnread
 	}
-	d := &debt{to: u, bytes: n}
-	l := &lender{debt: d}
-	// grpc may let a buffer go without a word when a connection breaks: then the garbage collector says so.
-	runtime.AddCleanup(l, (*debt).pay, d)
 	body := a.TakeBody()
-	return mem.NewBuffer(&body, l), nil
+	return mem.NewBuffer(&body, rpcwire.Lend(mem.NopBufferPool{}, &u.Account, n)), nil
 }
-
-// debt is what one answer owes the budget, paid once.
-type debt struct {
-	to    *unread
-	bytes int64
-	paid  atomic.Bool
-}
-
-func (d *debt) pay() {
-	if d.paid.CompareAndSwap(false, true) {
-		d.to.used.Add(-d.bytes)
-	}
-}
-
-// lender is a pool that hears when its one buffer comes back, and leaves it to the garbage collector.
-type lender struct {
-	mem.NopBufferPool
-	debt *debt
-}
-
-// Put implements mem.BufferPool.
-func (l *lender) Put(*[]byte) { l.debt.pay() }

@@ -3,7 +3,8 @@ package httpserver
 import (
 	"math/bits"
 	"sync"
-	"sync/atomic"
+
+	"ganglion/internal/memory"
 )
 
 const (
@@ -18,9 +19,8 @@ const (
 
 // bodyMemory hands out buffers for request bodies, within a budget for the whole server.
 type bodyMemory struct {
-	budget int64
-	used   atomic.Int64
-	pools  [largestClass - smallestClass + 1]sync.Pool
+	memory.Account
+	pools [largestClass - smallestClass + 1]sync.Pool
 }
 
 // body is one buffer. b[:len] has been received; cap(b) is what is charged.
@@ -41,8 +41,7 @@ func (m *bodyMemory) acquire(size int) *body {
 
 // charge accounts for size bytes and gives b that much memory, unless it has it already.
 func (m *bodyMemory) charge(b *body, has, size int) *body {
-	if size > smallBody && m.used.Add(int64(size)) > m.budget {
-		m.used.Add(-int64(size))
+	if size > smallBody && !m.Reserve(int64(size)) {
 		return nil
 	}
 	if has < size || b.b == nil {
@@ -75,19 +74,13 @@ func (m *bodyMemory) release(b *body) {
 // abandon stops counting b but leaves it to whoever still reads it.
 func (m *bodyMemory) abandon(b *body) {
 	if size := cap(b.b); size > smallBody {
-		m.used.Add(-int64(size))
+		m.Release(int64(size))
 	}
 }
 
 // Reserve takes bytes out of what request bodies may take together (max_body_memory), for bodies that come another way than
 // by HTTP; false when they are not there.
-func (s *Server) Reserve(bytes int64) bool {
-	if s.bodies.used.Add(bytes) > s.bodies.budget {
-		s.bodies.used.Add(-bytes)
-		return false
-	}
-	return true
-}
+func (s *Server) Reserve(bytes int64) bool { return s.bodies.Reserve(bytes) }
 
 // Release puts back what Reserve took.
-func (s *Server) Release(bytes int64) { s.bodies.used.Add(-bytes) }
+func (s *Server) Release(bytes int64) { s.bodies.Release(bytes) }

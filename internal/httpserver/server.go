@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"ganglion/internal/memory"
 )
 
 // Server serves one handler on one listener.
@@ -58,7 +60,7 @@ func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *
 		handler: h,
 		log:     log.With("server", name),
 		epoch:   time.Now(),
-		bodies:  bodyMemory{budget: int64(cfg.MaxBodyMemory)},
+		bodies:  bodyMemory{Account: memory.Account{Limit: int64(cfg.MaxBodyMemory)}},
 		refused: func(*fasthttp.RequestCtx, int, string) {},
 		watched: watched{wake: make(chan struct{}, 1)},
 		conns:   make(map[*conn]struct{}),

@@ -33,6 +33,6 @@ func (s *Server) Stats() Stats {
 		BadRequests:    c.badRequests.Load(),
 		BodiesRejected: c.bodies.Load(),
 		Panics:         c.panics.Load(),
-		BodyBytes:      s.bodies.used.Load(),
+		BodyBytes:      s.bodies.Used(),
 	}
 }
