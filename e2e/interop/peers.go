@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ganglion/internal/stack"
 )
 
 // peers are other makers' servers, running as nodes.
@@ -52,19 +54,21 @@ func startPeers(ctx context.Context, dir, tools string) (*peers, error) {
 type peerCommand func(dir, tools string, ports [3]string) (*exec.Cmd, error)
 
 func (p *peers) start(ctx context.Context, name, dir, tools string, command peerCommand) error {
+	addresses, err := stack.FreeAddresses(3)
+	if err != nil {
+		return err
+	}
 	var ports [3]string // HTTP, gRPC, metrics
-	for i := range ports {
-		port, err := freePort()
-		if err != nil {
+	for i, address := range addresses {
+		if _, ports[i], err = net.SplitHostPort(address); err != nil {
 			return err
 		}
-		ports[i] = port
 	}
 	cmd, err := command(dir, tools, ports)
 	if err != nil {
 		return err
 	}
-	pr := &peer{name: name, http: "127.0.0.1:" + ports[0], grpc: "127.0.0.1:" + ports[1], cmd: cmd, done: make(chan struct{})}
+	pr := &peer{name: name, http: addresses[0], grpc: addresses[1], cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &pr.output, &pr.output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // both have children
 	cmd.WaitDelay = time.Second
@@ -130,16 +134,6 @@ func only(pattern string) (string, error) {
 		return "", err
 	}
 	return found[0], nil
-}
-
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	return port, err
 }
 
 // startTime is for Python to import everything on a machine that is busy.

@@ -55,6 +55,20 @@ func (s *Stack) choosePorts() error {
 	return nil
 }
 
+// FreeAddresses are so many addresses of the loopback that nobody listens on, chosen as those of a Stack are.
+func FreeAddresses(n int) ([]string, error) {
+	addresses := make([]string, n)
+	for i := range addresses {
+		ln, err := holdFree()
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close() // all are held until all are chosen
+		addresses[i] = ln.Addr().String()
+	}
+	return addresses, nil
+}
+
 // want is an address that somebody is to have; an empty one is chosen.
 type want struct {
 	who     string
