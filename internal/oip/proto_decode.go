@@ -243,6 +243,11 @@ func (d *protoDecoder) parameterValue(p *protoReader) (v Value, err error) {
 	if err != nil {
 		return v, err
 	}
+	return d.valueIn(&m)
+}
+
+// valueIn reads the fields of an InferParameter.
+func (d *protoDecoder) valueIn(m *protoReader) (v Value, err error) {
 	for m.more() {
 		field, err := m.next()
 		if err != nil {
@@ -255,11 +260,11 @@ func (d *protoDecoder) parameterValue(p *protoReader) (v Value, err error) {
 			v = protoNumber(field, n)
 		case 3:
 			var b []byte
-			b, err = d.protoText(&m, "string_param")
+			b, err = d.protoText(m, "string_param")
 			v = String(string(b))
 		case 4:
 			if err = m.expect("double_param", wireFixed64); err == nil {
-				v, err = protoDouble(&m)
+				v, err = protoDouble(m)
 			}
 		default:
 			err = m.skip()
