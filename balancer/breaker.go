@@ -8,7 +8,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Circuit is what the breaker of a node says about it.
+// Circuit is what a breaker says about a node, or about a model on a node.
 type Circuit uint8
 
 const (
@@ -128,6 +128,9 @@ func (b *breaker) tryTrial() func(error) {
 		b.execute(func() (struct{}, error) { return struct{}{}, err })
 	}
 }
+
+// news reports whether the circuit has closed, or stopped being closed, since somebody last asked.
+func (b *breaker) news() bool { return b.turned.Load() && b.turned.Swap(false) }
 
 // endTrial reports a trial; o may be Neutral, which leaves the circuit half-open for the next one.
 func (b *breaker) endTrial(report func(error), o Outcome) {

@@ -22,10 +22,10 @@ func watched(t *testing.T, cfg Config, probe Probe) (*Pool, func() []string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.State != c.OldState {
-			seen = append(seen, fmt.Sprintf("%d %s", c.Node.Index(), c.State))
+			seen = append(seen, fmt.Sprintf("%d %s", c.Node.index(), c.State))
 		}
 		if c.Circuit != c.OldCircuit {
-			seen = append(seen, fmt.Sprintf("%d %s", c.Node.Index(), c.Circuit))
+			seen = append(seen, fmt.Sprintf("%d %s", c.Node.index(), c.Circuit))
 		}
 	}})
 	return p, func() []string {
@@ -37,7 +37,7 @@ func watched(t *testing.T, cfg Config, probe Probe) (*Pool, func() []string) {
 
 func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
 	p, changes := watched(t, equal(RoundRobin, 2), nil)
-	bad := p.nodes[0]
+	bad := p.Members()[0]
 	for i := range 5 {
 		if bad.Circuit() != Closed {
 			t.Fatalf("open after %d failures, want 5", i)
@@ -45,8 +45,8 @@ func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
 		attempt(t, p, Failure)
 		attempt(t, p, Success)
 	}
-	if bad.Circuit() != Open || p.nodes[1].Circuit() != Closed {
-		t.Errorf("circuits: %s and %s, want open and closed", bad.Circuit(), p.nodes[1].Circuit())
+	if bad.Circuit() != Open || p.Members()[1].Circuit() != Closed {
+		t.Errorf("circuits: %s and %s, want open and closed", bad.Circuit(), p.Members()[1].Circuit())
 	}
 	if got := picks(t, p, 20); got[0] != 0 {
 		t.Errorf("picks = %v, want none of the open circuit", got)
@@ -66,7 +66,7 @@ func TestSuccessInBetweenStartsTheCountAgain(t *testing.T) {
 		}
 		attempt(t, p, Success)
 	}
-	if c := p.nodes[0].Circuit(); c != Closed {
+	if c := p.Members()[0].Circuit(); c != Closed {
 		t.Errorf("circuit is %s after never five in a row", c)
 	}
 }
@@ -78,11 +78,11 @@ func TestCircuitOpensByRate(t *testing.T) {
 	for i := range 19 {
 		attempt(t, p, []Outcome{Failure, Success}[i%2])
 	}
-	if c := p.nodes[0].Circuit(); c != Closed {
+	if c := p.Members()[0].Circuit(); c != Closed {
 		t.Fatalf("circuit is %s below the minimum of requests", c)
 	}
 	attempt(t, p, Failure)
-	if c := p.nodes[0].Circuit(); c != Open {
+	if c := p.Members()[0].Circuit(); c != Open {
 		t.Errorf("circuit is %s at 11 failures of 20", c)
 	}
 }
@@ -102,7 +102,7 @@ func TestRateForgetsWhatIsOlderThanTheWindow(t *testing.T) {
 		for range 9 {
 			attempt(t, p, Failure)
 		}
-		if c := p.nodes[0].Circuit(); c != Closed {
+		if c := p.Members()[0].Circuit(); c != Closed {
 			t.Errorf("circuit is %s at 9 failures of 20 within the window", c)
 		}
 	})
@@ -116,11 +116,11 @@ func TestNeutralOutcomesCountNowhere(t *testing.T) {
 	for range 50 {
 		attempt(t, p, Neutral)
 	}
-	if c := p.nodes[0].Circuit(); c != Closed {
+	if c := p.Members()[0].Circuit(); c != Closed {
 		t.Fatalf("circuit is %s after four failures and many neutral outcomes", c)
 	}
 	attempt(t, p, Failure) // the fifth in a row, since neutral ones do not break the row either
-	if c := p.nodes[0].Circuit(); c != Open {
+	if c := p.Members()[0].Circuit(); c != Open {
 		t.Errorf("circuit is %s after the fifth failure in a row", c)
 	}
 }
@@ -129,26 +129,26 @@ func TestTrialClosesTheCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := equal(LeastConnections, 2)
 		p, changes := watched(t, cfg, nil)
-		exhaust(t, p, p.nodes[0])
+		exhaust(t, p, p.Members()[0])
 		advance(cfg.Breaker.OpenTime)
 		if got := picks(t, p, 10); got[0] != 0 {
 			t.Fatalf("picks = %v during the open time", got)
 		}
 		advance(time.Nanosecond)
 		var first Tried
-		trial, err := p.Pick(0, &first)
-		if err != nil || trial.Node() != p.nodes[0] || !trial.Trial() {
-			t.Fatalf("first pick after the open time: node %v, trial %t, %v", trial.Node().Index(), trial.Trial(), err)
+		trial, err := p.Model("").Pick(Ask{}, &first)
+		if err != nil || trial.Node() != p.Members()[0] || !trial.Trial() {
+			t.Fatalf("first pick after the open time: node %v, trial %t, %v", trial.Node().index(), trial.Trial(), err)
 		}
-		if c := p.nodes[0].Circuit(); c != HalfOpen {
+		if c := p.Members()[0].Circuit(); c != HalfOpen {
 			t.Errorf("circuit is %s during the trial", c)
 		}
 		if got := picks(t, p, 10); got[0] != 0 {
 			t.Errorf("picks = %v while the trial is out, want it to be the only one", got)
 		}
 		trial.Done(Success)
-		if got := picks(t, p, 10); got[0] < 4 || got[0] > 6 || p.nodes[0].Circuit() != Closed {
-			t.Errorf("picks = %v after a good trial, circuit is %s", got, p.nodes[0].Circuit())
+		if got := picks(t, p, 10); got[0] < 4 || got[0] > 6 || p.Members()[0].Circuit() != Closed {
+			t.Errorf("picks = %v after a good trial, circuit is %s", got, p.Members()[0].Circuit())
 		}
 		if got := changes(); !slices.Equal(got, []string{"0 open", "0 closed"}) {
 			t.Errorf("changes = %q", got)
@@ -160,11 +160,11 @@ func TestFailedTrialOpensAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := equal(RoundRobin, 2)
 		p, changes := watched(t, cfg, nil)
-		exhaust(t, p, p.nodes[0])
+		exhaust(t, p, p.Members()[0])
 		for range 3 {
 			advance(cfg.Breaker.OpenTime + 1)
-			if n := attempt(t, p, Failure); n != p.nodes[0] {
-				t.Fatalf("the trial went to node %d", n.index)
+			if n := attempt(t, p, Failure); n != p.Members()[0] {
+				t.Fatalf("the trial went to node %d", n.index())
 			}
 			if got := picks(t, p, 10); got[0] != 0 {
 				t.Errorf("picks = %v after a failed trial", got)
@@ -180,15 +180,15 @@ func TestNeutralTrialLeavesTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := equal(RoundRobin, 2)
 		p := newPool(t, cfg, Options{})
-		exhaust(t, p, p.nodes[0])
+		exhaust(t, p, p.Members()[0])
 		advance(cfg.Breaker.OpenTime + 1)
 		for range 3 { // a client that leaves must not use up the trial
-			if n := attempt(t, p, Neutral); n != p.nodes[0] {
-				t.Fatalf("the trial went to node %d", n.index)
+			if n := attempt(t, p, Neutral); n != p.Members()[0] {
+				t.Fatalf("the trial went to node %d", n.index())
 			}
 		}
 		attempt(t, p, Success)
-		if c := p.nodes[0].Circuit(); c != Closed {
+		if c := p.Members()[0].Circuit(); c != Closed {
 			t.Errorf("circuit is %s after a good trial", c)
 		}
 	})
@@ -198,13 +198,13 @@ func TestRetriesAreNoTrials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := equal(RoundRobin, 3)
 		p := newPool(t, cfg, Options{})
-		exhaust(t, p, p.nodes[0])
+		exhaust(t, p, p.Members()[0])
 		advance(cfg.Breaker.OpenTime + 1)
 		tried := Tried{}
-		tried.Add(p.nodes[1])
-		lease, err := p.Pick(0, &tried)
-		if err != nil || lease.Node() != p.nodes[2] {
-			t.Errorf("the retry went to node %d, %v; want the sound one", lease.Node().Index(), err)
+		tried.Add(p.Members()[1])
+		lease, err := p.Model("").Pick(Ask{}, &tried)
+		if err != nil || lease.Node() != p.Members()[2] {
+			t.Errorf("the retry went to node %d, %v; want the sound one", lease.Node().index(), err)
 		}
 		lease.Done(Success)
 	})
@@ -216,7 +216,7 @@ func TestPoolOfOpenCircuitsFailsOpen(t *testing.T) {
 		for range 30 {
 			attempt(t, p, Failure)
 		}
-		if a, b := p.nodes[0].Circuit(), p.nodes[1].Circuit(); a != Open || b != Open {
+		if a, b := p.Members()[0].Circuit(), p.Members()[1].Circuit(); a != Open || b != Open {
 			t.Fatalf("%s: circuits are %s and %s", policy, a, b)
 		}
 		if got := picks(t, p, 100); got[0]+got[1] != 100 || got[0] == 0 || got[1] == 0 {
@@ -235,23 +235,23 @@ func TestOldOutcomesDoNotCount(t *testing.T) {
 		p := newPool(t, cfg, Options{})
 		var old []*Lease
 		for range 10 {
-			lease, err := p.Pick(0, nil)
+			lease, err := p.Model("").Pick(Ask{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			old = append(old, &lease)
 		}
-		exhaust(t, p, p.nodes[0])
+		exhaust(t, p, p.Members()[0])
 		advance(cfg.Breaker.OpenTime + 1)
 		old[0].Done(Success) // must not pass for the trial
-		if c := p.nodes[0].Circuit(); c == Closed {
+		if c := p.Members()[0].Circuit(); c == Closed {
 			t.Error("an old success closed the circuit")
 		}
 		attempt(t, p, Success)
 		for _, l := range old[1:] {
 			l.Done(Failure)
 		}
-		if c := p.nodes[0].Circuit(); c != Closed {
+		if c := p.Members()[0].Circuit(); c != Closed {
 			t.Errorf("circuit is %s after failures that began before it opened", c)
 		}
 	})
@@ -263,13 +263,13 @@ func TestOldOutcomeThatRacesIsNoTrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := equal(RoundRobin, 2)
 		p := newPool(t, cfg, Options{})
-		exhaust(t, p, p.nodes[0])
+		exhaust(t, p, p.Members()[0])
 		advance(cfg.Breaker.OpenTime + 1)
-		trial, err := p.Pick(0, nil)
+		trial, err := p.Model("").Pick(Ask{}, nil)
 		if err != nil || !trial.Trial() {
 			t.Fatalf("trial %t, %v", trial.Trial(), err)
 		}
-		b := p.nodes[0].breaker.Load()
+		b := p.Members()[0].breaker.Load()
 		for _, raced := range b.closed {
 			b.execute(raced)
 			if c := b.circuit(); c != HalfOpen {
@@ -285,13 +285,13 @@ func TestOldOutcomeThatRacesIsNoTrial(t *testing.T) {
 
 func TestNodeThatComesBackGetsAFreshBreaker(t *testing.T) {
 	p, changes := watched(t, equal(RoundRobin, 2), nil)
-	lost, err := p.Pick(0, nil)
-	if err != nil || lost.Node() != p.nodes[0] {
+	lost, err := p.Model("").Pick(Ask{}, nil)
+	if err != nil || lost.Node() != p.Members()[0] {
 		t.Fatal(err)
 	}
-	exhaust(t, p, p.nodes[0])
-	p.setState(p.nodes[0], Down, errors.New("gone"))
-	p.setState(p.nodes[0], Up, nil)
+	exhaust(t, p, p.Members()[0])
+	p.setState(p.Members()[0], Down, errors.New("gone"))
+	p.setState(p.Members()[0], Up, nil)
 	if got := picks(t, p, 10); got[0] != 5 {
 		t.Errorf("picks = %v, want the node that is back to have its share at once", got)
 	}
@@ -300,7 +300,7 @@ func TestNodeThatComesBackGetsAFreshBreaker(t *testing.T) {
 		attempt(t, p, Success)
 	}
 	lost.Done(Failure) // would be the fifth, but was an attempt on the process before
-	if c := p.nodes[0].Circuit(); c != Closed {
+	if c := p.Members()[0].Circuit(); c != Closed {
 		t.Errorf("circuit is %s by an attempt from before", c)
 	}
 	if got, want := changes(), []string{"0 open", "0 down", "0 up", "0 closed"}; !slices.Equal(got, want) {
@@ -315,7 +315,7 @@ func TestNoNewsIsNotReported(t *testing.T) {
 		Observe: func(c Change) { t.Errorf("reported: %+v", c) },
 		Log:     slog.New(slog.NewTextHandler(&out, nil)),
 	})
-	p.circuitTurned(p.nodes[0])
+	p.nodeTurned(p.Members()[0])
 	if out.Len() > 0 {
 		t.Errorf("logged: %s", out.String())
 	}
@@ -325,14 +325,14 @@ func TestOneTrialAtATimeInParallel(t *testing.T) {
 	cfg := equal(LeastConnections, 2)
 	cfg.Breaker.OpenTime = minTime
 	p := newPool(t, cfg, Options{})
-	exhaust(t, p, p.nodes[0])
+	exhaust(t, p, p.Members()[0])
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	var workers sync.WaitGroup
 	for range 4 {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				lease, err := p.Pick(0, nil)
+				lease, err := p.Model("").Pick(Ask{}, nil)
 				if err != nil {
 					t.Error(err)
 					return

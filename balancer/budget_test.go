@@ -77,13 +77,13 @@ func TestOnlyFirstAttemptsEarnRetries(t *testing.T) {
 	}
 	var tried Tried
 	for range 3 {
-		lease, err := p.Pick(0, &tried)
+		lease, err := p.Model("").Pick(Ask{}, &tried)
 		if err != nil {
 			t.Fatal(err)
 		}
 		lease.Done(Failure)
 	}
-	if _, err := p.Pick(0, &tried); err == nil {
+	if _, err := p.Model("").Pick(Ask{}, &tried); err == nil {
 		t.Fatal("a fourth node of three")
 	}
 	granted := 0

@@ -2,10 +2,11 @@ package balancer
 
 import "log/slog"
 
-// Change is a node whose state or circuit is not what it was.
+// Change is a node whose state or circuit is not what it was, or a model on it whose circuit is not.
 type Change struct {
 	Pool            string
 	Node            *Node
+	Model           *Model // whose circuit on the node it is; nil = the node's own
 	State, OldState State
 	// Circuit is Closed or Open: that an open circuit is being tried is told by Nodes only, so that a node which stays
 	// broken is reported once and not at every trial.
@@ -18,15 +19,19 @@ type Change struct {
 // be quick, since that may be one with a client waiting, and must not call the pool or its leases.
 type Observer func(Change)
 
-// Mark takes a verdict about the node of that index from somebody who knows without a probe: what runs the nodes, or a
+// Mark takes a verdict about the node at that address from somebody who knows without a probe: what runs the nodes, or a
 // simulation of them. Probes go on from there and may come to another one. The cause of a node being down is for people.
-func (p *Pool) Mark(index int, state State, cause error) {
-	n := p.nodes[index]
+func (p *Pool) Mark(address string, state State, cause error) error {
+	n, err := p.Find(address)
+	if err != nil {
+		return err
+	}
 	n.complain(cause)
 	p.setState(n, state, cause)
+	return nil
 }
 
-// setState takes a verdict of the probes. A node that comes back gets a new breaker: what its old process has failed says
+// setState takes a verdict of the probes. A node that comes back gets new breakers: what its old process has failed says
 // nothing about the new one, and waiting out an open circuit would only overload the others.
 func (p *Pool) setState(n *Node, state State, cause error) {
 	p.control.Lock()
@@ -34,33 +39,69 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 	change := Change{Pool: p.name, Node: n, OldState: n.State(), State: state, Cause: cause}
 	change.OldCircuit = n.reported
 	n.state.Store(uint32(state))
-	if change.OldState == Down && state == Up {
-		n.breaker.Store(newBreaker(p.breaker, p.now))
+	if state == Up && (change.OldState == Down || change.OldState == Unknown && n.late) {
 		n.cameBack.Store(int64(max(1, p.now())))
 	}
-	change.Circuit = n.coarseCircuit()
-	p.publish(change)
+	if change.OldState == Down && state == Up {
+		p.forgive(n)
+	}
+	change.Circuit = roughly(n.Circuit())
+	p.rebuild()
+	if change.State != change.OldState || change.Circuit != change.OldCircuit {
+		n.reported = change.Circuit
+		p.tell(change)
+	}
 }
 
-// circuitTurned takes up what a breaker did. Called after the fact, so the circuit may have turned back already.
-func (p *Pool) circuitTurned(n *Node) {
+// forgive forgets what the node's last process did. The caller holds p.control.
+func (p *Pool) forgive(n *Node) {
+	n.breaker.Store(newBreaker(p.cfg.Breaker, p.now))
+	n.leaving.Store(false)
+	for m := range p.models {
+		pl := m.place(n)
+		pl.breaker.Store(newBreaker(p.cfg.Breaker, p.now))
+		pl.reported = Closed
+		pl.rests.Store(0)
+		pl.missing.Store(0)
+		pl.ejected.Store(false)
+	}
+}
+
+// nodeTurned takes up what a node's breaker did. Called after the fact, so the circuit may have turned back already.
+func (p *Pool) nodeTurned(n *Node) {
 	p.control.Lock()
 	defer p.control.Unlock()
 	change := Change{Pool: p.name, Node: n, OldState: n.State(), State: n.State()}
-	change.OldCircuit, change.Circuit = n.reported, n.coarseCircuit()
-	p.publish(change)
+	change.OldCircuit, change.Circuit = n.reported, roughly(n.Circuit())
+	p.rebuild()
+	if change.Circuit != change.OldCircuit {
+		n.reported = change.Circuit
+		p.tell(change)
+	}
 	if change.Circuit == Open {
 		n.poke()
 	}
 }
 
-// publish makes the nodes as they are now what Pick reads, and tells who wants to know. The caller holds p.control.
-func (p *Pool) publish(c Change) {
-	p.current.Store(p.snapshot())
-	if c.State == c.OldState && c.Circuit == c.OldCircuit {
-		return
+// turned takes up what a placement's breaker did.
+func (pl *placement) turned() {
+	p, n := pl.model.pool, pl.node
+	p.control.Lock()
+	defer p.control.Unlock()
+	change := Change{Pool: p.name, Node: n, Model: pl.model, OldState: n.State(), State: n.State()}
+	change.OldCircuit, change.Circuit = pl.reported, roughly(pl.breaker.Load().circuit())
+	pl.model.rebuild()
+	if change.Circuit != change.OldCircuit {
+		pl.reported = change.Circuit
+		p.tell(change)
 	}
-	c.Node.reported = c.Circuit
+	if change.Circuit == Open {
+		n.poke()
+	}
+}
+
+// tell lets those know who want to. The caller holds p.control.
+func (p *Pool) tell(c Change) {
 	p.logChange(c)
 	if p.observe != nil {
 		p.observe(c)
@@ -69,21 +110,52 @@ func (p *Pool) publish(c Change) {
 
 func (p *Pool) logChange(c Change) {
 	log := p.log.With(slog.String("pool", p.name), slog.String("node", c.Node.address))
+	failures := &c.Node.failures
+	if c.Model != nil {
+		log = log.With(slog.String("model", c.Model.label()))
+		failures = &c.Model.place(c.Node).faults
+	}
 	switch {
 	case c.State == Down && c.OldState != Down:
 		log.Warn("node is down", slog.Any("cause", c.Cause))
 	case c.State == Up && c.OldState != Up:
 		log.Info("node is up")
 	case c.Circuit == Open:
-		log.Warn("circuit opened", slog.Uint64("failures", c.Node.failures.Load()))
+		log.Warn("circuit opened", slog.Uint64("failures", failures.Load()))
 	default:
 		log.Info("circuit closed")
 	}
 }
 
-// coarseCircuit is Open for every circuit that is not closed.
-func (n *Node) coarseCircuit() Circuit {
-	if n.Circuit() == Closed {
+func (p *Pool) logDrain(n *Node, on bool, by string) {
+	message := "node drains"
+	if !on {
+		message = "node drains no more"
+	}
+	p.log.Info(message, "pool", p.name, "node", n.address, "by", by, "in_flight", n.Inflight())
+}
+
+func (pl *placement) logMissing(missing bool) {
+	p := pl.model.pool
+	log := p.log.With("pool", p.name, "node", pl.node.address, "model", pl.model.label())
+	if missing {
+		log.Warn("node does not have the model")
+		return
+	}
+	log.Info("node has the model")
+}
+
+// label is the model's name for people.
+func (m *Model) label() string {
+	if m.Common() {
+		return "*"
+	}
+	return m.name
+}
+
+// roughly is Open for every circuit that is not closed.
+func roughly(c Circuit) Circuit {
+	if c == Closed {
 		return Closed
 	}
 	return Open

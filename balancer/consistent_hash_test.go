@@ -9,12 +9,12 @@ import (
 // home is the node that a key's requests meet in a quiet pool.
 func home(t testing.TB, p *Pool, key uint64) int {
 	t.Helper()
-	lease, err := p.Pick(key, nil)
+	lease, err := p.Model("").Pick(Ask{Key: key}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lease.Done(Success)
-	return lease.Node().Index()
+	return lease.Node().index()
 }
 
 func homesOf(t testing.TB, p *Pool, keys int) []int {
@@ -43,7 +43,7 @@ func TestKeysAreSharedOutByWeight(t *testing.T) {
 func TestOnlyTheKeysOfALostNodeMove(t *testing.T) {
 	p := newPool(t, equal(ConsistentHash, 8), Options{})
 	before := homesOf(t, p, 4000)
-	p.Mark(3, Down, errors.New("gone"))
+	p.mark(3, Down, errors.New("gone"))
 	spread := map[int]int{}
 	for k, now := range homesOf(t, p, 4000) {
 		switch {
@@ -56,7 +56,7 @@ func TestOnlyTheKeysOfALostNodeMove(t *testing.T) {
 	if len(spread) != 7 {
 		t.Errorf("the keys of the lost node went to %v, want some to each of the others", spread)
 	}
-	p.Mark(3, Up, nil)
+	p.mark(3, Up, nil)
 	for k, now := range homesOf(t, p, 4000) {
 		if now != before[k] {
 			t.Fatalf("key %d is on node %d after all came back, was on %d", k, now, before[k])
@@ -73,7 +73,7 @@ func TestGatewaysAgreeOnKeys(t *testing.T) {
 	b := newPool(t, other, Options{})
 	moved := 0
 	for k := range 6000 {
-		one, two := a.nodes[home(t, a, uint64(k)+1)].address, b.nodes[home(t, b, uint64(k)+1)].address
+		one, two := a.Members()[home(t, a, uint64(k)+1)].address, b.Members()[home(t, b, uint64(k)+1)].address
 		switch two {
 		case one:
 		case "10.9.9.9:9000":
@@ -92,7 +92,7 @@ func TestHotKeyIsBounded(t *testing.T) {
 	cfg := equal(ConsistentHash, 4)
 	p := newPool(t, cfg, Options{})
 	held := holdAll(t, p, 42, 4, 100)
-	for i, n := range p.nodes {
+	for i, n := range p.Members() {
 		// 1.25 times a quarter of 400, and one for each picker who looks at the same moment.
 		if n.Inflight() > 125+4 {
 			t.Errorf("node %d holds %d of 400", i, n.Inflight())
@@ -101,7 +101,7 @@ func TestHotKeyIsBounded(t *testing.T) {
 	for _, l := range held {
 		l.Done(Success)
 	}
-	if left := p.policy.(*consistentHash).inflight.Load(); left != 0 {
+	if left := p.common.policy.(*consistentHash).inflight.Load(); left != 0 {
 		t.Errorf("%d in flight after all are done", left)
 	}
 }
@@ -111,17 +111,17 @@ func TestStickHasTheLastWord(t *testing.T) {
 	for _, policy := range allPolicies {
 		p := newPool(t, equal(policy, 5), Options{})
 		key := rng.Uint64()
-		first, err := p.Stick(key, nil)
+		first, err := p.Model("").Pick(Ask{Key: key, Stick: true}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		first.Node().inflight.Add(100) // busy, yet it has the sequence
 		var tried Tried
-		second, err := p.Stick(key, &tried)
+		second, err := p.Model("").Pick(Ask{Key: key, Stick: true}, &tried)
 		if err != nil || second.Node() != first.Node() {
-			t.Errorf("%s: the sequence moved from node %d to %d, %v", policy, first.Node().Index(), second.Node().Index(), err)
+			t.Errorf("%s: the sequence moved from node %d to %d, %v", policy, first.Node().index(), second.Node().index(), err)
 		}
-		third, err := p.Stick(key, &tried)
+		third, err := p.Model("").Pick(Ask{Key: key, Stick: true}, &tried)
 		if err != nil || third.Node() == first.Node() {
 			t.Errorf("%s: picked a node twice for one exchange, %v", policy, err)
 		}
@@ -133,7 +133,7 @@ func TestStickHasTheLastWord(t *testing.T) {
 
 func TestStickWithOnlyDrainingNodes(t *testing.T) {
 	p := newPool(t, weights(ConsistentHash, 0, 0), Options{})
-	lease, err := p.Stick(1, nil)
+	lease, err := p.Model("").Pick(Ask{Key: 1, Stick: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

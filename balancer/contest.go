@@ -61,7 +61,7 @@ func (c *contest) enter(i int, weight, score uint64) {
 
 // winner is the best of the field, nil if nobody entered. Those who share the best score take turns in proportion to their
 // weights, so that light traffic is shared out instead of all going to the first.
-func (c *contest) winner(field []candidate, t *turn) *Node {
+func (c *contest) winner(field []candidate, t *turn) *placement {
 	if c.tied == 0 {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (c *contest) winner(field []candidate, t *turn) *Node {
 			at -= w
 		}
 	}
-	return field[bits.TrailingZeros64(tied)].node
+	return field[bits.TrailingZeros64(tied)].place
 }
 
 // turn counts turns that are shared out in proportion to weights.

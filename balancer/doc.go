@@ -1,31 +1,45 @@
 // Package balancer decides which node takes an attempt and remembers how it went.
 //
-// It owns pools: their nodes, the probes that find out who is ready, a circuit breaker per node, the policies that choose,
-// and the budget for retries. It refuses to know what an attempt is: it opens no connection, reads no status code and
-// repeats nothing. Whoever sends the attempt judges it and reports one [Outcome] per [Lease]; how a node is probed is
-// handed in as a function.
+// It owns pools: their nodes, the probes that find out who is ready, circuit breakers, the policies that choose, and the
+// budget for retries. It refuses to know what an attempt is: it opens no connection, reads no status code and repeats
+// nothing. Whoever sends the attempt judges it and reports one [Outcome] per [Lease]; how a node is probed is handed in as a
+// function.
+//
+// # Nodes, models, placements
+//
+// A [Node] is a process. What holds for the process is kept there: what probes say of it, whether it can be reached (the
+// node's own breaker), how much it has in flight, whether it drains. A [Model] is one model as the pool serves it; what
+// happens to it on one of the nodes is kept in its placement there: a breaker of its own, how quick it is, whether the node
+// lacks it. So a model that is broken on a node does not take the node's other models with it, and a node that is dead is
+// dead for all of them. Models that nobody has made known by name share the placements of the pool's common model.
 //
 // # How a node is chosen
 //
-// A node has a [State], which the probes decide, and a [Circuit], which the outcomes of attempts decide. Together with the
-// weight they make its standing, and a pick takes the best standing that holds a node the exchange has not tried yet:
+// What there is to say of a node and of the placement makes its standing for the model, and a pick takes the best standing
+// that holds a node the exchange has not tried yet:
 //
-//  1. sound: up, circuit closed
-//  2. hopeful: not probed yet, circuit closed, so that a gateway which starts next to its nodes need not refuse
-//  3. draining: weight 0, circuit closed
-//  4. doubted: circuit not closed; the pool fails open rather than refusing everything
-//  5. doubted and draining
+//  1. sound: up, and nothing of what follows
+//  2. hopeful: not probed yet, so that a gateway which starts next to its nodes need not refuse
+//  3. ejected: an outlier among the pool's nodes, slower than the others or failing more; but it works
+//  4. resting: it asked to be left alone for a while, since it is full
+//  5. draining: weight 0, drained by an operator, or about to leave by its own word
+//  6. doubted: its circuit, or the placement's, is not closed; the pool fails open rather than refusing everything
+//  7. doubted and draining
+//  8. missing: it says that it does not have the model
 //
-// A node that is down has no standing and is never picked. Among nodes of one standing the pool's policy chooses, each in
-// the file of its name, by weights that are smaller for nodes that start slowly. Before all that, the first attempt of an
-// exchange may be handed to a node whose open circuit is due for its trial; later attempts never are, since they may be the
-// last chance of their exchange.
+// The worst of all that holds counts. A node that is down has no standing and is never picked. Busy nodes are no reason to
+// take one of a worse standing: if all that were not tried are at their limit, the pick ends with [ErrFull]. Draining comes
+// after resting for the same reason: what others have too much of must not go to a node that is about to leave.
+//
+// Among nodes of one standing the pool's policy chooses, each in the file of its name, by weights that are smaller for nodes
+// that start slowly. Before all that, the first attempt of an exchange may be handed to a node whose open circuit is due for
+// its trial; later attempts never are, since they may be the last chance of their exchange.
 //
 // # Concurrency
 //
 // Every method of every type may be called from any goroutine, except that a [Tried] and a [Lease] belong to one exchange.
-// [Pool.Pick] reads one immutable snapshot behind one atomic pointer; it waits for nobody and allocates nothing unless it
-// grants a trial or publishes the next step of a node that starts slowly. Whatever changes who may be picked (a probe's
-// verdict, a circuit that opens or closes) builds the next snapshot under the pool's control lock. Counters live on the node
-// and outlive snapshots.
+// [Model.Pick] reads one immutable snapshot behind one atomic pointer; it waits for nobody and allocates nothing unless it
+// grants a trial or the time has come for a change. Whatever changes who may be picked (a probe's verdict, a circuit that
+// opens or closes, a node that joins) builds the next snapshot under the pool's control lock. Counters live on the node and
+// the placement and outlive snapshots; those of a node that leaves go with it, after its last lease.
 package balancer

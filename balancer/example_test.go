@@ -8,7 +8,7 @@ import (
 )
 
 // One exchange: the first attempt, and further ones on other nodes as far as the pool and its budget allow.
-func ExamplePool_Pick() {
+func ExampleModel_Pick() {
 	var cfg balancer.Config
 	cfg.SetDefaults()
 	cfg.Policy = balancer.RoundRobin
@@ -32,7 +32,7 @@ func ExamplePool_Pick() {
 			fmt.Println("the retry budget is spent")
 			return
 		}
-		lease, err := pool.Pick(0, &tried)
+		lease, err := pool.Model("").Pick(balancer.Ask{}, &tried)
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -11,7 +11,7 @@ import (
 
 func TestRoundRobinIsExact(t *testing.T) {
 	p := newPool(t, equal(RoundRobin, 7), Options{})
-	all := &p.current.Load().groups[0]
+	all := &p.common.current.Load().groups[0]
 	var counts [7]atomic.Int64
 	var workers sync.WaitGroup
 	const each = 200_000
@@ -19,7 +19,7 @@ func TestRoundRobinIsExact(t *testing.T) {
 		workers.Go(func() {
 			var mine [7]int64 // nothing but picks in the loop, so that the pickers meet
 			for range each {
-				mine[p.policy.choose(all, ask{}).index]++
+				mine[p.common.policy.choose(all, ask{}).node.index()]++
 			}
 			for i, n := range mine {
 				counts[i].Add(n)
@@ -37,8 +37,8 @@ func TestRoundRobinIsExact(t *testing.T) {
 func TestRoundRobinTakesTurns(t *testing.T) {
 	p := newPool(t, weights(RoundRobin, 1, 9, 1), Options{})
 	for i := range 9 {
-		if n := attempt(t, p, Success); n.index != i%3 {
-			t.Fatalf("pick %d went to node %d, want %d", i, n.index, i%3)
+		if n := attempt(t, p, Success); n.index() != i%3 {
+			t.Fatalf("pick %d went to node %d, want %d", i, n.index(), i%3)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestWeightedTurnsAreSpread(t *testing.T) {
 		}
 		var sequence []int
 		for range 3 * sum {
-			sequence = append(sequence, attempt(t, p, Success).index)
+			sequence = append(sequence, attempt(t, p, Success).index())
 		}
 		for node, w := range ws {
 			share := float64(w) / float64(sum)
@@ -109,7 +109,7 @@ func TestWeightedWorkedTable(t *testing.T) {
 	p := newPool(t, weights(Weighted, 4, 2, 1), Options{})
 	var got []byte
 	for range 14 {
-		got = append(got, 'a'+byte(attempt(t, p, Success).index))
+		got = append(got, 'a'+byte(attempt(t, p, Success).index()))
 	}
 	if want := "aabcaabaabcaab"; string(got) != want {
 		t.Errorf("turns = %s, want %s as the comment says", got, want)
@@ -126,7 +126,7 @@ func TestLeastConnectionsTakesTheLeastLoaded(t *testing.T) {
 		p := newPool(t, weights(LeastConnections, ws...), Options{})
 		var tried Tried
 		least := math.Inf(1)
-		for i, n := range p.nodes {
+		for i, n := range p.Members() {
 			n.inflight.Store(int64(rng.IntN(6)))
 			if i > 0 && rng.IntN(4) == 0 {
 				tried.Add(n)
@@ -134,14 +134,14 @@ func TestLeastConnectionsTakesTheLeastLoaded(t *testing.T) {
 			}
 			least = min(least, float64(n.Inflight())/float64(ws[i]))
 		}
-		had := slices.Clone(p.nodes)
+		had := p.Members()
 		had = slices.DeleteFunc(had, func(n *Node) bool { return !tried.Has(n) })
-		lease, err := p.Pick(0, &tried)
+		lease, err := p.Model("").Pick(Ask{}, &tried)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := lease.Node()
-		if load := float64(n.Inflight()-1) / float64(n.weight); load != least || slices.Contains(had, n) {
+		if load := float64(n.Inflight()-1) / float64(n.Weight()); load != least || slices.Contains(had, n) {
 			t.Fatalf("weights %v, tried %d nodes: picked load %v, least is %v", ws, len(had), load, least)
 		}
 		lease.Done(Neutral)
@@ -157,7 +157,7 @@ func holdAll(t *testing.T, p *Pool, key uint64, pickers, each int) []*Lease {
 	for range pickers {
 		workers.Go(func() {
 			for range each {
-				lease, err := p.Pick(key, nil)
+				lease, err := p.Model("").Pick(Ask{Key: key}, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -177,8 +177,8 @@ func TestLeastConnectionsFillsByWeight(t *testing.T) {
 	held := holdAll(t, p, 0, 8, 100)
 	for i, want := range []int64{100, 200, 500} {
 		// Pickers who look at the same moment do not see each other: at most eight.
-		if got := p.nodes[i].Inflight(); got < want-8 || got > want+8 {
-			t.Errorf("node %d of weight %d holds %d of 800 leases, want about %d", i, p.nodes[i].weight, got, want)
+		if got := p.Members()[i].Inflight(); got < want-8 || got > want+8 {
+			t.Errorf("node %d of weight %d holds %d of 800 leases, want about %d", i, p.Members()[i].Weight(), got, want)
 		}
 	}
 	for _, l := range held {
@@ -209,14 +209,14 @@ func TestTiesAreFairInEveryStep(t *testing.T) {
 				busy = []int{0, 1}
 			}
 			for _, b := range busy {
-				p.nodes[b].inflight.Store(1)
+				p.Members()[b].inflight.Store(1)
 			}
 			var tried Tried
-			lease, _ := p.Pick(0, &tried)
-			counts[lease.Node().index]++
+			lease, _ := p.Model("").Pick(Ask{}, &tried)
+			counts[lease.Node().index()]++
 			lease.Done(Neutral)
 			for _, b := range busy {
-				p.nodes[b].inflight.Store(0)
+				p.Members()[b].inflight.Store(0)
 			}
 		}
 		if a, b := counts[0], counts[1]; max(a, b) > min(a, b)*11/10 {

@@ -63,3 +63,21 @@ func (c HealthConfig) pause(inDoubt bool) time.Duration {
 	}
 	return wait - time.Duration(c.Jitter*rand.Float64()*float64(wait))
 }
+
+// recall finds out that a node which said that it leaves has stayed. One good answer is too little: a node that has just
+// told its gateways may not have told its probes yet.
+type recall struct{ rise, good int }
+
+// hear takes the answer to a probe that was sent while the node was leaving, or was not, and reports whether it stays.
+func (r *recall) hear(leaving, ready bool) bool {
+	if !leaving || !ready {
+		r.good = 0
+		return false
+	}
+	r.good++
+	if r.good < r.rise {
+		return false
+	}
+	r.good = 0
+	return true
+}

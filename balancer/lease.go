@@ -8,20 +8,33 @@ import (
 // Lease is the right to send one attempt to one node. Pick grants it; whoever got it calls Done exactly once, however the
 // attempt ends, or the node looks busier for ever. A Lease must not be copied.
 type Lease struct {
-	node    *Node
-	breaker *breaker      // the node's at the time: outcomes from before a node came back do not count against it
-	seen    uint64        // the breaker's mirror at the time
+	place *placement
+	// The breakers at the time, the placement's own and the node's: outcomes from before a node came back do not count
+	// against it. Seen are their mirrors.
+	own, nodes         *breaker
+	ownSeen, nodesSeen uint64
+
 	trial   func(error)   // not nil: this attempt is the trial of a circuit that is not closed
-	began   time.Duration // by the pool's clock, if its policy is timed
+	trialOf *breaker      // own or nodes
+	began   time.Duration // by the pool's clock
 	ahead   int64         // requests that the node held then, with this one, as far as anybody knows
 	untimed bool
 	over    atomic.Bool
 }
 
-// Node is who takes the attempt.
-func (l *Lease) Node() *Node { return l.node }
+// to fills in where the attempt goes.
+func (l *Lease) to(pl *placement) {
+	l.place, l.own, l.nodes = pl, pl.breaker.Load(), pl.node.breaker.Load()
+	l.ownSeen, l.nodesSeen = l.own.mirror.Load(), l.nodes.mirror.Load()
+}
 
-// Trial reports whether the attempt decides if the node's circuit closes again.
+// Node is who takes the attempt.
+func (l *Lease) Node() *Node { return l.place.node }
+
+// Model is what the attempt is for.
+func (l *Lease) Model() *Model { return l.place.model }
+
+// Trial reports whether the attempt decides if a circuit closes again.
 func (l *Lease) Trial() bool { return l.trial != nil }
 
 // Untimed keeps the time that the attempt took from saying anything of the node's speed: the node refused, which is quickly
@@ -31,19 +44,31 @@ func (l *Lease) Untimed() { l.untimed = true }
 // Done gives the lease back and says how the attempt went. It panics when called twice, on a Lease that Pick did not
 // grant, or without an outcome: each is a bug that would otherwise show as a node that is never, or always, picked.
 func (l *Lease) Done(o Outcome) {
-	if l.node == nil {
+	switch {
+	case l.place == nil:
 		panic("BUG: lease reported that was never granted")
-	}
-	if l.over.Swap(true) {
+	case o < Success || o > Neutral:
+		panic("BUG: lease reported with no outcome")
+	case l.over.Swap(true):
 		panic("BUG: lease reported twice")
 	}
-	l.node.pool.returned(l, o)
-	if l.trial != nil {
-		l.breaker.endTrial(l.trial, o)
-	} else {
-		l.breaker.record(l.seen, o)
+	l.report(l.nodes, l.nodesSeen, o.ofNode())
+	l.report(l.own, l.ownSeen, o.ofModel())
+	n := l.place.node
+	n.pool.returned(l, o)
+	if l.nodes.news() {
+		n.pool.nodeTurned(n)
 	}
-	if l.breaker.turned.Load() && l.breaker.turned.Swap(false) {
-		l.node.pool.circuitTurned(l.node)
+	if l.own.news() {
+		l.place.turned()
 	}
+}
+
+// report puts the outcome to one of the two breakers.
+func (l *Lease) report(b *breaker, seen uint64, o Outcome) {
+	if l.trial != nil && l.trialOf == b {
+		b.endTrial(l.trial, o)
+		return
+	}
+	b.record(seen, o)
 }

@@ -17,7 +17,7 @@ func mustPanic(t *testing.T, want string, f func()) {
 
 func TestLeaseIsReportedExactlyOnce(t *testing.T) {
 	p := newPool(t, equal(LeastConnections, 1), Options{})
-	lease, err := p.Pick(0, nil)
+	lease, err := p.Model("").Pick(Ask{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestLeaseIsReportedExactlyOnce(t *testing.T) {
 		t.Errorf("%d in flight after Done, twice", n.Inflight())
 	}
 	mustPanic(t, "BUG: lease reported that was never granted", func() { new(Lease).Done(Success) })
-	second, _ := p.Pick(0, nil)
+	second, _ := p.Model("").Pick(Ask{}, nil)
 	mustPanic(t, "BUG: lease reported with no outcome", func() { second.Done(0) })
 }
 
@@ -42,7 +42,7 @@ func TestCountersAddUp(t *testing.T) {
 			t.Fatalf("after %d attempts: %+v", i+1, s)
 		}
 	}
-	lease, _ := p.Pick(0, nil)
+	lease, _ := p.Model("").Pick(Ask{}, nil)
 	s := p.Nodes()[0]
 	if s.Attempts != 7 || s.Successes != 3 || s.Failures != 1 || s.Neutral != 2 || s.Inflight != 1 {
 		t.Errorf("status = %+v", s)
@@ -53,7 +53,7 @@ func TestCountersAddUp(t *testing.T) {
 func TestTriedHoldsAnyNumberOfNodes(t *testing.T) {
 	p := newPool(t, equal(RoundRobin, 20), Options{})
 	var tried Tried
-	for i, n := range p.nodes {
+	for i, n := range p.Members() {
 		if tried.Has(n) {
 			t.Fatalf("has node %d before it was added", i)
 		}
@@ -63,7 +63,7 @@ func TestTriedHoldsAnyNumberOfNodes(t *testing.T) {
 			t.Fatalf("after adding node %d twice: has = %t, len = %d", i, tried.Has(n), tried.Len())
 		}
 	}
-	for i, n := range p.nodes {
+	for i, n := range p.Members() {
 		if !tried.Has(n) {
 			t.Errorf("forgot node %d", i)
 		}

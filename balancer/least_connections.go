@@ -13,19 +13,19 @@ func newLeastConnections(m makings) *leastConnections {
 	return p
 }
 
-func (p *leastConnections) choose(g *group, a ask) *Node {
+func (p *leastConnections) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
 	for i := range field {
 		c := &field[i]
-		if a.tried.Len() > 0 && a.tried.Has(c.node) {
+		if !a.fits(c) {
 			continue
 		}
 		best.enter(i, c.weight, c.burden(c.node.inflight.Load()))
 	}
 	if best.tied == 0 {
-		return g.untried(p.rand(), a.tried) // a sample may hold none
+		return g.untried(p.rand(), &a) // a sample may hold none
 	}
 	return best.winner(field, &p.turn)
 }

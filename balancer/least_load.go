@@ -15,29 +15,25 @@ import (
 type leastLoad struct {
 	turn    turn
 	rand    func() uint64
-	paces   []pace        // by the nodes' indexes
-	typical atomic.Uint64 // pace of the pool: nanoseconds, as the bits of a float64
+	typical atomic.Uint64 // pace of the model: nanoseconds, as the bits of a float64
 }
 
 // typicalMemory is how many answers, of all nodes, the pool's pace is an average of.
 const typicalMemory = 256
 
 func newLeastLoad(m makings) *leastLoad {
-	p := &leastLoad{rand: m.rand, paces: make([]pace, m.nodes)}
+	p := &leastLoad{rand: m.rand}
 	p.turn.count.Store(m.rand())
-	for i := range p.paces {
-		p.paces[i].factor.Store(par)
-	}
 	return p
 }
 
-func (p *leastLoad) choose(g *group, a ask) *Node {
+func (p *leastLoad) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
 	for i := range field {
 		c := &field[i]
-		if a.tried.Len() > 0 && a.tried.Has(c.node) {
+		if !a.fits(c) {
 			continue
 		}
 		inflight := c.node.inflight.Load()
@@ -45,18 +41,20 @@ func (p *leastLoad) choose(g *group, a ask) *Node {
 		score := c.burden(outstanding)
 		if g.even {
 			// With the request in question: of two idle nodes the quicker one has it done first.
-			score = uint64(outstanding+1) * p.paces[c.node.index].now(inflight, a.now)
+			score = uint64(outstanding+1) * c.place.pace.now(inflight, a.now)
 		}
 		best.enter(i, c.weight, score)
 	}
 	if best.tied == 0 {
-		return g.untried(p.rand(), a.tried) // a sample may hold none
+		return g.untried(p.rand(), &a) // a sample may hold none
 	}
 	return best.winner(field, &p.turn)
 }
 
 // granted implements bookkeeper.
-func (p *leastLoad) granted(n *Node, now time.Duration) int64 { return n.load.foreign(now) }
+func (p *leastLoad) granted(pl *placement, now time.Duration) int64 {
+	return pl.node.load.foreign(now)
+}
 
 // returned implements bookkeeper. What failed or was given up says nothing of the pace.
 func (p *leastLoad) returned(e ending) {
@@ -70,5 +68,5 @@ func (p *leastLoad) returned(e ending) {
 	}
 	typical += (took - typical) / typicalMemory
 	p.typical.Store(math.Float64bits(typical))
-	p.paces[e.node.index].learn(took, e.now, typical)
+	e.place.pace.learn(took, e.now, typical)
 }

@@ -30,7 +30,7 @@ func timed(t testing.TB, cfg Config) (*Pool, *hands) {
 // answer makes an attempt on whatever node is chosen, which answers with that load.
 func answer(t testing.TB, p *Pool, l Load) *Node {
 	t.Helper()
-	lease, err := p.Pick(0, nil)
+	lease, err := p.Model("").Pick(Ask{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +42,13 @@ func answer(t testing.TB, p *Pool, l Load) *Node {
 func TestLeastLoadAvoidsWhatOthersKeepBusy(t *testing.T) {
 	p, h := timed(t, equal(LeastLoad, 3))
 	busy := answer(t, p, Load{Known: true, Queued: 30, InFlight: 1})
-	if got := picks(t, p, 100); got[busy.index] != 0 {
-		t.Errorf("picks = %v, want none of node %d, which says it is busy", got, busy.index)
+	if got := picks(t, p, 100); got[busy.index()] != 0 {
+		t.Errorf("picks = %v, want none of node %d, which says it is busy", got, busy.index())
 	}
 	// Its word is worth less and less, and after some seconds nothing.
 	h.advance(5 * time.Second)
-	if got := picks(t, p, 90); got[busy.index] < 25 {
-		t.Errorf("picks = %v, want node %d to have its share when its word is old", got, busy.index)
+	if got := picks(t, p, 90); got[busy.index()] < 25 {
+		t.Errorf("picks = %v, want node %d to have its share when its word is old", got, busy.index())
 	}
 }
 
@@ -56,7 +56,7 @@ func TestLeastLoadDoesNotCountItsOwnTwice(t *testing.T) {
 	p, _ := timed(t, equal(LeastLoad, 2))
 	var held []*Lease
 	for range 20 {
-		lease, err := p.Pick(0, nil)
+		lease, err := p.Model("").Pick(Ask{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestLeastLoadDoesNotCountItsOwnTwice(t *testing.T) {
 	first := held[0].Node()
 	first.Report(Load{Known: true, Queued: 9, InFlight: 1})
 	held[0].Done(Success)
-	lease, err := p.Pick(0, nil)
+	lease, err := p.Model("").Pick(Ask{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,20 +89,20 @@ func TestLeastLoadMeansLeast(t *testing.T) {
 		}
 		p, h := timed(t, weights(LeastLoad, ws...))
 		h.advance(time.Second)
-		load := func(n *Node) float64 { return float64(n.Inflight()+n.load.foreign(p.now())) / float64(n.weight) }
-		for _, n := range p.nodes {
+		load := func(n *Node) float64 { return float64(n.Inflight()+n.load.foreign(p.now())) / float64(n.Weight()) }
+		for _, n := range p.Members() {
 			n.inflight.Store(int64(rng.IntN(5)))
 			if rng.IntN(3) > 0 {
 				n.Report(Load{Known: true, Queued: uint32(rng.IntN(12)), InFlight: uint32(rng.IntN(3))})
 			}
 			h.advance(time.Duration(rng.IntN(300)) * time.Millisecond)
 		}
-		least := load(p.nodes[0])
-		for _, n := range p.nodes {
+		least := load(p.Members()[0])
+		for _, n := range p.Members() {
 			least = min(least, load(n))
 		}
-		g := &p.current.Load().groups[0]
-		if n := p.policy.choose(g, ask{now: p.now()}); load(n) != least {
+		g := &p.common.current.Load().groups[0]
+		if n := p.common.policy.choose(g, ask{now: p.now()}).node; load(n) != least {
 			t.Fatalf("weights %v: chose load %v, the least is %v", ws, load(n), least)
 		}
 	}
@@ -124,7 +124,7 @@ func TestLeastLoadInParallel(t *testing.T) {
 	workers.Wait()
 	for _, s := range p.Nodes() {
 		if s.Attempts < 5 || s.Inflight != 0 {
-			t.Errorf("node %d got %d of 20000 attempts in 20 s, %d in flight", s.Index, s.Attempts, s.Inflight)
+			t.Errorf("node %d got %d of 20000 attempts in 20 s, %d in flight", s.Node.index(), s.Attempts, s.Inflight)
 		}
 	}
 }
@@ -160,11 +160,11 @@ func TestQuickRefusalsAttractNothing(t *testing.T) {
 		serve(t, p, h, []time.Duration{5 * time.Millisecond, 5 * time.Millisecond}, 100)
 		refused := 0
 		for range 2000 {
-			lease, err := p.Pick(0, nil)
+			lease, err := p.Model("").Pick(Ask{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if lease.Node().Index() == 0 {
+			if lease.Node().index() == 0 {
 				h.advance(100 * time.Microsecond)
 				lease.Untimed()
 				refused++
@@ -184,7 +184,7 @@ func TestQuickRefusalsAttractNothing(t *testing.T) {
 func TestLargeGroupIsSampled(t *testing.T) {
 	for _, policy := range []string{LeastConnections, LeastLoad, PeakEWMA} {
 		p, _ := timed(t, equal(policy, 1000))
-		busy := p.nodes[500]
+		busy := p.Members()[500]
 		busy.inflight.Store(50)
 		counts := picks(t, p, 5000)
 		reached := 0
@@ -199,8 +199,8 @@ func TestLargeGroupIsSampled(t *testing.T) {
 		if reached < 950 {
 			t.Errorf("%s: 5000 picks reached %d of 1000 nodes", policy, reached)
 		}
-		if counts[busy.index] != 0 {
-			t.Errorf("%s: the busy node got %d", policy, counts[busy.index])
+		if counts[busy.index()] != 0 {
+			t.Errorf("%s: the busy node got %d", policy, counts[busy.index()])
 		}
 	}
 }

@@ -51,9 +51,7 @@ func (n *Node) Report(l Load) {
 	if wait := int64(l.Wait) + 1; n.load.wait.Load() != wait {
 		n.load.wait.Store(wait)
 	}
-	if n.pool.timed {
-		n.load.compare(l, n.inflight.Load(), n.pool.now())
-	}
+	n.load.compare(l, n.inflight.Load(), n.pool.now())
 }
 
 // compare finds out how much of the load others have brought: what the node holds beyond what it has from us. All that runs

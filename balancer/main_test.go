@@ -3,6 +3,7 @@ package balancer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,7 +47,7 @@ func newPool(t testing.TB, cfg Config, opt Options) *Pool {
 func attempt(t testing.TB, p *Pool, o Outcome) *Node {
 	t.Helper()
 	var tried Tried
-	lease, err := p.Pick(0, &tried)
+	lease, err := p.Model("").Pick(Ask{}, &tried)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +58,9 @@ func attempt(t testing.TB, p *Pool, o Outcome) *Node {
 // exhaust makes attempts that fail on this node and succeed elsewhere, until its circuit is open.
 func exhaust(t testing.TB, p *Pool, n *Node) {
 	t.Helper()
-	for range 100 * len(p.nodes) {
+	for range 100 * len(p.Members()) {
 		var tried Tried
-		lease, err := p.Pick(0, &tried)
+		lease, err := p.Model("").Pick(Ask{}, &tried)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func exhaust(t testing.TB, p *Pool, n *Node) {
 			return
 		}
 	}
-	t.Fatalf("the circuit of node %d is still %s", n.index, n.Circuit())
+	t.Fatalf("the circuit of node %d is still %s", n.index(), n.Circuit())
 }
 
 // run starts Run in a synctest bubble; stop ends it and waits.
@@ -103,14 +104,14 @@ type farm struct {
 	asked  map[string]int
 }
 
-func (f *farm) probe(_ context.Context, address string) error {
+func (f *farm) probe(_ context.Context, n *Node) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.asked == nil {
 		f.asked = make(map[string]int)
 	}
-	f.asked[address]++
-	return f.broken[address]
+	f.asked[n.address]++
+	return f.broken[n.address]
 }
 
 func (f *farm) set(n *Node, err error) {
@@ -126,4 +127,14 @@ func (f *farm) probes(n *Node) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.asked[n.address]
+}
+
+// index is the node's place among the members.
+func (n *Node) index() int { return slices.Index(n.pool.members.Load().nodes, n) }
+
+// mark is Mark of the node with that place among the members.
+func (p *Pool) mark(at int, state State, cause error) {
+	if err := p.Mark(p.Members()[at].address, state, cause); err != nil {
+		panic(err)
+	}
 }

@@ -13,7 +13,7 @@ func TestMarkedNodeIsOutUntilItsProbesSayOtherwise(t *testing.T) {
 		p := newPool(t, equal(LeastConnections, 2), Options{Probe: f.probe})
 		defer run(t, p)()
 		advance(time.Minute)
-		p.Mark(1, Down, errors.New("its machine says goodbye"))
+		p.mark(1, Down, errors.New("its machine says goodbye"))
 		if s := p.Nodes()[1]; s.State != Down || s.Cause != "its machine says goodbye" {
 			t.Errorf("marked node: %+v", s)
 		}

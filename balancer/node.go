@@ -1,6 +1,9 @@
 package balancer
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+)
 
 // State is what the probes have found out about a node.
 type State uint8
@@ -24,90 +27,114 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// Node is one member of a pool. It lives as long as the pool; its address, index and weight never change.
+// Node is one process that a pool sends attempts to, whatever models it has. It is the pool's from New or Update until an
+// Update without it; its address and protocol never change.
 type Node struct {
-	pool    *Pool
-	address string
-	index   int
-	weight  int
+	pool      *Pool
+	address   string
+	canonical string
+	protocol  string
+	member    any
+	late      bool // joined after the pool was made
 
 	// Control: written under Pool.control, read from anywhere.
+	weight   atomic.Int64
 	state    atomic.Uint32
 	breaker  atomic.Pointer[breaker]
+	drained  atomic.Bool            // by an operator
+	leaving  atomic.Bool            // by its own word
 	cause    atomic.Pointer[string] // what the last probe complained about; nil = nothing
-	cameBack atomic.Int64           // when it went from down to up, by the pool's clock; 0 = never
+	cameBack atomic.Int64           // when it became ready after others, by the pool's clock; 0 = it did not
 	wake     chan struct{}          // holds one token: the prober should not wait any longer
 	reported Circuit                // what the log and the observer know; under Pool.control
+	left     atomic.Bool            // Options.Leave was told
 
 	// Counters: written by whoever holds or returns a lease. What policies read of a node comes first and lies together.
 	inflight  atomic.Int64
+	limit     atomic.Int64 // leases at a time; 0 = any number
+	retired   atomic.Bool  // not a member any more
 	load      loadCell
 	successes atomic.Uint64
 	failures  atomic.Uint64
+	faults    atomic.Uint64
 	neutral   atomic.Uint64
 }
 
 // Address is the node's "host:port", as configured.
 func (n *Node) Address() string { return n.address }
 
-// Index is the node's place in the pool's configuration, from 0. No other node of the pool has it.
-func (n *Node) Index() int { return n.index }
+// Member is what Options.Join returned for the node, nil without it.
+func (n *Node) Member() any { return n.member }
 
 // Weight is the node's configured share of the traffic; 0 = it is draining.
-func (n *Node) Weight() int { return n.weight }
+func (n *Node) Weight() int { return int(n.weight.Load()) }
 
 // Inflight is the number of leases on the node that are not done.
 func (n *Node) Inflight() int64 { return n.inflight.Load() }
 
+// Limit is the number of leases that the node may have at a time, 0 = any number.
+func (n *Node) Limit() int64 { return n.limit.Load() }
+
 // State is what the probes say now.
 func (n *Node) State() State { return State(n.state.Load()) }
 
-// Circuit is what the node's breaker says now.
+// Circuit is what the node's own breaker says now. Models on it have theirs.
 func (n *Node) Circuit() Circuit { return n.breaker.Load().circuit() }
 
-// NodeStatus is one node at one moment, for metrics and people.
-type NodeStatus struct {
-	Address  string
-	Index    int
-	Weight   int
-	State    State
-	Circuit  Circuit
-	Inflight int64
-	// Attempts is the number of leases granted since the pool was made: those in flight and those that were reported as
-	// one of the following.
-	Attempts, Successes, Failures, Neutral uint64
-	// Load is what the node said of itself last.
-	Load Load
-	// Cause is what the last probe complained about, "" when it was content.
-	Cause string
+// drains reports whether the node should get nothing new as long as another one is fit.
+func (n *Node) drains() bool { return n.weight.Load() == 0 || n.drained.Load() || n.leaving.Load() }
+
+// full reports whether the node is at its limit.
+func (n *Node) full() bool {
+	limit := n.limit.Load()
+	return limit != 0 && n.inflight.Load() >= limit
 }
 
-func (n *Node) status() NodeStatus {
-	s := NodeStatus{
-		Address: n.address, Index: n.index, Weight: n.weight,
-		State: n.State(), Circuit: n.Circuit(), Inflight: n.Inflight(),
-		Successes: n.successes.Load(), Failures: n.failures.Load(), Neutral: n.neutral.Load(),
-		Load: n.Load(),
+// errMoved means that the snapshot was older than the pool's membership.
+var errMoved = errors.New("the node has left the pool")
+
+// reserve takes one of the node's places; false = it has none, or is no member any more. With a limit it never takes one
+// too many, not even for a moment, in which others would find a node full that is not.
+func (n *Node) reserve() bool {
+	if n.limit.Load() == 0 {
+		n.inflight.Add(1)
+	} else {
+		for {
+			inflight, limit := n.inflight.Load(), n.limit.Load()
+			if limit != 0 && inflight >= limit {
+				return false
+			}
+			if n.inflight.CompareAndSwap(inflight, inflight+1) {
+				break
+			}
+		}
 	}
-	s.Attempts = uint64(max(0, s.Inflight)) + s.Successes + s.Failures + s.Neutral
-	if cause := n.cause.Load(); cause != nil {
-		s.Cause = *cause
+	if n.retired.Load() {
+		n.release()
+		return false
 	}
-	return s
+	return true
+}
+
+// release gives a place back.
+func (n *Node) release() {
+	n.inflight.Add(-1)
+	if n.retired.Load() {
+		n.leaveIfIdle()
+	}
 }
 
 // count settles the counters of one returned lease.
 func (n *Node) count(o Outcome) {
-	n.inflight.Add(-1)
 	switch o {
 	case Success:
 		n.successes.Add(1)
 	case Failure:
 		n.failures.Add(1)
+	case Faulty:
+		n.faults.Add(1)
 	case Neutral:
 		n.neutral.Add(1)
-	default:
-		panic("BUG: lease reported with no outcome")
 	}
 }
 

@@ -51,7 +51,8 @@ func startGateway(t *testing.T, nodes ...*testnode.Node) *gateway {
 	return g
 }
 
-func (g *gateway) probe(ctx context.Context, address string) error {
+func (g *gateway) probe(ctx context.Context, n *balancer.Node) error {
+	address := n.Address()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/v2/health/ready", http.NoBody)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (g *gateway) exchange(ctx context.Context) error {
 		if attempt > 0 && !g.pool.Retry() {
 			return errors.Join(failed, errors.New("the retry budget is spent"))
 		}
-		lease, err := g.pool.Pick(0, &tried)
+		lease, err := g.pool.Model("").Pick(balancer.Ask{}, &tried)
 		if err != nil {
 			return errors.Join(failed, err)
 		}

@@ -7,8 +7,11 @@ type Outcome uint8
 const (
 	// Success means that the node did its work, even if the work was to refuse a bad request.
 	Success Outcome = iota + 1
-	// Failure blames the node and counts in its breaker.
+	// Failure means that the node did not answer: no connection, or one that broke. It counts in the node's breaker.
 	Failure
+	// Faulty means that the node answered that it failed, or was too late with this model. It counts in the breaker of this
+	// model on this node; for the node itself it is a sign of life.
+	Faulty
 	// Neutral says nothing about the node: the client left, or the attempt was given up for another reason.
 	Neutral
 )
@@ -20,8 +23,30 @@ func (o Outcome) String() string {
 		return "success"
 	case Failure:
 		return "failure"
+	case Faulty:
+		return "fault"
 	case Neutral:
 		return "neutral"
 	}
 	return "none"
+}
+
+// ofNode is what the outcome means for the node's own breaker.
+func (o Outcome) ofNode() Outcome {
+	if o == Faulty {
+		return Success
+	}
+	return o
+}
+
+// ofModel is what the outcome means for the breaker of the model on the node. A node that does not answer says nothing of
+// its models.
+func (o Outcome) ofModel() Outcome {
+	switch o {
+	case Faulty:
+		return Failure
+	case Failure:
+		return Neutral
+	}
+	return o
 }

@@ -24,9 +24,8 @@ const (
 // A latency that is never measured again would keep its node out for ever, as happens with other proxies' rules of this
 // kind. So a node that has had nothing to do for ewmaExplore is the best of all, for one attempt.
 type peakEWMA struct {
-	turn  turn
-	rand  func() uint64
-	nodes []latency // by index
+	turn turn
+	rand func() uint64
 }
 
 // latency is what a node's answers took.
@@ -36,24 +35,24 @@ type latency struct {
 }
 
 func newPeakEWMA(m makings) *peakEWMA {
-	p := &peakEWMA{rand: m.rand, nodes: make([]latency, m.nodes)}
+	p := &peakEWMA{rand: m.rand}
 	p.turn.count.Store(m.rand())
 	return p
 }
 
-func (p *peakEWMA) choose(g *group, a ask) *Node {
+func (p *peakEWMA) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
 	for i := range field {
 		c := &field[i]
-		if a.tried.Len() > 0 && a.tried.Has(c.node) {
+		if !a.fits(c) {
 			continue
 		}
-		best.enter(i, c.weight, p.nodes[c.node.index].score(c, a.now))
+		best.enter(i, c.weight, c.place.latency.score(c, a.now))
 	}
 	if best.tied == 0 {
-		return g.untried(p.rand(), a.tried) // a sample may hold none
+		return g.untried(p.rand(), &a) // a sample may hold none
 	}
 	return best.winner(field, &p.turn)
 }
@@ -86,12 +85,12 @@ func (l *latency) memory(now time.Duration) float64 {
 }
 
 // granted implements bookkeeper.
-func (p *peakEWMA) granted(*Node, time.Duration) int64 { return 0 }
+func (p *peakEWMA) granted(*placement, time.Duration) int64 { return 0 }
 
 // returned implements bookkeeper. What failed or was given up took at least that long, but says nothing of how quick the
 // node would have been: else a node that fails fast would look like the best of all.
 func (p *peakEWMA) returned(e ending) {
-	l := &p.nodes[e.node.index]
+	l := &e.place.latency
 	took := float64(max(1, e.now-e.began))
 	for {
 		old := l.average.Load()

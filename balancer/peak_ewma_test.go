@@ -12,11 +12,11 @@ func serve(t testing.TB, p *Pool, h *hands, takes []time.Duration, attempts int)
 	rng := rand.New(rand.NewPCG(3, 3))
 	counts := make([]int, len(takes))
 	for range attempts {
-		lease, err := p.Pick(0, nil)
+		lease, err := p.Model("").Pick(Ask{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := lease.Node().Index()
+		i := lease.Node().index()
 		h.advance(time.Duration(float64(takes[i]) * (0.9 + 0.2*rng.Float64())))
 		counts[i]++
 		lease.Done(Success)
@@ -68,11 +68,11 @@ func TestPeakEWMADoesNotFallForFastFailures(t *testing.T) {
 	serve(t, p, h, []time.Duration{5 * ms, 5 * ms, 5 * ms}, 300)
 	failed := 0
 	for range 3000 {
-		lease, err := p.Pick(0, nil)
+		lease, err := p.Model("").Pick(Ask{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lease.Node().Index() == 0 {
+		if lease.Node().index() == 0 {
 			h.advance(10 * time.Microsecond)
 			lease.Done(Failure)
 			failed++

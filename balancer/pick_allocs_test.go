@@ -13,7 +13,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 		p := newPool(t, weights(policy, 1, 2, 3), Options{})
 		pick := testing.AllocsPerRun(1000, func() {
 			var tried Tried
-			lease, err := p.Pick(1, &tried)
+			lease, err := p.Model("").Pick(Ask{Key: 1}, &tried)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -21,8 +21,8 @@ func TestPickAllocatesNothing(t *testing.T) {
 		})
 		again := testing.AllocsPerRun(1000, func() {
 			var tried Tried
-			first, _ := p.Pick(1, &tried)
-			second, _ := p.Pick(1, &tried)
+			first, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
+			second, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
 			first.Done(Neutral)
 			second.Done(Neutral)
 		})
@@ -31,7 +31,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 		}
 		report := testing.AllocsPerRun(1000, func() {
 			var tried Tried
-			lease, _ := p.Pick(1, &tried)
+			lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
 			lease.Done(Success)
 		})
 		if report != 0 {
@@ -48,8 +48,8 @@ func BenchmarkPick(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					var tried Tried
-					lease, _ := p.Pick(1, &tried)
-					lease.node.inflight.Add(-1) // half of what Done does; the rest is BenchmarkDone
+					lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
+					lease.place.node.inflight.Add(-1) // half of what Done does; the rest is BenchmarkDone
 				}
 			})
 		}
@@ -62,14 +62,15 @@ func BenchmarkChoose(b *testing.B) {
 		for _, n := range []int{2, 16, 64, 1000} {
 			p := newPool(b, equal(policy, n), Options{})
 			for i := range n / 2 {
-				p.nodes[2*i].inflight.Store(3)
+				p.Members()[2*i].inflight.Store(3)
 			}
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
 				b.ReportAllocs()
-				g, now := &p.current.Load().groups[0], p.now()
+				s, now := p.common.current.Load(), p.now()
+				g, ring := &s.groups[0], s.ring
 				for b.Loop() {
 					now++
-					p.policy.choose(g, ask{key: uint64(now), now: now})
+					p.common.policy.choose(g, ask{key: uint64(now), now: now, ring: ring})
 				}
 			})
 		}
@@ -84,8 +85,8 @@ func BenchmarkPickParallel(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					var tried Tried
-					lease, _ := p.Pick(1, &tried)
-					lease.node.inflight.Add(-1)
+					lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
+					lease.place.node.inflight.Add(-1)
 				}
 			})
 		})
@@ -101,8 +102,8 @@ func BenchmarkPickWeightedUneven(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				var tried Tried
-				lease, _ := p.Pick(1, &tried)
-				lease.node.inflight.Add(-1)
+				lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
+				lease.place.node.inflight.Add(-1)
 			}
 		})
 	}
@@ -113,7 +114,7 @@ func BenchmarkPickAndDone(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var tried Tried
-		lease, _ := p.Pick(1, &tried)
+		lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
 		lease.Done(Success)
 	}
 }

@@ -14,9 +14,9 @@ var allPolicies = policyNames
 // picks counts which nodes n new exchanges get.
 func picks(t testing.TB, p *Pool, n int) []int {
 	t.Helper()
-	counts := make([]int, len(p.nodes))
+	counts := make([]int, len(p.Members()))
 	for range n {
-		counts[attempt(t, p, Neutral).index]++
+		counts[attempt(t, p, Neutral).index()]++
 	}
 	return counts
 }
@@ -24,19 +24,19 @@ func picks(t testing.TB, p *Pool, n int) []int {
 func TestDownNodeIsNeverPicked(t *testing.T) {
 	for _, policy := range allPolicies {
 		p := newPool(t, equal(policy, 3), Options{})
-		p.setState(p.nodes[1], Down, errors.New("gone"))
+		p.setState(p.Members()[1], Down, errors.New("gone"))
 		if got := picks(t, p, 100); got[1] != 0 || got[0] == 0 || got[2] == 0 {
 			t.Errorf("%s: picks = %v, want none of the node that is down", policy, got)
 		}
-		p.setState(p.nodes[0], Down, errors.New("gone"))
-		p.setState(p.nodes[2], Down, errors.New("gone"))
-		if lease, err := p.Pick(0, nil); !errors.Is(err, ErrNoNode) {
+		p.setState(p.Members()[0], Down, errors.New("gone"))
+		p.setState(p.Members()[2], Down, errors.New("gone"))
+		if lease, err := p.Model("").Pick(Ask{}, nil); !errors.Is(err, ErrNoNode) {
 			t.Errorf("%s: with all nodes down, Pick = %v, %v", policy, lease.Node().Address(), err)
 		}
 		if p.Ready() {
 			t.Errorf("%s: ready with all nodes down", policy)
 		}
-		p.setState(p.nodes[1], Up, nil)
+		p.setState(p.Members()[1], Up, nil)
 		if got := picks(t, p, 10); got[1] != 10 {
 			t.Errorf("%s: picks = %v, want only the node that came back", policy, got)
 		}
@@ -52,14 +52,14 @@ func TestUnknownNodeIsPickedOnlyWithoutOneThatIsUp(t *testing.T) {
 	if p.Ready() {
 		t.Error("ready before any probe")
 	}
-	p.setState(p.nodes[2], Up, nil)
+	p.setState(p.Members()[2], Up, nil)
 	if got := picks(t, p, 30); got[2] != 30 {
 		t.Errorf("picks = %v, want only the node known to be up", got)
 	}
 	// An exchange that has tried that one would rather try an unknown node than give up.
 	tried := Tried{}
-	tried.Add(p.nodes[2])
-	lease, err := p.Pick(0, &tried)
+	tried.Add(p.Members()[2])
+	lease, err := p.Model("").Pick(Ask{}, &tried)
 	if err != nil {
 		t.Fatalf("with the only node that is up tried: %v", err)
 	}
@@ -72,8 +72,8 @@ func TestDrainingNodeGetsNothingWhileAnotherIsFit(t *testing.T) {
 		if got := picks(t, p, 100); got[1] != 0 {
 			t.Errorf("%s: picks = %v, want none of the draining node", policy, got)
 		}
-		p.setState(p.nodes[0], Down, nil)
-		p.setState(p.nodes[2], Down, nil)
+		p.setState(p.Members()[0], Down, nil)
+		p.setState(p.Members()[2], Down, nil)
 		if got := picks(t, p, 10); got[1] != 10 {
 			t.Errorf("%s: picks = %v, want the draining node, having no other", policy, got)
 		}
@@ -83,16 +83,16 @@ func TestDrainingNodeGetsNothingWhileAnotherIsFit(t *testing.T) {
 func TestExchangeTriesEveryNodeOnceThenGivesUp(t *testing.T) {
 	for _, policy := range allPolicies {
 		p := newPool(t, weights(policy, 1, 200, 3, 0, 5, 6, 7), Options{})
-		p.setState(p.nodes[4], Down, nil)
-		exhaust(t, p, p.nodes[5])
+		p.setState(p.Members()[4], Down, nil)
+		exhaust(t, p, p.Members()[5])
 		var tried Tried
 		var order []int
 		for {
-			lease, err := p.Pick(0, &tried)
+			lease, err := p.Model("").Pick(Ask{}, &tried)
 			if err != nil {
 				break
 			}
-			order = append(order, lease.Node().Index())
+			order = append(order, lease.Node().index())
 			lease.Done(Neutral)
 		}
 		sorted := slices.Sorted(slices.Values(order))
@@ -113,9 +113,9 @@ func TestRetriesOfAFailingNodeAreSpread(t *testing.T) {
 		second := make([]int, 5)
 		for range 4000 {
 			tried := Tried{}
-			tried.Add(p.nodes[2])
-			lease, _ := p.Pick(0, &tried)
-			second[lease.Node().Index()]++
+			tried.Add(p.Members()[2])
+			lease, _ := p.Model("").Pick(Ask{}, &tried)
+			second[lease.Node().index()]++
 			lease.Done(Neutral)
 		}
 		for i, n := range second {
@@ -145,10 +145,10 @@ func TestParallelPicks(t *testing.T) {
 						return
 					default:
 					}
-					n := p.nodes[1+rng.IntN(5)] // node 0 stays up: somebody is always fit
+					n := p.Members()[1+rng.IntN(5)] // node 0 stays up: somebody is always fit
 					p.setState(n, Down, nil)
-					epochs[n.index].Add(1)
-					epochs[n.index].Add(1)
+					epochs[n.index()].Add(1)
+					epochs[n.index()].Add(1)
 					p.setState(n, Up, nil)
 				}
 			})
@@ -158,9 +158,9 @@ func TestParallelPicks(t *testing.T) {
 			pickers.Wait()
 			close(stop)
 			churn.Wait()
-			for _, n := range p.nodes {
+			for _, n := range p.Members() {
 				if n.Inflight() != 0 {
-					t.Errorf("node %d has %d leases in flight after all are done", n.index, n.Inflight())
+					t.Errorf("node %d has %d leases in flight after all are done", n.index(), n.Inflight())
 				}
 			}
 		})
@@ -178,7 +178,7 @@ func pickAndCheck(t *testing.T, p *Pool, epochs *[6]atomic.Int64, seed uint64) {
 				before[i] = epochs[i].Load()
 			}
 			had := tried
-			lease, err := p.Pick(0, &tried)
+			lease, err := p.Model("").Pick(Ask{}, &tried)
 			if err != nil {
 				if try == 0 {
 					t.Error("no node for a first attempt, though node 0 is up")
@@ -187,10 +187,10 @@ func pickAndCheck(t *testing.T, p *Pool, epochs *[6]atomic.Int64, seed uint64) {
 			}
 			n := lease.Node()
 			if had.Has(n) {
-				t.Errorf("node %d picked twice by one exchange", n.index)
+				t.Errorf("node %d picked twice by one exchange", n.index())
 			}
-			if now := epochs[n.index].Load(); now == before[n.index] && now%2 == 1 {
-				t.Errorf("node %d picked while it was down", n.index)
+			if now := epochs[n.index()].Load(); now == before[n.index()] && now%2 == 1 {
+				t.Errorf("node %d picked while it was down", n.index())
 			}
 			lease.Done(outcomes[rng.IntN(len(outcomes))])
 		}

@@ -1,6 +1,9 @@
 package balancer
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // The names of the policies that gateway.toml may ask for.
 const (
@@ -19,58 +22,62 @@ var policyNames = []string{RoundRobin, Weighted, LeastConnections, LeastLoad, Pe
 // pool's business. It keeps its own state, if any, in atomics: choose is called from all goroutines at once, must neither
 // wait nor allocate, and may be handed another group each time.
 type policy interface {
-	// choose returns the node for the next attempt, or nil if all nodes of the group were tried.
-	choose(g *group, a ask) *Node
+	// choose returns where the next attempt goes, or nil if no node of the group fits: all were tried or are full.
+	choose(g *group, a ask) *placement
 }
 
 // ask is what a policy knows of the attempt.
 type ask struct {
 	key   uint64 // the same for requests that should meet the same node; 0 = any node will do
 	tried Tried
-	now   time.Duration // by the pool's clock; 0 unless the policy is timed
+	now   time.Duration // by the pool's clock
+	ring  func() *ring  // whose places are those of the candidates; makes it when it is called first
+}
+
+// fits reports whether the candidate may take the attempt: it was not tried, and has room.
+func (a *ask) fits(c *candidate) bool {
+	return !(a.tried.Len() > 0 && a.tried.Has(c.node)) && !c.node.full()
 }
 
 // bookkeeper is a policy that wants to know what became of its choices.
 type bookkeeper interface {
 	// granted is told of every lease, also of those that another policy or a trial led to. It returns how many requests of
 	// others the node holds, as far as it knows.
-	granted(n *Node, now time.Duration) (others int64)
+	granted(pl *placement, now time.Duration) (others int64)
 	// returned is told of the end of each lease.
 	returned(e ending)
 }
 
 // ending is the end of a lease.
 type ending struct {
-	node       *Node
-	began, now time.Duration // by the pool's clock; 0 unless the policy is timed
+	place      *placement
+	began, now time.Duration // by the pool's clock
 	ahead      int64         // requests that the node held when it began, with this one, as far as anybody knows
 	outcome    Outcome
 }
 
 // makings are what policies are made of.
 type makings struct {
-	nodes int
-	ring  func() *ring // makes it when it is called first
-	hash  HashConfig
-	rand  func() uint64
+	hash     HashConfig
+	rand     func() uint64
+	inflight *atomic.Int64 // of the whole pool; whoever needs it counts it
 }
 
-// newPolicy makes the policy of that name, nil if there is none. timed = it needs the time, which costs as much as the rest
-// of a pick.
-func newPolicy(name string, m makings) (made policy, timed bool) {
+// newPolicy makes the policy of that name, nil if there is none. Each model has one of its own.
+func newPolicy(name string, m makings) policy {
 	switch name {
 	case RoundRobin:
-		return new(roundRobin), false
+		return new(roundRobin)
 	case Weighted:
-		return new(weighted), false
+		return new(weighted)
 	case LeastConnections:
-		return newLeastConnections(m), false
+		return newLeastConnections(m)
 	case LeastLoad:
-		return newLeastLoad(m), true
+		return newLeastLoad(m)
 	case PeakEWMA:
-		return newPeakEWMA(m), true
+		return newPeakEWMA(m)
 	case ConsistentHash:
-		return newConsistentHash(m), false
+		return newConsistentHash(m)
 	}
-	return nil, false
+	return nil
 }

@@ -12,14 +12,25 @@ import (
 	"time"
 )
 
-// ErrNoNode means that the pool has no node for this attempt: all are down, or this exchange has tried those that are
-// not.
-var ErrNoNode = errors.New("no node is fit to take the attempt")
+var (
+	// ErrNoNode means that the pool has no node for this attempt: all are down, or this exchange has tried those that are
+	// not.
+	ErrNoNode = errors.New("no node is fit to take the attempt")
+	// ErrFull means that the nodes that should take this attempt are all at their limit. Each of them has a lease that will
+	// end, so that waiting helps.
+	ErrFull = errors.New("every fit node is at its limit")
+)
 
 // Options are what a pool needs from outside.
 type Options struct {
 	// Probe asks a node whether it is ready. Nil = nobody asks, and all nodes count as up.
 	Probe Probe
+	// Join is told of every node that becomes a member, before anybody can pick it, and makes what Node.Member returns. Its
+	// error is that of New or Update. Nil = members have nothing.
+	Join func(n *Node, cfg NodeConfig) (member any, err error)
+	// Leave is told of every member that is none any more, once its last lease is done. It must be quick, since a client may
+	// be waiting, and must not call the pool. Nil = nobody cares.
+	Leave func(member any)
 	// Observe is told every change of a node. Nil = nobody watches.
 	Observe Observer
 	// Log gets a line for every change of a node. Nil = none.
@@ -32,65 +43,64 @@ type Options struct {
 	Rand func() uint64
 }
 
-// Pool spreads attempts over nodes that serve the same models. Make it with New.
+// Pool is a set of nodes that serve the same models. Make it with New.
 type Pool struct {
 	name     string
-	nodes    []*Node
-	policy   policy
-	timed    bool       // the policy needs the time
-	books    bookkeeper // the policy, if it is one
-	stuck    stuck
+	cfg      Config // as New got it; its nodes may have changed since
 	retries  *budget
-	attempts int
+	inflight atomic.Int64 // of all nodes; counted only if the policy needs it
 
-	slowStart time.Duration
-	health    HealthConfig
-	breaker   BreakerConfig
-	probe     Probe
-	observe   Observer
-	log       *slog.Logger
-	now       func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
+	probe   Probe
+	join    func(*Node, NodeConfig) (any, error)
+	leave   func(any)
+	observe Observer
+	log     *slog.Logger
+	now     func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
+	random  func() uint64
 
-	current atomic.Pointer[snapshot]
+	members atomic.Pointer[members]
+	common  *Model                            // stands for every model that nobody made known
+	known   atomic.Pointer[map[string]*Model] // replaced, never changed
 
-	control sync.Mutex // orders changes: guards the building of snapshots and what the nodes say it does
+	control sync.Mutex // orders changes: guards the building of snapshots, membership, and what the nodes say it does
+	probing *probing   // nil = Run does not run
 }
 
 // New makes the pool that cfg describes, which must hold its defaults (see Config.SetDefaults). It starts nothing; the
-// error names everything that Config.Check would refuse.
+// error names everything that Config.Check would refuse, or is that of Options.Join.
 func New(name string, cfg Config, opt Options) (*Pool, error) {
-	if found := cfg.problems(); len(found) > 0 {
-		texts := make([]string, len(found))
-		for i, f := range found {
-			texts[i] = f.key + ": " + f.text
-		}
-		return nil, fmt.Errorf("cannot make pool %q: %s", name, strings.Join(texts, "; "))
+	if err := refuse(cfg.problems()); err != nil {
+		return nil, fmt.Errorf("cannot make pool %q: %w", name, err)
 	}
 	p := &Pool{
-		name: name, attempts: cfg.Retry.Attempts, health: cfg.Health, breaker: cfg.Breaker,
-		probe: opt.Probe, observe: opt.Observe, log: opt.Log, now: opt.clock(),
-		slowStart: cfg.SlowStart, stuck: stuck{sync.OnceValue(func() *ring { return newRing(cfg.Nodes) })},
+		name: name, cfg: cfg,
+		probe: opt.Probe, join: opt.Join, leave: opt.Leave, observe: opt.Observe, log: opt.Log,
+		now: opt.clock(), random: opt.random(),
 	}
-	p.policy, p.timed = newPolicy(cfg.Policy, makings{nodes: len(cfg.Nodes), ring: p.stuck.ring, hash: cfg.Hash, rand: opt.random()})
-	p.books, _ = p.policy.(bookkeeper)
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	p.retries = newBudget(cfg.Retry, p.now)
-	for i, nc := range cfg.Nodes {
-		p.nodes = append(p.nodes, p.newNode(i, nc))
+	p.known.Store(&map[string]*Model{})
+	joined, err := p.admit(cfg.Nodes, nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make pool %q: %w", name, err)
 	}
-	p.current.Store(p.snapshot())
+	p.members.Store(p.newMembers(joined))
+	p.common = p.newModel("")
 	return p, nil
 }
 
-func (p *Pool) newNode(index int, cfg NodeConfig) *Node {
-	n := &Node{pool: p, address: cfg.Address, index: index, weight: cfg.Weight, wake: make(chan struct{}, 1)}
-	if p.probe == nil {
-		n.state.Store(uint32(Up))
+// refuse makes one error of all that is wrong.
+func refuse(found []finding) error {
+	if len(found) == 0 {
+		return nil
 	}
-	n.breaker.Store(newBreaker(p.breaker, p.now))
-	return n
+	texts := make([]string, len(found))
+	for i, f := range found {
+		texts[i] = f.key + ": " + f.text
+	}
+	return errors.New(strings.Join(texts, "; "))
 }
 
 // clock is the time since now.
@@ -114,94 +124,34 @@ func (o *Options) random() func() uint64 {
 func (p *Pool) Name() string { return p.name }
 
 // Attempts is how many attempts one exchange may make, the first included.
-func (p *Pool) Attempts() int { return p.attempts }
+func (p *Pool) Attempts() int { return p.cfg.Retry.Attempts }
 
-// Pick leases a node for one attempt and adds it to tried, or returns ErrNoNode. It never picks a node that is down or was
-// tried by this exchange. The attempt of an exchange that has tried nothing is its first; it feeds the retry budget. A nil
-// tried is that of an exchange that makes one attempt only. The key is the same for requests that should meet the same
-// node, for a policy that cares; 0 is no key.
-//
-// Pick takes no lock and never waits. It allocates only when it grants a trial (closures for gobreaker), when tried
-// outgrows the few nodes it holds in place, and for each step of a node that starts slowly.
-func (p *Pool) Pick(key uint64, tried *Tried) (Lease, error) {
-	if tried == nil {
-		tried = new(Tried)
-	}
-	s, now := p.look()
-	if tried.Len() == 0 && len(s.trials) > 0 {
-		if n, b, report := s.trial(); n != nil {
-			ahead := p.granted(n, tried, now)
-			return Lease{node: n, breaker: b, trial: report, began: now, ahead: ahead}, nil
-		}
-	}
-	return p.lease(s, p.policy, ask{key: key, now: now}, tried)
-}
-
-// Stick is Pick for a request of a sequence, which must meet the node that had the others: the key alone decides, whatever
-// the policy is and however busy that node is, as long as it is fit and was not tried. The first of all waits until the
-// places of keys have been worked out, some milliseconds for a thousand nodes.
-func (p *Pool) Stick(key uint64, tried *Tried) (Lease, error) {
-	if tried == nil {
-		tried = new(Tried)
-	}
-	s, now := p.look()
-	return p.lease(s, &p.stuck, ask{key: key, now: now}, tried)
-}
-
-// look is what a pick goes by: the nodes, and the time if anybody needs it.
-func (p *Pool) look() (*snapshot, time.Duration) {
-	s := p.current.Load()
-	if !p.timed && s.climbs == 0 {
-		return s, 0
-	}
-	now := p.now()
-	if s.climbs != 0 && now >= s.climbs {
-		p.climb()
-		s = p.current.Load()
-	}
-	return s, now
-}
-
-// lease lets the policy choose among the nodes of the best standing that has any.
-func (p *Pool) lease(s *snapshot, by policy, a ask, tried *Tried) (Lease, error) {
-	a.tried = *tried
-	for i := range s.groups {
-		if n := by.choose(&s.groups[i], a); n != nil {
-			ahead := p.granted(n, tried, a.now)
-			b := n.breaker.Load()
-			return Lease{node: n, breaker: b, seen: b.mirror.Load(), began: a.now, ahead: ahead}, nil
-		}
-	}
-	return Lease{}, ErrNoNode
-}
-
-// granted keeps the books of one lease.
-func (p *Pool) granted(n *Node, tried *Tried, now time.Duration) (ahead int64) {
+// granted keeps the books of one lease, whose place on its node is taken already.
+func (p *Pool) granted(l *Lease, tried *Tried) {
 	if tried.Len() == 0 {
 		p.retries.deposit()
 	}
+	n := l.place.node
 	tried.Add(n)
-	ahead = n.inflight.Add(1)
-	if p.books != nil {
-		ahead += p.books.granted(n, now)
+	l.ahead = n.inflight.Load()
+	if books := l.place.model.books; books != nil {
+		l.ahead += books.granted(l.place, l.began)
 	}
-	return ahead
 }
 
-// returned keeps the books of the end of one.
+// returned keeps the books of the end of one. Its place on the node is free from here on.
 func (p *Pool) returned(l *Lease, o Outcome) {
-	l.node.count(o)
-	if p.books == nil {
-		return
+	n := l.place.node
+	n.count(o)
+	l.place.count(o)
+	if books := l.place.model.books; books != nil {
+		e := ending{place: l.place, began: l.began, now: p.now(), ahead: l.ahead, outcome: o}
+		if l.untimed {
+			e.outcome = Neutral
+		}
+		books.returned(e)
 	}
-	var now time.Duration
-	if p.timed {
-		now = p.now()
-	}
-	if l.untimed {
-		o = Neutral
-	}
-	p.books.returned(ending{node: l.node, began: l.began, now: now, ahead: l.ahead, outcome: o})
+	n.release()
 }
 
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.
@@ -210,19 +160,14 @@ func (p *Pool) Retry() bool { return p.retries.take() }
 // Ready reports whether the pool has a node that is up. Nodes nobody has probed yet do not count: who asks for readiness
 // wants to know, while who has a request would rather try.
 func (p *Pool) Ready() bool {
-	return slices.ContainsFunc(p.nodes, func(n *Node) bool { return n.State() == Up })
+	return slices.ContainsFunc(p.members.Load().nodes, func(n *Node) bool { return n.State() == Up })
 }
 
-// Nodes is the state of every node, in the order of the configuration.
-func (p *Pool) Nodes() []NodeStatus {
-	statuses := make([]NodeStatus, len(p.nodes))
-	for i, n := range p.nodes {
-		statuses[i] = n.status()
-	}
-	return statuses
-}
+// Members are the nodes that the pool has now, in the order of the configuration. The slice is the caller's.
+func (p *Pool) Members() []*Node { return slices.Clone(p.members.Load().nodes) }
 
 // RetryAfter is when a client that met ErrNoNode may find a node: the time in which a node that is ready again is noticed.
 func (p *Pool) RetryAfter() time.Duration {
-	return p.health.Interval + time.Duration(p.health.Rise-1)*p.health.DoubtInterval
+	h := p.cfg.Health
+	return h.Interval + time.Duration(h.Rise-1)*h.DoubtInterval
 }

@@ -8,28 +8,63 @@ import (
 	"time"
 )
 
-// Probe asks the node at address ("host:port") whether it would serve requests now; nil = it would. It must return soon
+// Probe asks a node whether it would serve requests now; nil = it would. It must return soon
 // after ctx ends, which it does when the health timeout has passed.
-type Probe func(ctx context.Context, address string) error
+type Probe func(ctx context.Context, n *Node) error
 
-// Run probes the nodes, all at once and each at its own pace, until ctx ends, and returns nil when the last probe has.
-// Without a probe there is nothing to do but wait.
+// probing is what Run runs: a goroutine for each node. Guarded by Pool.control.
+type probing struct {
+	ctx     context.Context
+	watches sync.WaitGroup
+	cancels map[*Node]context.CancelFunc
+}
+
+// Run probes the nodes, all at once and each at its own pace, until ctx ends, and returns nil when the last probe has. Nodes
+// that join meanwhile are probed, and those that leave are not any more. Without a probe there is nothing to do but wait.
 func (p *Pool) Run(ctx context.Context) error {
-	if p.probe == nil {
-		<-ctx.Done()
-		return nil
+	r := &probing{ctx: ctx, cancels: map[*Node]context.CancelFunc{}}
+	p.control.Lock()
+	p.probing = r
+	for _, n := range p.members.Load().nodes {
+		r.start(p, n)
 	}
-	var probing sync.WaitGroup
-	for _, n := range p.nodes {
-		probing.Go(func() { p.watch(ctx, n) })
-	}
-	probing.Wait()
+	p.control.Unlock()
+	<-ctx.Done()
+	p.control.Lock()
+	p.probing = nil // nobody starts any more
+	p.control.Unlock()
+	r.watches.Wait()
 	return nil
+}
+
+// start begins to probe a node, if Run runs. The caller holds Pool.control.
+func (r *probing) start(p *Pool, n *Node) {
+	if r == nil || p.probe == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	r.cancels[n] = cancel
+	r.watches.Go(func() {
+		defer cancel()
+		p.watch(ctx, n)
+	})
+}
+
+// stop ends what start began, without waiting for a probe that is under way. The caller holds Pool.control.
+func (r *probing) stop(n *Node) {
+	if r == nil {
+		return
+	}
+	if cancel := r.cancels[n]; cancel != nil {
+		cancel()
+		delete(r.cancels, n)
+	}
 }
 
 // watch probes one node until ctx ends.
 func (p *Pool) watch(ctx context.Context, n *Node) {
-	j := judge{rise: p.health.Rise, fall: p.health.Fall, state: n.State()}
+	j := judge{rise: p.cfg.Health.Rise, fall: p.cfg.Health.Fall, state: n.State()}
+	again := recall{rise: p.cfg.Health.Rise}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -39,31 +74,35 @@ func (p *Pool) watch(ctx context.Context, n *Node) {
 		case <-timer.C:
 		case <-n.wake:
 		}
+		leaving := n.leaving.Load()
 		err := p.ask(ctx, n)
 		if ctx.Err() != nil {
 			return // the answer is about us, not about the node
+		}
+		if again.hear(leaving, err == nil) {
+			n.stays()
 		}
 		n.complain(err)
 		j.adopt(n.State())
 		if j.hear(err == nil) {
 			p.setState(n, j.state, err)
 		}
-		timer.Reset(p.health.pause(j.inDoubt() || n.Circuit() != Closed))
+		timer.Reset(p.cfg.Health.pause(j.inDoubt() || n.Circuit() != Closed || n.leaving.Load()))
 	}
 }
 
 // ask runs one probe within its timeout. A probe that panics is a probe that failed: it must not take the gateway along.
 func (p *Pool) ask(ctx context.Context, n *Node) (err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.health.Timeout, errProbeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Health.Timeout, errProbeTimeout)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("BUG: the probe panicked: %v", r)
 		}
 	}()
-	err = p.probe(ctx, n.address)
+	err = p.probe(ctx, n)
 	if err != nil && errors.Is(context.Cause(ctx), errProbeTimeout) {
-		return fmt.Errorf("no answer to the probe within %s", p.health.Timeout)
+		return fmt.Errorf("no answer to the probe within %s", p.cfg.Health.Timeout)
 	}
 	return err
 }

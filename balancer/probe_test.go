@@ -22,10 +22,10 @@ func TestFirstProbeIsAtOnceAndBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &farm{}
 		p, changes := watched(t, steady(equal(LeastConnections, 3)), f.probe)
-		f.set(p.nodes[1], errors.New("loading"))
+		f.set(p.Members()[1], errors.New("loading"))
 		defer run(t, p)()
 		synctest.Wait() // no time has passed
-		states := []State{p.nodes[0].State(), p.nodes[1].State(), p.nodes[2].State()}
+		states := []State{p.Members()[0].State(), p.Members()[1].State(), p.Members()[2].State()}
 		if !slices.Equal(states, []State{Up, Down, Up}) {
 			t.Errorf("states = %v", states)
 		}
@@ -47,7 +47,7 @@ func TestRiseAndFall(t *testing.T) {
 		cfg := steady(equal(LeastConnections, 1))
 		cfg.Health.Rise, cfg.Health.Fall = 3, 2
 		p, changes := watched(t, cfg, f.probe)
-		n, interval, quick := p.nodes[0], cfg.Health.Interval, cfg.Health.DoubtInterval
+		n, interval, quick := p.Members()[0], cfg.Health.Interval, cfg.Health.DoubtInterval
 		defer run(t, p)()
 		synctest.Wait()
 
@@ -85,7 +85,7 @@ func TestRiseAndFall(t *testing.T) {
 func TestProbesAreParallelAndTimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := steady(equal(LeastConnections, 50))
-		hang := func(ctx context.Context, _ string) error {
+		hang := func(ctx context.Context, _ *Node) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -102,7 +102,7 @@ func TestProbesAreParallelAndTimeOut(t *testing.T) {
 
 func TestProbeThatPanicsIsABadAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, steady(equal(LeastConnections, 1)), Options{Probe: func(context.Context, string) error { panic("oops") }})
+		p := newPool(t, steady(equal(LeastConnections, 1)), Options{Probe: func(context.Context, *Node) error { panic("oops") }})
 		defer run(t, p)()
 		synctest.Wait()
 		if s := p.Nodes()[0]; s.State != Down || !strings.Contains(s.Cause, "oops") {
@@ -119,17 +119,17 @@ func TestOpenCircuitIsProbedAtOnceAndQuickly(t *testing.T) {
 		p := newPool(t, cfg, Options{Probe: f.probe})
 		defer run(t, p)()
 		synctest.Wait()
-		before := f.probes(p.nodes[0])
-		exhaust(t, p, p.nodes[0])
+		before := f.probes(p.Members()[0])
+		exhaust(t, p, p.Members()[0])
 		synctest.Wait()
-		if got := f.probes(p.nodes[0]); got != before+1 {
+		if got := f.probes(p.Members()[0]); got != before+1 {
 			t.Errorf("%d probes when the circuit opened, want 1", got-before)
 		}
 		advance(cfg.Health.Interval)
-		if got := f.probes(p.nodes[0]) - before; got != 5 {
+		if got := f.probes(p.Members()[0]) - before; got != 5 {
 			t.Errorf("%d probes within an interval of doubt, want 5", got)
 		}
-		if got := f.probes(p.nodes[1]); got != 2 {
+		if got := f.probes(p.Members()[1]); got != 2 {
 			t.Errorf("%d probes of the sound node, want 2", got)
 		}
 	})
@@ -145,7 +145,7 @@ func TestCrashedNodeIsBackAsSoonAsItIsReady(t *testing.T) {
 		p := newPool(t, cfg, Options{Probe: f.probe})
 		defer run(t, p)()
 		synctest.Wait()
-		n := p.nodes[0]
+		n := p.Members()[0]
 		f.set(n, errors.New("connection refused"))
 		exhaust(t, p, n)
 		advance(cfg.Health.DoubtInterval)
@@ -189,7 +189,7 @@ func TestChangesAreLoggedOnce(t *testing.T) {
 		p := newPool(t, cfg, Options{Probe: f.probe, Log: slog.New(slog.NewTextHandler(&out, nil))})
 		stop := run(t, p)
 		advance(10 * time.Second)
-		f.set(p.nodes[0], errors.New("connection refused"))
+		f.set(p.Members()[0], errors.New("connection refused"))
 		advance(10 * time.Second)
 		stop()
 		log := out.String()
@@ -207,14 +207,14 @@ func TestChangesAreLoggedOnce(t *testing.T) {
 // TestRunEndsWithItsProbes: the bubble, and goleak after it, fail if a goroutine is left.
 func TestRunEndsWithItsProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hang := func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
+		hang := func(ctx context.Context, _ *Node) error { <-ctx.Done(); return ctx.Err() }
 		p := newPool(t, equal(LeastConnections, 10), Options{Probe: hang})
 		stop := run(t, p)
 		synctest.Wait()
 		stop()
 		for _, s := range p.Nodes() {
 			if s.State != Unknown {
-				t.Errorf("node %d is %s: an aborted probe was taken for an answer", s.Index, s.State)
+				t.Errorf("node %d is %s: an aborted probe was taken for an answer", s.Node.index(), s.State)
 			}
 		}
 		stop = run(t, p) // and it may run again

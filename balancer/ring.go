@@ -19,7 +19,7 @@ const (
 // gateways, and a gateway before and after a restart, agree on who has a key: changing the hash is an incompatible change.
 type ring struct {
 	hashes []uint64 // of the points, in order
-	nodes  []int32  // their nodes' indexes
+	nodes  []int32  // their nodes' places among the members
 	first  []int32  // by the highest bits of a hash, the first point that is not below all hashes with those bits
 	shift  int
 }
@@ -90,7 +90,7 @@ func (r *ring) find(key uint64) int {
 
 // walk returns the first node of the group, from the key's point on, that was not tried and has room; nil = there is none
 // within ringWalk points.
-func (r *ring) walk(g *group, a *ask, room func(*candidate) bool) *Node {
+func (r *ring) walk(g *group, a *ask, room func(*candidate) bool) *placement {
 	if len(r.hashes) == 0 {
 		return nil
 	}
@@ -99,23 +99,23 @@ func (r *ring) walk(g *group, a *ask, room func(*candidate) bool) *Node {
 		if at >= len(r.hashes) {
 			at = 0
 		}
-		c := g.member(int(r.nodes[at]))
-		if c != nil && !(a.tried.Len() > 0 && a.tried.Has(c.node)) && room(c) {
-			return c.node
+		c := g.member(r.nodes[at])
+		if c != nil && a.fits(c) && room(c) {
+			return c.place
 		}
 		at++
 	}
 	return nil
 }
 
-// member is the group's node of that index, nil if it is not in the group. Groups keep the order of indexes.
-func (g *group) member(index int) *candidate {
-	if index < len(g.nodes) && g.nodes[index].node.index == index {
-		return &g.nodes[index] // everybody is there
+// member is the group's node with that place among the members, nil if it is not in the group.
+func (g *group) member(at int32) *candidate {
+	if int(at) < len(g.nodes) && g.nodes[at].at == at {
+		return &g.nodes[at] // everybody is there
 	}
-	at, found := slices.BinarySearchFunc(g.nodes, index, func(c candidate, index int) int { return c.node.index - index })
+	i, found := slices.BinarySearchFunc(g.nodes, at, func(c candidate, at int32) int { return int(c.at) - int(at) })
 	if !found {
 		return nil
 	}
-	return &g.nodes[at]
+	return &g.nodes[i]
 }

@@ -8,23 +8,24 @@ type roundRobin struct {
 	turn atomic.Uint64
 }
 
-func (p *roundRobin) choose(g *group, a ask) *Node {
+func (p *roundRobin) choose(g *group, a ask) *placement {
 	n := uint64(len(g.nodes))
 	// The turn of a node that was tried passes to whoever is next in line for everybody, not to its neighbour: else the
 	// neighbour of a failing node would get all of its retries.
 	for range n {
 		turn := p.turn.Add(1) - 1
 		c := &g.nodes[turn%n]
-		if g.takesTurn(c, turn/n) && (a.tried.Len() == 0 || !a.tried.Has(c.node)) {
-			return c.node
+		if g.takesTurn(c, turn/n) && a.fits(c) {
+			return c.place
 		}
 	}
 	// Others took the turns in between. They cannot have all the luck, but waiting for one's own is not worth it.
-	return g.untried(p.turn.Load(), a.tried)
+	return g.untried(p.turn.Load(), &a)
 }
 
 // takesTurn reports whether the node takes its turn in this round: while it starts slowly, in as many rounds as it has steps
 // of the steps that others have, spread evenly.
 func (g *group) takesTurn(c *candidate, round uint64) bool {
-	return c.ramp == g.ramp || round%g.ramp*c.ramp%g.ramp < c.ramp
+	ramp := uint64(c.ramp)
+	return ramp == g.ramp || round%g.ramp*ramp%g.ramp < ramp
 }

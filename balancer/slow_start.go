@@ -18,13 +18,3 @@ func (n *Node) ramp(slowStart, now time.Duration) (step uint64, next time.Durati
 	}
 	return uint64(done) + 1, began + (done+1)*length
 }
-
-// climb publishes the next step of nodes that start slowly. One of the pickers who see that it is due does it, and allocates
-// for it; the others go on with what there is.
-func (p *Pool) climb() {
-	if !p.control.TryLock() {
-		return
-	}
-	defer p.control.Unlock()
-	p.current.Store(p.snapshot())
-}

@@ -13,8 +13,8 @@ func TestNodeThatComesBackGetsItsShareLittleByLittle(t *testing.T) {
 		cfg.SlowStart = 9 * time.Second
 		p, h := timed(t, cfg)
 		h.advance(time.Second)
-		p.Mark(1, Down, errors.New("gone"))
-		p.Mark(1, Up, nil)
+		p.mark(1, Down, errors.New("gone"))
+		p.mark(1, Up, nil)
 		last := 0
 		for second := range 9 {
 			h.advance(10 * time.Millisecond)
@@ -31,7 +31,7 @@ func TestNodeThatComesBackGetsItsShareLittleByLittle(t *testing.T) {
 		if got := picks(t, p, 400); got[1] < 97 || got[1] > 103 {
 			t.Errorf("%s: picks = %v after its slow start, want a quarter", policy, got)
 		}
-		if s := p.current.Load(); s.climbs != 0 {
+		if s := p.common.current.Load(); s.until != 0 {
 			t.Errorf("%s: more steps are due after the last", policy)
 		}
 	}
@@ -43,10 +43,10 @@ func TestSlowNodesAreAllThereIs(t *testing.T) {
 		cfg.SlowStart = time.Minute
 		p, _ := timed(t, cfg)
 		for i := range 2 {
-			p.Mark(i, Down, nil)
+			p.mark(i, Down, nil)
 		}
 		for i := range 2 {
-			p.Mark(i, Up, nil)
+			p.mark(i, Up, nil)
 		}
 		if got := picks(t, p, 100); got[0] < 30 || got[1] < 30 {
 			t.Errorf("%s: picks = %v of two nodes that both start slowly", policy, got)
@@ -59,8 +59,8 @@ func TestClimbingInParallel(t *testing.T) {
 		cfg := equal(policy, 3)
 		cfg.SlowStart = 10 * time.Millisecond
 		p, h := timed(t, cfg)
-		p.Mark(0, Down, nil)
-		p.Mark(0, Up, nil)
+		p.mark(0, Down, nil)
+		p.mark(0, Up, nil)
 		var workers sync.WaitGroup
 		for range 4 {
 			workers.Go(func() {
@@ -71,7 +71,7 @@ func TestClimbingInParallel(t *testing.T) {
 			})
 		}
 		workers.Wait()
-		if p.current.Load().climbs != 0 {
+		if p.common.current.Load().until != 0 {
 			t.Errorf("%s: the node is still starting after 20 ms", policy)
 		}
 	}

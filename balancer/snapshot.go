@@ -1,76 +1,97 @@
 package balancer
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
-// standing is how gladly a node is picked, best first. The package documentation explains the order.
+// standing is how gladly a node is picked for a model, best first. The package documentation explains the order.
 type standing uint8
 
 const (
 	sound standing = iota
 	hopeful
+	ejected
+	resting
 	draining
 	doubted
 	doubtedDraining
+	missing
 	standings // how many there are; also the standing of a node that must not be picked
 )
 
-func (n *Node) standing() standing {
-	state := n.State()
+// standing is the worst of all that is to be said of the placement, and until when it holds; 0 = until something happens.
+func (pl *placement) standing(now time.Duration) (st standing, until time.Duration) {
+	n := pl.node
+	lacks, isMissing := pl.lacks(now)
+	rests, isResting := pl.resting(now)
+	closed := pl.circuit() == Closed
 	switch {
-	case state == Down:
-		return standings
-	case n.Circuit() != Closed && n.weight == 0:
-		return doubtedDraining
-	case n.Circuit() != Closed:
-		return doubted
-	case n.weight == 0:
-		return draining
-	case state == Unknown:
-		return hopeful
+	case n.State() == Down:
+		return standings, 0
+	case isMissing:
+		return missing, lacks
+	case !closed && n.drains():
+		return doubtedDraining, 0
+	case !closed:
+		return doubted, 0
+	case n.drains():
+		return draining, 0
+	case isResting:
+		return resting, rests
+	case pl.ejected.Load():
+		return ejected, 0
+	case n.State() == Unknown:
+		return hopeful, 0
 	}
-	return sound
+	return sound, 0
 }
 
 // snapshot is everything that Pick reads. It never changes once it is published.
 type snapshot struct {
-	groups []group // best standing first, none of them empty
-	trials []*Node // whose circuit is not closed and who may have a trial when it is due
-
-	climbs time.Duration // by the pool's clock, when a node that starts slowly gets more; 0 = none does
+	groups []group       // best standing first, none of them empty
+	trials []*placement  // whose circuit is not closed and who may have a trial when it is due
+	ring   func() *ring  // whose places are those of the candidates
+	until  time.Duration // by the pool's clock, when time alone makes it wrong: a slow start, a rest; 0 = never
 }
 
 // group holds the nodes of one standing, in the order of the configuration.
 type group struct {
-	nodes    []candidate // by index
-	heaviest uint64      // weight
-	weight   uint64      // of all
-	even     bool        // all weights are equal
-	ramp     uint64      // of the node that has started furthest
+	nodes    []candidate
+	heaviest uint64 // weight
+	weight   uint64 // of all
+	even     bool   // all weights are equal
+	ramp     uint64 // of the node that has started furthest
 }
 
 // candidate is a node as policies see it.
 type candidate struct {
 	node   *Node
+	place  *placement
 	weight uint64 // at least 1: among nodes that all drain, all are equal
 	each   uint64 // burdenUnit by weight
-	ramp   uint64 // of rampSteps, how far it has started
+	ramp   uint32 // of rampSteps, how far it has started
+	at     int32  // its place among the members, which groups are in the order of
 }
 
-// snapshot takes the nodes as they are now.
-func (p *Pool) snapshot() *snapshot {
+// rebuild makes the model's nodes as they are now what its picks read. The caller holds Pool.control.
+func (m *Model) rebuild() {
+	members := m.pool.members.Load()
+	s := &snapshot{ring: members.ring}
 	var byStanding [standings + 1]group
-	s := &snapshot{}
-	now := p.now()
-	for _, n := range p.nodes {
-		st := n.standing()
-		step, next := n.ramp(p.slowStart, now)
-		if next > 0 && st < standings && (s.climbs == 0 || next < s.climbs) {
-			s.climbs = next
+	now := m.pool.now()
+	for at, n := range members.nodes {
+		pl := m.place(n)
+		st, until := pl.standing(now)
+		s.holdsUntil(until)
+		step, next := n.ramp(m.pool.cfg.SlowStart, now)
+		if st < standings {
+			s.holdsUntil(next)
 		}
-		byStanding[st].add(n, step)
+		byStanding[st].add(pl, int32(at), step)
 		// A draining node gets no trial: nobody is waiting for it to come back.
 		if st == doubted {
-			s.trials = append(s.trials, n)
+			s.trials = append(s.trials, pl)
 		}
 	}
 	for _, g := range byStanding[:standings] {
@@ -79,11 +100,32 @@ func (p *Pool) snapshot() *snapshot {
 			s.groups = append(s.groups, g)
 		}
 	}
-	return s
+	m.forget(members)
+	m.current.Store(s)
 }
 
-func (g *group) add(n *Node, step uint64) {
-	g.nodes = append(g.nodes, candidate{node: n, weight: uint64(max(1, n.weight)), ramp: step})
+// forget lets go of placements on nodes that have left.
+func (m *Model) forget(members *members) {
+	if len(m.places) == len(members.nodes) {
+		return // nobody has left
+	}
+	stay := make(map[*Node]bool, len(members.nodes))
+	for _, n := range members.nodes {
+		stay[n] = true
+	}
+	maps.DeleteFunc(m.places, func(n *Node, _ *placement) bool { return !stay[n] })
+}
+
+// holdsUntil notes that the snapshot is wrong from then on.
+func (s *snapshot) holdsUntil(then time.Duration) {
+	if then > 0 && (s.until == 0 || then < s.until) {
+		s.until = then
+	}
+}
+
+func (g *group) add(pl *placement, at int32, step uint64) {
+	weight := uint64(max(1, pl.node.weight.Load()))
+	g.nodes = append(g.nodes, candidate{node: pl.node, place: pl, weight: weight, ramp: uint32(step), at: at})
 }
 
 // settle works out the weights. Those of a group in which nodes start slowly are in units of a step.
@@ -91,12 +133,12 @@ func (g *group) settle() {
 	behind := false
 	for i := range g.nodes {
 		behind = behind || g.nodes[i].ramp != g.nodes[0].ramp
-		g.ramp = max(g.ramp, g.nodes[i].ramp)
+		g.ramp = max(g.ramp, uint64(g.nodes[i].ramp))
 	}
 	for i := range g.nodes {
 		c := &g.nodes[i]
 		if behind {
-			c.weight *= c.ramp
+			c.weight *= uint64(c.ramp)
 		}
 		c.each = burdenUnit / c.weight
 		g.heaviest = max(g.heaviest, c.weight)
@@ -105,24 +147,44 @@ func (g *group) settle() {
 	g.even = g.weight == g.heaviest*uint64(len(g.nodes))
 }
 
-// trial grants the trial of the first node that is due for one.
-func (s *snapshot) trial() (*Node, *breaker, func(error)) {
-	for _, n := range s.trials {
-		b := n.breaker.Load()
-		if report := b.tryTrial(); report != nil {
-			return n, b, report
+// trial makes l the lease of the first node that is due for a trial, and reports whether there is one. The node's own circuit
+// goes first: while it does not answer, its models cannot.
+func (s *snapshot) trial(l *Lease) bool {
+	for _, pl := range s.trials {
+		b := pl.node.breaker.Load()
+		if b.circuit() == Closed {
+			b = pl.breaker.Load()
 		}
+		if !b.due() || !pl.node.reserve() {
+			continue
+		}
+		if report := b.tryTrial(); report != nil {
+			l.to(pl)
+			l.trial, l.trialOf = report, b
+			return true
+		}
+		pl.node.release()
 	}
-	return nil, nil, nil
+	return false
 }
 
-// untried is the first node at or after from, going round, that was not tried; nil = all were.
-func (g *group) untried(from uint64, tried Tried) *Node {
+// untried is the first node at or after from, going round, that can take the attempt; nil = there is none.
+func (g *group) untried(from uint64, a *ask) *placement {
 	n := uint64(len(g.nodes))
 	for i := range n {
-		if c := &g.nodes[(from+i)%n]; !tried.Has(c.node) {
-			return c.node
+		if c := &g.nodes[(from+i)%n]; a.fits(c) {
+			return c.place
 		}
 	}
 	return nil
+}
+
+// anyUntried reports whether the group has a node that was not tried, be it full.
+func (g *group) anyUntried(tried *Tried) bool {
+	for i := range g.nodes {
+		if !tried.Has(g.nodes[i].node) {
+			return true
+		}
+	}
+	return false
 }

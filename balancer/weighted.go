@@ -26,7 +26,7 @@ type weighted struct {
 	slot atomic.Uint64
 }
 
-func (p *weighted) choose(g *group, a ask) *Node {
+func (p *weighted) choose(g *group, a ask) *placement {
 	n := uint64(len(g.nodes))
 	// Among any n slots in a row is one of the heaviest node, which takes it. Parallel pickers take slots from each
 	// other, and nodes that were tried pass on theirs, so there may be nothing for us in n; twice that is enough to try.
@@ -34,11 +34,11 @@ func (p *weighted) choose(g *group, a ask) *Node {
 		slot := p.slot.Add(1) - 1
 		at := slot % n
 		c := &g.nodes[at]
-		if g.takes(c.weight, at, slot/n) && (a.tried.Len() == 0 || !a.tried.Has(c.node)) {
-			return c.node
+		if g.takes(c.weight, at, slot/n) && a.fits(c) {
+			return c.place
 		}
 	}
-	return g.untried(p.slot.Load(), a.tried)
+	return g.untried(p.slot.Load(), &a)
 }
 
 // takes reports whether the node of this weight and place takes its slot in this round.

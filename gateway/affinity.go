@@ -66,14 +66,6 @@ func keyOf(scope []byte, parts ...[]byte) uint64 {
 	return max(1, d.Sum64())
 }
 
-// pick leases a node for the next attempt of an exchange.
-func (up *upstream) pick(a aim, tried *balancer.Tried) (balancer.Lease, error) {
-	if a.stick {
-		return up.Stick(a.key, tried)
-	}
-	return up.Pick(a.key, tried)
-}
-
 // heed makes the upstream look for keys where its pool's configuration says.
 func (up *upstream) heed(cfg balancer.Config) {
 	up.keyed = cfg.Policy == balancer.ConsistentHash

@@ -46,7 +46,7 @@ func (x *exchange) forward() {
 	var tried balancer.Tried
 	sent, again := 0, false
 	for {
-		lease, err := pool.pick(aim, &tried)
+		lease, err := x.lease(aim, &tried)
 		if err != nil {
 			if !last.unsent || again {
 				break // nobody is left to ask
@@ -91,7 +91,7 @@ func (up *upstream) allowRetry() bool {
 func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	v = verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
 	defer func() { lease.Done(v.node) }()
-	n := x.variant.pool.nodes[lease.Node().Index()]
+	n := memberOf(lease.Node())
 	if x.attempts < maxNodes {
 		x.tried[x.attempts] = n
 	}
@@ -117,6 +117,12 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	}
 	if v.reason == reasonRejected {
 		lease.Untimed()
+	}
+	if v.refusal != 0 {
+		lease.Refused(v.refusal, v.rest)
+	}
+	if v.reason == reasonOK {
+		x.know(lease.Model())
 	}
 	switch {
 	case err != nil:

@@ -109,9 +109,6 @@ func (g *Gateway) Run(ctx context.Context, ln, rpcs net.Listener) error {
 	}
 	t := g.table.Load()
 	for _, up := range t.pools {
-		for _, n := range up.nodes {
-			parts.Add("connections to "+n.address, n.transport.run)
-		}
 		parts.Add("pool "+up.Name(), up.Run)
 	}
 	for _, rt := range t.routes {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,6 +16,9 @@ type verdict struct {
 	retry  bool // another node may do better
 	reason Reason
 	unsent bool // this node has not begun, and will not
+
+	refusal balancer.Refusal // why the node would refuse others too; 0 = it would not
+	rest    time.Duration    // for which it wants none of them; 0 = it does not say
 }
 
 // classify judges an attempt, the only place that does. err is the transport's, nil when resp is the node's answer;
@@ -39,7 +43,7 @@ func classify(err error, resp *fasthttp.Response, late bool) verdict {
 		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}
 	case late, errors.Is(err, errLate):
 		// The time was the route's, the node had all of it.
-		return verdict{node: balancer.Failure, reason: reasonUpstreamTimeout}
+		return verdict{node: balancer.Faulty, reason: reasonUpstreamTimeout}
 	case errors.Is(err, errAnswerTooLarge):
 		// Another node would give the same answer.
 		return verdict{node: balancer.Neutral, reason: reasonUpstreamError}
@@ -66,10 +70,18 @@ func classifyAnswer(resp *fasthttp.Response) verdict {
 	if status >= fasthttp.StatusBadRequest {
 		// Only our nodes say this, and only of refusals: on a good answer it would mean nothing.
 		if v, ok := classifyRefusal(resp.Header.Peek(oip.RefusalName)); ok {
+			v.rest = restOf(resp)
 			return v
 		}
 	}
-	return classifyStatus(status)
+	v := classifyStatus(status)
+	if status == fasthttp.StatusTooManyRequests || status == fasthttp.StatusServiceUnavailable {
+		if v.rest = restOf(resp); v.rest > 0 {
+			// It is not broken: it knows when it will be better.
+			v.node, v.refusal = balancer.Neutral, balancer.RetryAfter
+		}
+	}
+	return v
 }
 
 // classifyRefusal judges the refusal of a node that says that it is about one model or one request. Without it, a model
@@ -77,11 +89,11 @@ func classifyAnswer(resp *fasthttp.Response) verdict {
 func classifyRefusal(why []byte) (verdict, bool) {
 	switch oip.Refusal(why) {
 	case oip.Draining:
-		return verdict{node: balancer.Neutral, retry: true, unsent: true, reason: reasonUpstreamError}, true
+		return verdict{node: balancer.Neutral, retry: true, unsent: true, reason: reasonUpstreamError, refusal: balancer.Draining}, true
 	case oip.NotReady:
-		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError}, true
+		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError, refusal: balancer.NotReady}, true
 	case oip.Full:
-		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}, true
+		return verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy, refusal: balancer.Full}, true
 	case oip.Expired:
 		// The time was the request's own, and is over for every node.
 		return verdict{node: balancer.Neutral, reason: reasonRejected}, true
@@ -93,17 +105,37 @@ func classifyStatus(status int) verdict {
 	switch {
 	case status < 200:
 		// The transport consumes interim answers; 101 was not asked for.
-		return verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
+		return verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}
 	case status < 400:
 		return verdict{node: balancer.Success, reason: reasonOK}
 	case status == fasthttp.StatusTooManyRequests:
 		// The node is full, not broken; whoever has room may take it.
-		return verdict{node: balancer.Neutral, retry: true, reason: reasonRejected}
+		return verdict{node: balancer.Neutral, retry: true, reason: reasonRejected, refusal: balancer.Full}
 	case status < 500:
 		// The node did its work: it read the request and found it wanting.
 		return verdict{node: balancer.Success, reason: reasonRejected}
 	case status == fasthttp.StatusNotImplemented:
 		return verdict{node: balancer.Success, reason: reasonRejected}
 	}
-	return verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
+	return verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}
 }
+
+// restOf is for how long the node wants to be left alone: the Retry-After of its answer in seconds, or as a date. 0 = it
+// does not say.
+func restOf(resp *fasthttp.Response) time.Duration {
+	value := resp.Header.Peek(fasthttp.HeaderRetryAfter)
+	if len(value) == 0 {
+		return 0
+	}
+	if seconds, err := fasthttp.ParseUint(value); err == nil {
+		return time.Duration(min(seconds, restMost)) * time.Second
+	}
+	then, err := fasthttp.ParseHTTPDate(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(0, time.Until(then)), restMost*time.Second)
+}
+
+// restMost is, in seconds, more than any rest that the balancer grants.
+const restMost = 3600

@@ -21,28 +21,28 @@ func TestVerdicts(t *testing.T) {
 		late   bool
 		want   verdict
 	}{
-		"answered":              {nil, 200, false, verdict{balancer.Success, false, reasonOK, false}},
-		"redirect":              {nil, 302, false, verdict{balancer.Success, false, reasonOK, false}},
-		"client's fault":        {nil, 400, false, verdict{balancer.Success, false, reasonRejected, false}},
-		"not found":             {nil, 404, false, verdict{balancer.Success, false, reasonRejected, false}},
-		"node is full":          {nil, 429, false, verdict{balancer.Neutral, true, reasonRejected, false}},
-		"model failed":          {nil, 500, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		"not implemented":       {nil, 501, false, verdict{balancer.Success, false, reasonRejected, false}},
-		"bad gateway":           {nil, 502, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		"unavailable":           {nil, 503, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		"node's own timeout":    {nil, 504, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		"switching protocols":   {nil, 101, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		"answered late":         {nil, 200, true, verdict{balancer.Success, false, reasonOK, false}},
-		"refused":               {refused, 0, false, verdict{balancer.Failure, true, reasonUpstreamError, true}},
-		"broke off":             {broken, 0, false, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		"time is up":            {broken, 0, true, verdict{balancer.Failure, false, reasonUpstreamTimeout, false}},
-		"connection drains":     {goaway, 0, false, verdict{balancer.Neutral, true, reasonUpstreamError, true}},
-		"client has left":       {errLeft, 0, false, verdict{balancer.Neutral, false, reasonClientGone, false}},
-		"node's clock is ahead": {errLate, 0, false, verdict{balancer.Failure, false, reasonUpstreamTimeout, false}},
-		"no memory for it":      {errAnswerMemory, 0, false, verdict{balancer.Neutral, false, reasonOverload, false}},
-		"answer over the limit": {tooLarge, 0, false, verdict{balancer.Neutral, false, reasonUpstreamError, false}},
-		"no connection is free": {errBusy, 0, false, verdict{balancer.Neutral, true, reasonUpstreamBusy, false}},
-		"none free, time is up": {errBusy, 0, true, verdict{balancer.Neutral, true, reasonUpstreamBusy, false}},
+		"answered":              {nil, 200, false, verdict{node: balancer.Success, reason: reasonOK}},
+		"redirect":              {nil, 302, false, verdict{node: balancer.Success, reason: reasonOK}},
+		"client's fault":        {nil, 400, false, verdict{node: balancer.Success, reason: reasonRejected}},
+		"not found":             {nil, 404, false, verdict{node: balancer.Success, reason: reasonRejected}},
+		"node is full":          {nil, 429, false, verdict{node: balancer.Neutral, retry: true, reason: reasonRejected, refusal: balancer.Full}},
+		"model failed":          {nil, 500, false, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		"not implemented":       {nil, 501, false, verdict{node: balancer.Success, reason: reasonRejected}},
+		"bad gateway":           {nil, 502, false, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		"unavailable":           {nil, 503, false, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		"node's own timeout":    {nil, 504, false, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		"switching protocols":   {nil, 101, false, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		"answered late":         {nil, 200, true, verdict{node: balancer.Success, reason: reasonOK}},
+		"refused":               {refused, 0, false, verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError, unsent: true}},
+		"broke off":             {broken, 0, false, verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}},
+		"time is up":            {broken, 0, true, verdict{node: balancer.Faulty, reason: reasonUpstreamTimeout}},
+		"connection drains":     {goaway, 0, false, verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError, unsent: true}},
+		"client has left":       {errLeft, 0, false, verdict{node: balancer.Neutral, reason: reasonClientGone}},
+		"node's clock is ahead": {errLate, 0, false, verdict{node: balancer.Faulty, reason: reasonUpstreamTimeout}},
+		"no memory for it":      {errAnswerMemory, 0, false, verdict{node: balancer.Neutral, reason: reasonOverload}},
+		"answer over the limit": {tooLarge, 0, false, verdict{node: balancer.Neutral, reason: reasonUpstreamError}},
+		"no connection is free": {errBusy, 0, false, verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}},
+		"none free, time is up": {errBusy, 0, true, verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy}},
 	} {
 		var resp fasthttp.Response
 		resp.SetStatusCode(c.status)
@@ -59,14 +59,14 @@ func TestVerdictsOnRefusals(t *testing.T) {
 		status int
 		want   verdict
 	}{
-		{oip.NotReady, 503, verdict{balancer.Neutral, true, reasonUpstreamError, false}},
-		{oip.Draining, 503, verdict{balancer.Neutral, true, reasonUpstreamError, true}},
-		{oip.Full, 503, verdict{balancer.Neutral, true, reasonUpstreamBusy, false}},
-		{oip.Expired, 503, verdict{balancer.Neutral, false, reasonRejected, false}},
-		{"something new", 503, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		{"", 503, verdict{balancer.Failure, true, reasonUpstreamError, false}},
-		{oip.NotReady, 200, verdict{balancer.Success, false, reasonOK, false}},
-		{oip.NotReady, 101, verdict{balancer.Failure, true, reasonUpstreamError, false}},
+		{oip.NotReady, 503, verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError, refusal: balancer.NotReady}},
+		{oip.Draining, 503, verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamError, unsent: true, refusal: balancer.Draining}},
+		{oip.Full, 503, verdict{node: balancer.Neutral, retry: true, reason: reasonUpstreamBusy, refusal: balancer.Full}},
+		{oip.Expired, 503, verdict{node: balancer.Neutral, reason: reasonRejected}},
+		{"something new", 503, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		{"", 503, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
+		{oip.NotReady, 200, verdict{node: balancer.Success, reason: reasonOK}},
+		{oip.NotReady, 101, verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}},
 	} {
 		var resp fasthttp.Response
 		resp.SetStatusCode(c.status)

@@ -59,7 +59,7 @@ func TestANodeDiesAndComesBackUnderLoad(t *testing.T) {
 
 func TestACircuitOpens(t *testing.T) {
 	bad, good := testnode.Start(t), testnode.Start(t)
-	e := start(t, twoNodes+"[pools.main.breaker]\nconsecutive_failures = 3\nopen_time = \"1h\"\n"+anyRoute, bad, good)
+	e := start(t, twoNodes+"[pools.main.breaker]\nconsecutive_failures = 3\nopen_time = \"1h\"\n[routes.m]\npool = \"main\"\n", bad, good)
 	bad.FailAlways(500) // its probes are fine: only the breaker can tell
 	for range 20 {
 		e.infer().want(t, 200)
@@ -67,8 +67,11 @@ func TestACircuitOpens(t *testing.T) {
 	if got := bad.Requests(); got != 3 {
 		t.Errorf("the bad node was asked %d times, want 3", got)
 	}
-	if got := e.metric("ganglion_upstream_circuit", "node", bad.Address()); got != 2 {
-		t.Errorf("its circuit is %v in the metrics, want 2 (open)", got)
+	if got := e.metric("ganglion_upstream_model_circuit", "node", bad.Address(), "model", "m"); got != 2 {
+		t.Errorf("the model's circuit is %v in the metrics, want 2 (open)", got)
+	}
+	if got := e.metric("ganglion_upstream_circuit", "node", bad.Address()); got != 0 {
+		t.Errorf("the node's own circuit is %v in the metrics, want 0 (closed): it answers", got)
 	}
 }
 

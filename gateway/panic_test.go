@@ -17,7 +17,7 @@ func (panicking) roundTrip(*outbound, *fasthttp.Response) error { panic("test") 
 func TestAPanicCostsOneRequest(t *testing.T) {
 	n := testnode.Start(t)
 	e := start(t, oneNode+anyRoute, n)
-	node := e.gateway.table.Load().pools[0].nodes[0]
+	node := e.gateway.table.Load().pools[0].nodes()[0]
 	good := node.transport
 	node.transport = panicking{good}
 	got := e.infer().want(t, 500)

@@ -37,29 +37,57 @@ func (e *edge) circuits() (all []string) {
 	return all
 }
 
-func TestAModelThatIsBrokenOnOneNodeDoesNotTakeTheNodeOut(t *testing.T) {
-	for _, why := range []oip.Refusal{oip.NotReady, oip.Full, oip.Draining} {
+// inferring is a question to a model; node is who answered it.
+func (e *edge) inferring(t *testing.T, model string) (node string) {
+	t.Helper()
+	return e.do("POST", "/v2/models/"+model+"/infer", inferBody).want(t, 200).node()
+}
+
+// A node that says that it is full, or has not the model, is quick to say so: it must not look like the least loaded one.
+func TestAModelThatIsRefusedOnOneNodeDoesNotTakeTheNodeOut(t *testing.T) {
+	for _, why := range []oip.Refusal{oip.NotReady, oip.Full} {
 		t.Run(string(why), func(t *testing.T) {
 			a, b := testnode.Start(t), testnode.Start(t)
-			e := start(t, sensitive, a, b)
-			a.Handle(refusing(why, "not here"))
+			e := start(t, sensitive+"[routes.torn]\npool = \"main\"\n[routes.good]\npool = \"main\"\n", a, b)
+			refuse := refusing(why, "not here")
+			a.Handle(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, "/torn/") {
+					w.Header().Set("Retry-After", "20")
+					refuse(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, `{"model_name":"good","outputs":[]}`)
+			})
 			for range 25 {
-				if got := e.infer().want(t, 200); got.node() != b.Name() {
-					t.Fatalf("answered by %q, want the other node", got.node())
+				if got := e.inferring(t, "torn"); got != b.Name() {
+					t.Fatalf("answered by %q, want the other node", got)
 				}
 			}
-			if got := fmt.Sprint(e.circuits()); got != "[closed closed]" || a.Requests() < 10 {
-				t.Errorf("circuits %s after %d refusals, want both closed", got, a.Requests())
+			if got := fmt.Sprint(e.circuits()); got != "[closed closed]" || a.Requests() != 1 {
+				t.Errorf("circuits %s after %d refusals, want both closed after one", got, a.Requests())
 			}
-			a.Heal() // as for a model that the node does have
-			asked := a.Requests()
 			for range 10 {
-				e.infer().want(t, 200)
+				e.inferring(t, "good")
 			}
-			if got := a.Requests() - asked; got != 5 {
+			if got := a.Requests() - 1; got != 5 {
 				t.Errorf("of ten requests for a good model the node got %d, want 5", got)
 			}
 		})
+	}
+}
+
+func TestANodeThatSaysItDrainsGetsNothingNew(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, strings.ReplaceAll(twoNodes, "0ms", "0m")+anyRoute, a, b)
+	a.Handle(refusing(oip.Draining, "going"))
+	for range 25 {
+		if got := e.infer().want(t, 200); got.node() != b.Name() {
+			t.Fatalf("answered by %q, want the other node", got.node())
+		}
+	}
+	if st := e.gateway.Status().Pools[0].Nodes[0]; a.Requests() != 1 || st.Draining != "node" {
+		t.Errorf("it was asked %d times, want once; draining = %q", a.Requests(), st.Draining)
 	}
 }
 

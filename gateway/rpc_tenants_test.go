@@ -94,7 +94,7 @@ func askAs(t *testing.T, client pb.GRPCInferenceServiceClient, caller, i int) er
 func TestAPanicCostsOneCall(t *testing.T) {
 	n := echoNode(t)
 	e := start(t, oneNode+anyRoute, n)
-	node := e.gateway.table.Load().pools[0].nodes[0]
+	node := e.gateway.table.Load().pools[0].nodes()[0]
 	good := node.transport
 	node.transport = panicking{good}
 	client := e.calls()

@@ -178,7 +178,7 @@ func TestACallIsRetriedOnAnotherNode(t *testing.T) {
 // One connection, and yet every call goes where there is room.
 func TestCallsOfOneConnectionAreSpread(t *testing.T) {
 	a, b := echoNode(t), echoNode(t)
-	e := start(t, twoNodes+anyRoute, a, b)
+	e := start(t, twoNodes+"[routes.m]\npool = \"main\"\n", a, b)
 	client := e.calls()
 	for range 10 {
 		if _, err := client.ModelInfer(t.Context(), question("m", "", 1)); err != nil {
@@ -426,8 +426,8 @@ func TestTheRoutesTimeoutHoldsForCalls(t *testing.T) {
 	if text := wantCode(t, err, codes.DeadlineExceeded); !strings.Contains(text, "1s") {
 		t.Errorf("the client reads %q, want the limit named", text)
 	}
-	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 1 {
-		t.Errorf("%v failures of the node, want 1", got)
+	if got := e.metric("ganglion_attempts_total", "outcome", "fault"); got != 1 {
+		t.Errorf("%v faults of the node, want 1", got)
 	}
 }
 

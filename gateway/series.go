@@ -30,6 +30,7 @@ var (
 
 	nodeUp       = series("upstream_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
 	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
+	modelCircuit = series("upstream_model_circuit", "The circuit breaker of a model on the node, of models it was asked for: 0 closed, 1 half-open, 2 open. The model * stands for those that are not known by name.", "pool", "node", "model")
 	nodeInFlight = series("upstream_attempts_in_flight", "Attempts under way on the node.", "pool", "node")
 	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
 	connections  = series("upstream_connections", "Connections to the node: busy and idle ones of HTTP/1.1, and hop, which carry many requests each.", "pool", "node", "state")
@@ -98,8 +99,10 @@ func (s sink) collectPool(up *upstream) {
 		s.gauge(nodeInFlight, float64(st.Inflight), pool, st.Address)
 		s.counter(attempts, st.Successes, pool, st.Address, "success")
 		s.counter(attempts, st.Failures, pool, st.Address, "failure")
+		s.counter(attempts, st.Faults, pool, st.Address, "fault")
 		s.counter(attempts, st.Neutral, pool, st.Address, "neutral")
-		n := up.nodes[st.Index]
+		s.collectModels(pool, st)
+		n := memberOf(st.Node)
 		ts := n.transport.stats()
 		s.gauge(connections, float64(ts.busy), pool, st.Address, "busy")
 		s.gauge(connections, float64(ts.idle), pool, st.Address, "idle")
@@ -107,6 +110,14 @@ func (s sink) collectPool(up *upstream) {
 		s.counter(dials, ts.dials, pool, st.Address)
 		s.counter(stale, ts.stale, pool, st.Address)
 		s.ch <- n.metrics.duration
+	}
+}
+
+func (s sink) collectModels(pool string, st balancer.NodeStatus) {
+	for _, m := range st.Models {
+		if m.Asked() {
+			s.gauge(modelCircuit, float64(m.Circuit), pool, st.Address, or(m.Model, anyModel))
+		}
 	}
 }
 

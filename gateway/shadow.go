@@ -18,7 +18,7 @@ import (
 func (v *variant) sendCopy(ctx context.Context, c *rollout.Copy) error {
 	start := time.Now()
 	var tried balancer.Tried
-	lease, err := v.pool.Pick(0, &tried)
+	lease, err := v.lease(&tried)
 	if err != nil {
 		v.metrics.outcomes.add(0, reasonNoNode)
 		return err
@@ -31,7 +31,7 @@ func (v *variant) sendCopy(ctx context.Context, c *rollout.Copy) error {
 	defer out.answer.release()
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
-	err = v.pool.nodes[lease.Node().Index()].transport.roundTrip(out, resp)
+	err = memberOf(lease.Node()).transport.roundTrip(out, resp)
 	status := resp.StatusCode()
 	if err != nil {
 		status = 0

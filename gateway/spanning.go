@@ -179,7 +179,7 @@ func nodesOf(pools []*upstream) []*node {
 	var nodes []*node
 	seen := map[string]bool{}
 	for _, up := range pools {
-		for _, n := range up.nodes {
+		for _, n := range up.nodes() {
 			if !seen[n.address] {
 				seen[n.address] = true
 				nodes = append(nodes, n)

@@ -22,11 +22,10 @@ func (x *exchange) askAny() {
 		httpserver.Watch(x.http, x)
 		defer httpserver.Unwatch(x.http)
 	}
-	pool := x.variant.pool
 	last := verdict{reason: reasonNoNode}
 	var tried balancer.Tried
 	for {
-		lease, err := pool.Pick(0, &tried)
+		lease, err := x.lease(aim{}, &tried)
 		if err != nil {
 			break
 		}

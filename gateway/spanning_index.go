@@ -215,15 +215,15 @@ func (m *indexMerge) entry(which modelVersion) oip.IndexEntry {
 
 // answersClients reports whether the node is of a pool whose answers clients of the model get.
 func (m *indexMerge) answersClients(n *node, model string) bool {
-	return slices.ContainsFunc(m.table.find(model).pools(false), func(up *upstream) bool { return slices.Contains(up.nodes, n) })
+	return slices.ContainsFunc(m.table.find(model).pools(false), func(up *upstream) bool { return slices.Contains(up.nodes(), n) })
 }
 
 // concerned are the nodes of the pools that know of the version, less those that have no index.
 func (m *indexMerge) concerned(which modelVersion) []*node {
 	var nodes []*node
 	for _, up := range m.table.find(which.name).pools(true) {
-		knows := slices.ContainsFunc(up.nodes, func(n *node) bool { return m.has(n, which) })
-		for _, n := range up.nodes {
+		knows := slices.ContainsFunc(up.nodes(), func(n *node) bool { return m.has(n, which) })
+		for _, n := range up.nodes() {
 			_, answered := m.listed[n]
 			if knows && !slices.Contains(nodes, n) && (answered || slices.Contains(m.mute, n)) {
 				nodes = append(nodes, n)

@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"time"
+
+	"ganglion/balancer"
+)
 
 // Status is the state of a gateway at one moment, for people and scripts.
 type Status struct {
@@ -29,10 +33,26 @@ type NodeStatus struct {
 	Cause    string `json:"cause,omitempty"` // what the last failed probe said
 	InFlight int64  `json:"in_flight"`
 	Attempts uint64 `json:"attempts"`
-	Failures uint64 `json:"failures"`
+	Failures uint64 `json:"failures"`           // it did not answer
+	Faults   uint64 `json:"faults"`             // it answered that it failed
+	Draining string `json:"draining,omitempty"` // why it gets nothing new: weight, operator or node
+
+	Models []ModelStatus `json:"models,omitempty"` // on the node
 
 	Transport string      `json:"transport"`      // how requests reach it now: hop, http/1.1 or grpc
 	Load      *LoadStatus `json:"load,omitempty"` // what it said of itself with its last answer
+}
+
+// ModelStatus is one model on one node.
+type ModelStatus struct {
+	Model    string  `json:"model"`   // "*" = all that are not known by name
+	Circuit  string  `json:"circuit"` // closed, half-open or open
+	Attempts uint64  `json:"attempts"`
+	Failures uint64  `json:"failures"`
+	Faults   uint64  `json:"faults"`
+	Ejected  bool    `json:"ejected,omitempty"`      // as an outlier
+	Missing  bool    `json:"missing,omitempty"`      // the node says that it does not have it
+	Rest     float64 `json:"rest_seconds,omitempty"` // for which it asked to be left alone
 }
 
 // LoadStatus is a node's load in its own words.
@@ -83,8 +103,9 @@ func (up *upstream) status() PoolStatus {
 	for _, n := range up.Nodes() {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
-			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures,
-			Transport: up.nodes[n.Index].transport.stats().name,
+			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures, Faults: n.Faults,
+			Draining: drainCause(n), Models: modelStatus(n.Models),
+			Transport: memberOf(n.Node).transport.stats().name,
 		}
 		if l := n.Load; l.Known {
 			st.Load = &LoadStatus{Queued: l.Queued, InFlight: l.InFlight, Wait: l.Wait.Seconds()}
@@ -92,6 +113,34 @@ func (up *upstream) status() PoolStatus {
 		ps.Nodes = append(ps.Nodes, st)
 	}
 	return ps
+}
+
+// drainCause is why a node drains, "" if it does not.
+func drainCause(n balancer.NodeStatus) string {
+	switch {
+	case n.Leaving:
+		return "node"
+	case n.Drained:
+		return "operator"
+	case n.Weight == 0:
+		return "weight"
+	}
+	return ""
+}
+
+// modelStatus are the models of a node that it has been asked for, or of which there is something else to say.
+func modelStatus(models []balancer.ModelStatus) (all []ModelStatus) {
+	for _, m := range models {
+		st := ModelStatus{
+			Model: or(m.Model, anyModel), Circuit: m.Circuit.String(),
+			Attempts: m.Successes + m.Failures + m.Faults + m.Neutral, Failures: m.Failures, Faults: m.Faults,
+			Ejected: m.Ejected, Missing: m.Missing, Rest: m.Rest.Seconds(),
+		}
+		if m.Asked() || m.Ejected || m.Missing {
+			all = append(all, st)
+		}
+	}
+	return all
 }
 
 func (rt *route) status() RouteStatus {

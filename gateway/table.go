@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 
 	"ganglion/balancer"
 	"ganglion/gateway/rollout"
-	"ganglion/internal/certs"
 	"ganglion/internal/hop"
 	"ganglion/internal/oip"
 )
@@ -48,28 +46,12 @@ type variant struct {
 	name    string // stable, canary or shadow
 	route   *route
 	pool    *upstream
-	version string // "" = as the client asked
+	model   *balancer.Model // of a route that is named after one; nil = each request says
+	version string          // "" = as the client asked
 	percent float64
 	metrics variantMetrics
 
 	identity []byte // route, variant and pool, as a part of cache keys
-}
-
-// upstream is a pool as the edge sees it: the balancer says who, the nodes' transports know how to get there.
-type upstream struct {
-	*balancer.Pool
-	nodes   []*node // by balancer.Node.Index
-	retries retryTally
-
-	keyed     bool   // the policy asks which requests belong together
-	keyHeader string // that tells, in canonical form; "" = the question does
-}
-
-// node is one member of an upstream.
-type node struct {
-	address   string
-	transport transport
-	metrics   nodeMetrics
 }
 
 // memory is what large bodies of all nodes together may take.
@@ -102,53 +84,6 @@ func buildTable(cfg *Config, mem memory, log *slog.Logger) (*table, error) {
 	return t, nil
 }
 
-func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*upstream, error) {
-	cfg := whole.Pools[name]
-	secure, err := newSecure(cfg.TLS, log.With("pool", name))
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	pool, err := balancer.New(name, cfg.Config, balancer.Options{Probe: prober(cfg.Nodes, secure), Log: log})
-	if err != nil {
-		return nil, err
-	}
-	u := &upstream{Pool: pool}
-	u.heed(cfg.Config)
-	for _, n := range cfg.Nodes {
-		u.nodes = append(u.nodes, &node{
-			address:   n.Address,
-			transport: newTransport(n.Protocol, dialer{n.Address, secure}, whole, mem, log.With("pool", name)),
-			metrics:   newNodeMetrics(name, n.Address),
-		})
-	}
-	return u, nil
-}
-
-// newTransport makes the way to a node in the protocol that it speaks.
-func newTransport(protocol string, via dialer, cfg *Config, mem memory, log *slog.Logger) transport {
-	inflated := inflation{most: int(cfg.Server.MaxBody), memory: mem.bodies}
-	if protocol == balancer.ProtocolGRPC {
-		return newRPCNode(via, cfg.Upstream, mem.answers, inflated)
-	}
-	c := newCarrier(via, cfg.Upstream, mem.answers, log)
-	c.inflated = inflated
-	return c
-}
-
-// prober asks each node in the protocol that it speaks.
-func prober(nodes []balancer.NodeConfig, secure *certs.Client) balancer.Probe {
-	overGRPC := map[string]bool{}
-	for _, n := range nodes {
-		overGRPC[n.Address] = n.Protocol == balancer.ProtocolGRPC
-	}
-	return func(ctx context.Context, address string) error {
-		if overGRPC[address] {
-			return probeRPC(ctx, dialer{address, secure})
-		}
-		return probe(ctx, dialer{address, secure})
-	}
-}
-
 func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slog.Logger) *route {
 	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL}
 	rt.stable = rt.newVariant("stable", pools[cfg.Pool], cfg.Version, 100)
@@ -165,10 +100,14 @@ func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slo
 }
 
 func (rt *route) newVariant(name string, pool *upstream, version string, percent float64) *variant {
-	return &variant{
+	v := &variant{
 		name: name, route: rt, pool: pool, version: version, percent: percent, metrics: newVariantMetrics(rt.name, name),
 		identity: []byte(rt.name + "/" + name + "/" + pool.Name()), // none of the names has a slash
 	}
+	if rt.name != anyModel {
+		v.model = pool.Know(string(v.appendModel(nil, rt.name)))
+	}
+	return v
 }
 
 func or(s, otherwise string) string {

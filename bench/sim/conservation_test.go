@@ -48,7 +48,7 @@ func checkLeases(t *testing.T, sim *simulation, name string) {
 	for _, pool := range sim.gateways {
 		for _, n := range pool.Nodes() {
 			if n.Inflight != 0 {
-				t.Errorf("%s: %d leases of node %d are out", name, n.Inflight, n.Index)
+				t.Errorf("%s: %d leases of node %d are out", name, n.Inflight, n.Node.Member().(int32))
 			}
 			successes += int(n.Successes)
 		}

@@ -15,21 +15,26 @@ func newGateway(s *scenario, policy string, opt balancer.Options) (*balancer.Poo
 	// gobreaker has a clock of its own, which does not know the simulation's: nothing may depend on it. A circuit opens by
 	// failures in a row and closes when the node is found to be back.
 	cfg.Breaker.Window, cfg.Breaker.OpenTime = time.Hour, time.Hour
+	var next int32
+	opt.Join = func(*balancer.Node, balancer.NodeConfig) (any, error) { next++; return next - 1, nil }
 	for i := range s.nodes {
 		var n balancer.NodeConfig
 		n.SetDefaults()
-		n.Address = fmt.Sprintf("10.0.%d.%d:9000", i/250, 1+i%250)
+		n.Address = address(i)
 		n.Weight = s.weight(i)
 		cfg.Nodes = append(cfg.Nodes, n)
 	}
 	return balancer.New("simulated", cfg, opt)
 }
 
+// address is where gateways find the node of that index.
+func address(node int) string { return fmt.Sprintf("10.0.%d.%d:9000", node/250, 1+node%250) }
+
 // warm makes so many attempts that say nothing, so that gateways are not at the same turn: nobody starts them all in the same
 // instant, and in a simulation of seconds they would stay in step.
 func warm(pool *balancer.Pool, attempts int) {
 	for range attempts {
-		if lease, err := pool.Pick(0, nil); err == nil {
+		if lease, err := pool.Model("").Pick(balancer.Ask{}, nil); err == nil {
 			lease.Done(balancer.Neutral)
 		}
 	}
@@ -40,11 +45,11 @@ func (s *simulation) send(x int32) {
 	e := &s.exchanges[x]
 	r := &s.requests[e.request]
 	var err error
-	if e.lease, err = s.gateways[r.gateway].Pick(r.key, &e.tried); err != nil {
+	if e.lease, err = s.gateways[r.gateway].Model("").Pick(balancer.Ask{Key: r.key}, &e.tried); err != nil {
 		s.finish(x, true)
 		return
 	}
-	e.node = int32(e.lease.Node().Index())
+	e.node = e.lease.Node().Member().(int32)
 	s.findings.picked(s.now, e.node, r)
 	s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
 }

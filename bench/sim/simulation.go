@@ -104,9 +104,16 @@ func (s *simulation) happen(e event) {
 	case nodeReturns:
 		s.revive(s.nodes[e.who])
 	case noticedDead:
-		s.gateways[e.who].Mark(int(e.what), balancer.Down, errDead)
+		s.mark(e, balancer.Down, errDead)
 	case noticedBack:
-		s.gateways[e.who].Mark(int(e.what), balancer.Up, nil)
+		s.mark(e, balancer.Up, nil)
+	}
+}
+
+// mark tells a gateway what has become of a node.
+func (s *simulation) mark(e event, state balancer.State, cause error) {
+	if err := s.gateways[e.who].Mark(address(int(e.what)), state, cause); err != nil {
+		panic("BUG: " + err.Error())
 	}
 }
 

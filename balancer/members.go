@@ -1,0 +1,188 @@
+package balancer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// members are the nodes of a pool between two changes of its membership. They never change once they are published.
+type members struct {
+	nodes []*Node
+	ring  func() *ring // of their addresses and weights; made when it is called first
+}
+
+func (p *Pool) newMembers(nodes []*Node) *members {
+	configs := make([]NodeConfig, len(nodes))
+	for i, n := range nodes {
+		configs[i] = NodeConfig{Address: n.address, Weight: n.Weight()}
+	}
+	m := &members{nodes: nodes, ring: sync.OnceValue(func() *ring { return newRing(configs) })}
+	if p.cfg.Policy == ConsistentHash {
+		m.ring() // now, rather than while a request waits
+	}
+	return m
+}
+
+// Update makes nodes the members of the pool, all of them. Those of an address and protocol that is a member already stay
+// as they are, with their counters, and take the new weight; others join, and those that are not in the list leave: nobody
+// picks them any more, and Options.Leave is told once their last lease is done. The error names everything that is wrong
+// with the list, or is that of Options.Join; nothing has changed then.
+func (p *Pool) Update(nodes []NodeConfig) error {
+	cfg := Config{Nodes: nodes}
+	var found findings
+	cfg.checkNodes(&found)
+	if err := refuse(found); err != nil {
+		return fmt.Errorf("cannot update pool %q: %w", p.name, err)
+	}
+	p.control.Lock()
+	defer p.control.Unlock()
+	before := p.members.Load().nodes
+	after, err := p.admit(nodes, before)
+	if err != nil {
+		return fmt.Errorf("cannot update pool %q: %w", p.name, err)
+	}
+	for i, n := range after {
+		n.weight.Store(int64(nodes[i].Weight))
+		if !slices.Contains(before, n) {
+			n.late = true
+			p.probing.start(p, n)
+			p.log.Info("node joined", "pool", p.name, "node", n.address)
+		}
+	}
+	p.members.Store(p.newMembers(after))
+	p.rebuild()
+	for _, n := range before {
+		if !slices.Contains(after, n) {
+			p.log.Info("node leaves", "pool", p.name, "node", n.address, "in_flight", n.Inflight())
+			n.retire()
+		}
+	}
+	return nil
+}
+
+// admit returns the nodes of that configuration: those of had that are in it, and new ones. When one cannot join, those
+// that have joined leave again.
+func (p *Pool) admit(configs []NodeConfig, had []*Node) ([]*Node, error) {
+	nodes := make([]*Node, 0, len(configs))
+	byAddress := make(map[string]*Node, len(had))
+	for _, n := range had {
+		byAddress[n.canonical] = n
+	}
+	for _, cfg := range configs {
+		canonical, err := canonicalAddress(cfg.Address)
+		if err != nil {
+			return nil, err // checked before; a bug
+		}
+		n := byAddress[canonical]
+		if n == nil || n.protocol != protocolOf(cfg) {
+			if n, err = p.newNode(canonical, cfg); err != nil {
+				for _, joined := range nodes {
+					if !slices.Contains(had, joined) {
+						joined.retire()
+					}
+				}
+				return nil, fmt.Errorf("node %q: %w", cfg.Address, err)
+			}
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, nil
+}
+
+func protocolOf(cfg NodeConfig) string {
+	if cfg.Protocol == "" {
+		return ProtocolHTTP
+	}
+	return cfg.Protocol
+}
+
+func (p *Pool) newNode(canonical string, cfg NodeConfig) (*Node, error) {
+	n := &Node{pool: p, address: cfg.Address, canonical: canonical, protocol: protocolOf(cfg), wake: make(chan struct{}, 1)}
+	n.weight.Store(int64(cfg.Weight))
+	if p.probe == nil {
+		n.state.Store(uint32(Up))
+	}
+	n.breaker.Store(newBreaker(p.cfg.Breaker, p.now))
+	if p.join != nil {
+		var err error
+		if n.member, err = p.join(n, cfg); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// Drain keeps new attempts from the node at that address, as long as another one is fit, or lets it have them again. What it
+// is working on is not touched.
+func (p *Pool) Drain(address string, on bool) error {
+	n, err := p.Find(address)
+	if err != nil {
+		return err
+	}
+	p.control.Lock()
+	defer p.control.Unlock()
+	if n.drained.Swap(on) != on {
+		p.logDrain(n, on, "operator")
+		p.rebuild()
+	}
+	return nil
+}
+
+// Find is the member at that address, however it is written.
+func (p *Pool) Find(address string) (*Node, error) {
+	canonical, err := canonicalAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	nodes := p.members.Load().nodes
+	addresses := make([]string, len(nodes))
+	for i, n := range nodes {
+		if n.canonical == canonical {
+			return n, nil
+		}
+		addresses[i] = n.address
+	}
+	return nil, fmt.Errorf("pool %q has no node %q: it has %s", p.name, address, strings.Join(addresses, ", "))
+}
+
+// Goaway notes that the node said it is about to leave: it drains until a probe finds it ready that was sent later than
+// this. Any goroutine may call it, but not Options.Leave or an Observer.
+func (n *Node) Goaway() {
+	if n.leaving.Load() {
+		return
+	}
+	n.pool.control.Lock()
+	defer n.pool.control.Unlock()
+	if !n.leaving.Swap(true) {
+		n.pool.logDrain(n, true, "node")
+		n.pool.rebuild()
+		n.poke()
+	}
+}
+
+// stays takes back what Goaway noted.
+func (n *Node) stays() {
+	n.pool.control.Lock()
+	defer n.pool.control.Unlock()
+	if n.leaving.Swap(false) {
+		n.pool.logDrain(n, false, "node")
+		n.pool.rebuild()
+	}
+}
+
+// retire makes the node a member no more. Whoever finds that it was the last to use it tells Options.Leave.
+func (n *Node) retire() {
+	n.pool.probing.stop(n)
+	n.retired.Store(true)
+	n.leaveIfIdle()
+}
+
+// leaveIfIdle tells Options.Leave, once, that nobody uses the node any more. A picker that still has an old snapshot counts
+// itself in before it looks at retired, so either it sees that, or it is seen here.
+func (n *Node) leaveIfIdle() {
+	if n.inflight.Load() == 0 && n.left.CompareAndSwap(false, true) && n.pool.leave != nil {
+		n.pool.leave(n.member)
+	}
+}

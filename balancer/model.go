@@ -1,0 +1,177 @@
+package balancer
+
+import (
+	"maps"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// knownMost bounds the models of a pool that have state of their own. A gateway with more of them would do better with more
+// pools; the rest share the common model's state.
+const knownMost = 1024
+
+// nameMost bounds the names that a pool remembers.
+const nameMost = 512
+
+// Model is one model as a pool serves it: which nodes are fit for it, and what the policy knows of them. The pool's common
+// Model stands for all that are not known by name.
+type Model struct {
+	pool   *Pool
+	name   string // "" = the common one
+	policy policy
+	books  bookkeeper // the policy, if it is one
+	stuck  stuck
+
+	places  map[*Node]*placement // under Pool.control
+	current atomic.Pointer[snapshot]
+}
+
+// Ask is what the picker knows of an attempt.
+type Ask struct {
+	// Key is the same for requests that should meet the same node, for a policy that cares; 0 is no key.
+	Key uint64
+	// Stick makes the key alone decide, whatever the policy is and however busy its node is, as long as that is fit and was
+	// not tried: for a request of a sequence, which must meet the node that had the others.
+	Stick bool
+}
+
+// newModel makes a model of the members as they are. The caller holds p.control, or nobody else has p yet.
+func (p *Pool) newModel(name string) *Model {
+	m := &Model{pool: p, name: name, places: map[*Node]*placement{}}
+	m.policy = newPolicy(p.cfg.Policy, makings{hash: p.cfg.Hash, rand: p.random, inflight: &p.inflight})
+	m.books, _ = m.policy.(bookkeeper)
+	m.rebuild()
+	return m
+}
+
+// Model is the model of that name, or the common one if nobody has made it known. It takes no lock.
+func (p *Pool) Model(name string) *Model {
+	if m, ok := (*p.known.Load())[name]; ok {
+		return m
+	}
+	return p.common
+}
+
+// Know makes a model known, so that what happens to it on a node counts for it alone. A pool knows 1024 models; for one
+// more, and for a name beyond 512 bytes, it returns the common one. The name is copied.
+func (p *Pool) Know(name string) *Model {
+	if m := p.Model(name); m != p.common || name == "" || len(name) > nameMost {
+		return m
+	}
+	p.control.Lock()
+	defer p.control.Unlock()
+	known := *p.known.Load()
+	if m, ok := known[name]; ok || len(known) >= knownMost {
+		if !ok {
+			m = p.common
+		}
+		return m
+	}
+	name = strings.Clone(name)
+	grown := maps.Clone(known)
+	grown[name] = p.newModel(name)
+	p.known.Store(&grown)
+	return grown[name]
+}
+
+// models yields the common model and then all that are known, in no order.
+func (p *Pool) models(yield func(*Model) bool) {
+	if p.common != nil && !yield(p.common) {
+		return
+	}
+	for _, m := range *p.known.Load() {
+		if !yield(m) {
+			return
+		}
+	}
+}
+
+// rebuild makes the pool as it is now what picks read. The caller holds p.control.
+func (p *Pool) rebuild() {
+	for m := range p.models {
+		m.rebuild()
+	}
+}
+
+// Name is what Know was given, "" for the common model.
+func (m *Model) Name() string { return m.name }
+
+// Common reports whether the model stands for all that are not known.
+func (m *Model) Common() bool { return m.name == "" }
+
+// Pool is whose model it is.
+func (m *Model) Pool() *Pool { return m.pool }
+
+// Pick leases a node for one attempt and adds it to tried, or returns ErrNoNode or ErrFull. It never picks a node that is
+// down, was tried by this exchange, or is at its limit. The attempt of an exchange that has tried nothing is its first; it
+// feeds the retry budget. A nil tried is that of an exchange that makes one attempt only.
+//
+// Pick takes no lock and never waits, except that the first pick with Stick works out the places of keys, some milliseconds
+// for a thousand nodes. It allocates only when it grants a trial (closures for gobreaker), when tried outgrows the few
+// nodes it holds in place, and when the time has come for what nodes may get to change: a step of a slow start, the end of
+// a rest.
+func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
+	if tried == nil {
+		tried = new(Tried)
+	}
+	for {
+		s, now := m.look()
+		l.began = now
+		if err = m.lease(&l, s, a, tried); err != errMoved {
+			return // by name: a lease is not copied
+		}
+	}
+}
+
+// look is what a pick goes by: the nodes, and the time.
+func (m *Model) look() (*snapshot, time.Duration) {
+	s, now := m.current.Load(), m.pool.now()
+	if s.until != 0 && now >= s.until {
+		m.refresh()
+		s = m.current.Load()
+	}
+	return s, now
+}
+
+// refresh publishes what time has changed. One of the pickers who see that it is due does it, and allocates for it; the
+// others go on with what there is.
+func (m *Model) refresh() {
+	if !m.pool.control.TryLock() {
+		return
+	}
+	defer m.pool.control.Unlock()
+	m.rebuild()
+}
+
+// lease lets the policy choose among the nodes of the best standing that has any that was not tried.
+func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
+	if tried.Len() == 0 && len(s.trials) > 0 && s.trial(l) {
+		m.pool.granted(l, tried)
+		return nil
+	}
+	by := m.policy
+	if a.Stick {
+		by = &m.stuck
+	}
+	want := ask{key: a.Key, now: l.began, tried: *tried, ring: s.ring}
+	for i := range s.groups {
+		g := &s.groups[i]
+		pl := by.choose(g, want)
+		for pl != nil && !pl.node.reserve() {
+			if pl.node.retired.Load() {
+				return errMoved
+			}
+			pl = by.choose(g, want) // somebody else was quicker; full nodes are passed over
+		}
+		if pl != nil {
+			l.to(pl)
+			m.pool.granted(l, tried)
+			return nil
+		}
+		if g.anyUntried(tried) {
+			return ErrFull
+		}
+	}
+	return ErrNoNode
+}

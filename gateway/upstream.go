@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"ganglion/balancer"
+	"ganglion/internal/certs"
+)
+
+// upstream is a pool as the edge sees it: the balancer says who, the nodes' transports know how to get there.
+type upstream struct {
+	*balancer.Pool
+	retries retryTally
+
+	keyed     bool   // the policy asks which requests belong together
+	keyHeader string // that tells, in canonical form; "" = the question does
+
+	newNode func(balancer.NodeConfig) *node // starts nothing
+
+	mu       sync.Mutex
+	present  map[*node]bool  // those who joined and have not left
+	running  context.Context // transports of nodes that join run within it; nil = none does
+	carrying sync.WaitGroup  // transports that run
+	failed   chan error      // of a transport that cannot go on
+}
+
+// node is one member of an upstream.
+type node struct {
+	address   string
+	transport transport
+	probe     func(ctx context.Context) error
+	metrics   nodeMetrics
+
+	stop context.CancelFunc // of the transport; nil = it does not run; under upstream.mu
+}
+
+func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*upstream, error) {
+	cfg := whole.Pools[name]
+	secure, err := newSecure(cfg.TLS, log.With("pool", name))
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	u := &upstream{present: map[*node]bool{}, failed: make(chan error, 1)}
+	u.newNode = func(nc balancer.NodeConfig) *node {
+		return &node{
+			address:   nc.Address,
+			transport: newTransport(nc.Protocol, dialer{nc.Address, secure}, whole, mem, log.With("pool", name)),
+			probe:     prober(nc, secure),
+			metrics:   newNodeMetrics(name, nc.Address),
+		}
+	}
+	u.Pool, err = balancer.New(name, cfg.Config, balancer.Options{
+		Probe: func(ctx context.Context, n *balancer.Node) error { return memberOf(n).probe(ctx) },
+		Join:  u.join, Leave: u.leave, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.heed(cfg.Config)
+	return u, nil
+}
+
+// newTransport makes the way to a node in the protocol that it speaks.
+func newTransport(protocol string, via dialer, cfg *Config, mem memory, log *slog.Logger) transport {
+	inflated := inflation{most: int(cfg.Server.MaxBody), memory: mem.bodies}
+	if protocol == balancer.ProtocolGRPC {
+		return newRPCNode(via, cfg.Upstream, mem.answers, inflated)
+	}
+	c := newCarrier(via, cfg.Upstream, mem.answers, log)
+	c.inflated = inflated
+	return c
+}
+
+// prober asks a node in the protocol that it speaks.
+func prober(n balancer.NodeConfig, secure *certs.Client) func(ctx context.Context) error {
+	ask := probe
+	if n.Protocol == balancer.ProtocolGRPC {
+		ask = probeRPC
+	}
+	return func(ctx context.Context) error { return ask(ctx, dialer{n.Address, secure}) }
+}
+
+// memberOf is the edge's side of a node.
+func memberOf(n *balancer.Node) *node { return n.Member().(*node) }
+
+// nodes are the members of the pool now.
+func (up *upstream) nodes() []*node {
+	members := up.Members()
+	nodes := make([]*node, len(members))
+	for i, n := range members {
+		nodes[i] = memberOf(n)
+	}
+	return nodes
+}
+
+// join makes the edge's side of a node that becomes a member.
+func (up *upstream) join(_ *balancer.Node, cfg balancer.NodeConfig) (any, error) {
+	n := up.newNode(cfg)
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.present[n] = true
+	up.start(n)
+	return n, nil
+}
+
+// leave lets a node's transport close its connections. No attempt is under way on it any more.
+func (up *upstream) leave(member any) {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	n := member.(*node)
+	delete(up.present, n)
+	if n.stop != nil {
+		n.stop()
+	}
+}
+
+// start runs a node's transport, if Run does. The caller holds up.mu.
+func (up *upstream) start(n *node) {
+	if up.running == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(up.running)
+	n.stop = stop
+	up.carrying.Go(func() {
+		defer stop()
+		if err := n.transport.run(ctx); err != nil {
+			select {
+			case up.failed <- fmt.Errorf("connections to %s: %w", n.address, err):
+			default: // one is enough
+			}
+		}
+	})
+}
+
+// Run keeps the connections to the nodes and probes them until ctx ends, or until a transport cannot go on. Nodes that
+// join meanwhile are included. It hides the pool's own Run.
+func (up *upstream) Run(ctx context.Context) error {
+	carrying, stop := context.WithCancel(context.WithoutCancel(ctx)) // connections are closed after the last probe
+	defer up.carrying.Wait()
+	defer stop()
+	up.mu.Lock()
+	up.running = carrying
+	for n := range up.present {
+		up.start(n)
+	}
+	up.mu.Unlock()
+	defer func() {
+		up.mu.Lock()
+		up.running = nil // nobody starts any more
+		up.mu.Unlock()
+	}()
+
+	probing, stopProbing := context.WithCancel(ctx)
+	defer stopProbing()
+	probed := make(chan error, 1)
+	go func() { probed <- up.Pool.Run(probing) }()
+	select {
+	case err := <-probed:
+		return err
+	case err := <-up.failed:
+		stopProbing()
+		<-probed
+		return err
+	}
+}
