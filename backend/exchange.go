@@ -38,6 +38,7 @@ type fields struct {
 	jsonLength      int    // the same, from where it is no text; oip.NoHeaderLength otherwise
 	wantsTiming     bool
 	wantsLoad       bool
+	timeout         []byte // how long the client waits; see oip.TimeoutName
 }
 
 // reply is the answer to a request.
@@ -97,6 +98,10 @@ func (x *exchange) field(name, value []byte) {
 	case len(timingName):
 		if bytes.EqualFold(name, []byte(timingName)) {
 			x.wantsTiming = string(value) == "1"
+		}
+	case len(oip.TimeoutName):
+		if bytes.EqualFold(name, []byte(oip.TimeoutName)) {
+			x.timeout = value
 		}
 	case len(loadFormatName):
 		if bytes.EqualFold(name, []byte(loadFormatName)) {

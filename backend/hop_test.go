@@ -184,6 +184,20 @@ func TestHopDeadline(t *testing.T) {
 	b.free()
 }
 
+// TestHeaderDeadline: over plain HTTP the time that is left comes in a header, and is kept to in the same way.
+func TestHeaderDeadline(t *testing.T) {
+	b := newBlockingNode(t, 1)
+	const path = "/v2/models/iris/infer"
+	b.do("POST", path, strings.NewReader(fakeRequestOf("1")), oip.TimeoutName, "100").want(t, 504, "")
+	<-b.stopped // the run has been told
+	b.occupy()
+	b.do("POST", path, strings.NewReader(fakeRequestOf("1")), oip.TimeoutName, "100").want(t, 504, "")
+	b.free()
+	for _, odd := range []string{"0", "soon"} {
+		b.do("POST", path, strings.NewReader(fakeRequestOf("1")), oip.TimeoutName, odd).want(t, 400, "whole number of milliseconds from 1")
+	}
+}
+
 // TestHopDrain: a node that stops says goaway, answers what it has taken in, and ends.
 func TestHopDrain(t *testing.T) {
 	b := newBlockingNode(t, 1)

@@ -23,17 +23,33 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	for name, value := range ctx.Request.Header.All() {
 		x.field(name, value)
 	}
-	x.patience = x.patience.renewed(time.Time{})
-	if x.waits() && ctx.Conn() != nil { // only tests have none
+	deadline, err := x.deadline()
+	x.patience = x.patience.renewed(deadline)
+	switch {
+	case err != nil:
+		s.refuse(x, err)
+	case x.waits() && ctx.Conn() != nil: // only tests have none
 		httpserver.Watch(ctx, x.patience)
 		s.rest(x)
 		httpserver.Unwatch(ctx)
-	} else {
+	default:
 		s.rest(x)
 	}
 	s.send(ctx, x)
 	x.end()
 	s.exchanges.Put(x)
+}
+
+// deadline is when the client stops waiting, if it has said so; the zero time is never. The hop has a place of its own for it.
+func (q *question) deadline() (time.Time, error) {
+	if q.timeout == nil {
+		return time.Time{}, nil
+	}
+	patience, err := oip.ParseTimeout(q.timeout)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Now().Add(patience), nil
 }
 
 // largestKept is the size up to which fasthttp keeps an answer's memory for others. Giants would stay there for minutes after

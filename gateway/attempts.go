@@ -18,11 +18,7 @@ func (x *exchange) prepare() {
 		out.method = methodPost // what it means here, and what every node knows
 	}
 	out.headers = x.appendHeaders(out.headers[:0])
-	// One deadline for all attempts: a retry has what the first left.
-	out.deadline = x.start.Add(x.route.timeout)
-	if !x.limit.IsZero() && x.limit.Before(out.deadline) {
-		out.deadline = x.limit
-	}
+	out.deadline = x.deadline // one for all attempts: a retry has what the first left
 }
 
 // nameJSON calls a body JSON that its client has not called anything, or what curl and Python call every body, a form. Most
@@ -73,9 +69,6 @@ func (x *exchange) forward() {
 	x.giveUp(last.reason)
 }
 
-// late reports whether the last attempt used up the exchange's time.
-func (x *exchange) late() bool { return !x.out.end.Before(x.out.deadline) }
-
 // allowRetry takes a retry from the pool's budget, and counts.
 func (up *upstream) allowRetry() bool {
 	if !up.Retry() {
@@ -111,9 +104,8 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	}
 	lease.Node().Report(balancer.Load(x.out.node))
 	v = classify(err, resp, x.late())
-	if v.reason == reasonUpstreamTimeout && x.out.deadline.Equal(x.limit) {
-		// The time was the client's own and may have been too short for any node: as if it had left.
-		v = verdict{node: balancer.Neutral, reason: reasonClientGone}
+	if x.hurried() && (v.reason == reasonUpstreamTimeout || (v.reason == reasonClientGone && x.late())) {
+		v = verdict{node: balancer.Neutral, reason: reasonDeadline}
 	}
 	if v.reason == reasonRejected {
 		lease.Untimed()
@@ -160,7 +152,9 @@ func (x *exchange) giveUp(reason Reason) {
 		x.cause = balancer.ErrNoNode
 		x.fail(failNoNode(x.call.Model, pool.RetryAfter()))
 	case reason == reasonClientGone:
-		x.fail(failClientGone(x.late()))
+		x.fail(failClientGone())
+	case reason == reasonDeadline:
+		x.fail(failDeadline(x.deadline.Sub(x.start)))
 	default:
 		x.fail(failUpstream(reason, x.route.timeout, pool.RetryAfter()))
 	}

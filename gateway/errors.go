@@ -29,6 +29,7 @@ const (
 	reasonUpstreamBusy                  // every connection to the node was in use, or the model's queue was full
 	reasonUpstreamError                 // no node gave a usable answer, or the last one answered 5xx
 	reasonUpstreamTimeout               // the route's timeout ran out
+	reasonDeadline                      // the time that the client gave the request ran out: nobody is to blame
 	reasonClientGone                    // the client left before it had its answer: nobody is to blame
 	reasonCount
 )
@@ -39,7 +40,7 @@ func (r Reason) String() string {
 		"panic", "ok", "cache_hit", "rejected", "not_found", "bad_method", "bad_request", "too_large",
 		"overload", "no_route",
 		"not_ready", "no_node", "upstream_busy", "upstream_error", "upstream_timeout",
-		"client_gone",
+		"deadline", "client_gone",
 	}[r]
 }
 
@@ -87,12 +88,18 @@ func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
 	return failure{reason: reasonUpstreamError, status: 502, text: "no node gave a usable answer; see the gateway's log for this X-Request-Id"}
 }
 
-// failClientGone is for the record: nobody is there to read it, unless it is the client's own deadline that has passed. 499
-// is what nginx has made of a client that left.
-func failClientGone(late bool) failure {
-	if late {
-		return failure{reason: reasonClientGone, status: 504, text: "the request's own deadline passed before the model answered"}
-	}
+// failBadRequest is for what the gateway itself reads of a request and finds wanting.
+func failBadRequest(err error) failure {
+	return failure{reason: reasonBadRequest, status: 400, text: err.Error()}
+}
+
+// failDeadline is for a client that is still there to read it. 504 is DEADLINE_EXCEEDED over gRPC.
+func failDeadline(own time.Duration) failure {
+	return failure{reason: reasonDeadline, status: 504, text: "the model did not answer within the " + own.Round(time.Microsecond).String() + " that the request gave it"}
+}
+
+// failClientGone is for the record: nobody is there to read it. 499 is what nginx has made of a client that left.
+func failClientGone() failure {
 	return failure{reason: reasonClientGone, status: 499, text: "the client has left"}
 }
 

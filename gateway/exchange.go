@@ -38,12 +38,13 @@ type exchange struct {
 	table   *table
 
 	// What was asked. call points into the request's own memory.
-	start  time.Time
-	limit  time.Time // the client's own deadline; zero = none
-	id     []byte
-	client []byte // address
-	call   oip.Call
-	query  []byte
+	start    time.Time
+	limit    time.Time // the client's own deadline; zero = none
+	deadline time.Time // of all that is done for it; see deadline.go
+	id       []byte
+	client   []byte // address
+	call     oip.Call
+	query    []byte
 
 	// Where it goes.
 	route   *route

@@ -15,6 +15,7 @@ import (
 
 	"ganglion/internal/conf"
 	"ganglion/internal/hop"
+	"ganglion/internal/oip"
 )
 
 // h1 is the transport to any HTTP/1.1 server: one exchange at a time on each of several keep-alive connections.
@@ -159,6 +160,9 @@ func (c *conn) send(out *outbound, host []byte) error {
 	for i := range out.headers {
 		b = appendLine(b, out.headers[i].Name, out.headers[i].Value)
 	}
+	b = append(b, oip.TimeoutName+": "...)
+	b = oip.AppendTimeout(b, time.Until(out.deadline))
+	b = append(b, "\r\n"...)
 	if len(out.body) > 0 || string(out.method) == fasthttp.MethodPost {
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(out.body)), 10)

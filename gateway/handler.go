@@ -83,6 +83,9 @@ func (x *exchange) proxy() {
 	if x.answerFromCache() {
 		return
 	}
+	if !x.setDeadline() {
+		return
+	}
 	x.prepare()
 	x.ask()
 	x.mirror()

@@ -139,7 +139,7 @@ func appendLine[T ~string | ~[]byte](dst []byte, key T, value []byte) []byte {
 // variables cannot tell X_Forwarded_For from X-Forwarded-For.
 func passesOn(key []byte) bool {
 	switch string(key) { // fasthttp has brought the name into this form
-	case "Host", "Content-Length", "Forwarded", "X-Real-Ip", headerRequestID:
+	case "Host", "Content-Length", "Forwarded", "X-Real-Ip", headerRequestID, oip.TimeoutName:
 		return false
 	}
 	return !bytes.HasPrefix(key, []byte("X-Forwarded-")) && bytes.IndexByte(key, '_') < 0

@@ -408,7 +408,8 @@ func TestADeadlineReachesTheNode(t *testing.T) {
 		wantCode(t, err, codes.DeadlineExceeded)
 	}
 	eventually(t, "the node to notice", func() bool { return n.Gone() == n.Requests() })
-	if line := e.logged(1)[0]; line["reason"] != "client_gone" {
+	// Its client resets the call at the same moment: either may be noticed first.
+	if line := e.logged(1)[0]; line["reason"] != "deadline" && line["reason"] != "client_gone" {
 		t.Errorf("the log has %v", line)
 	}
 	if got := e.metric("ganglion_attempts_total", "outcome", "failure"); got != 0 {

@@ -30,6 +30,7 @@ type rpcServer struct {
 	asked   atomic.Int64
 	left    atomic.Int64
 	hang    atomic.Bool
+	seen    func(ctx context.Context) // nil = nobody looks
 
 	mu   sync.Mutex
 	fail error
@@ -73,6 +74,9 @@ func (n *rpcServer) ModelInfer(ctx context.Context, in *pb.ModelInferRequest) (*
 	fail := n.fail
 	n.mu.Unlock()
 	n.asked.Add(1)
+	if n.seen != nil {
+		n.seen(ctx)
+	}
 	if n.hang.Load() {
 		<-ctx.Done()
 		n.left.Add(1)

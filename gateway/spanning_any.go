@@ -17,6 +17,9 @@ func (x *exchange) askAny() {
 		return
 	}
 	x.route, x.variant = rt, rt.stable
+	if !x.setDeadline() {
+		return
+	}
 	x.prepare()
 	if x.http != nil {
 		httpserver.Watch(x.http, x)
@@ -40,7 +43,7 @@ func (x *exchange) askAny() {
 			x.kept = fasthttp.AcquireResponse()
 			x.resp.CopyTo(x.kept)
 		}
-		if x.late() || last.reason == reasonClientGone {
+		if x.late() || last.reason == reasonClientGone || last.reason == reasonDeadline {
 			break
 		}
 	}

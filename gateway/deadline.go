@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"ganglion/internal/oip"
+)
+
+// The time of an exchange is the least of four: the route's timeout, the "timeout" parameter of the request, its header
+// X-Request-Timeout-Ms, and the deadline of the gRPC call that it came by. It begins with the request's last byte and holds
+// for everything that happens to the request: waiting, all attempts, the hedge. Nodes are told what is left of it.
+
+// setDeadline works the deadline out, or refuses a request that says what is no time, and then reports false.
+func (x *exchange) setDeadline() bool {
+	asked, err := x.patience()
+	if err != nil {
+		x.fail(failBadRequest(err))
+		return false
+	}
+	if asked > 0 && asked < x.route.timeout {
+		x.own(x.start.Add(asked))
+	}
+	x.deadline = x.start.Add(x.route.timeout)
+	if !x.limit.IsZero() && x.limit.Before(x.deadline) {
+		x.deadline = x.limit
+	}
+	return true
+}
+
+// own notes a deadline of the client's. The earliest counts.
+func (x *exchange) own(limit time.Time) {
+	if x.limit.IsZero() || limit.Before(x.limit) {
+		x.limit = limit
+	}
+}
+
+// patience is how long the request itself says that its client waits; 0 = it says nothing.
+func (x *exchange) patience() (time.Duration, error) {
+	d, err := x.headerPatience()
+	if err != nil {
+		return 0, err
+	}
+	micros, found, err := x.parameterTimeout()
+	if err != nil || !found || micros == 0 { // 0 is Triton's word for no timeout
+		return d, err
+	}
+	if longest := uint64(x.route.timeout / time.Microsecond); micros > longest {
+		return d, nil // the route's is shorter
+	}
+	if p := time.Duration(micros) * time.Microsecond; d == 0 || p < d {
+		d = p
+	}
+	return d, nil
+}
+
+func (x *exchange) headerPatience() (time.Duration, error) {
+	value := peek(&x.req.Header, oip.TimeoutName)
+	if value == nil {
+		return 0, nil
+	}
+	if len(x.req.Header.PeekAll(oip.TimeoutName)) > 1 {
+		return 0, errTwoTimeouts
+	}
+	return oip.ParseTimeout(value)
+}
+
+var errTwoTimeouts = errors.New(oip.TimeoutName + " comes twice")
+
+// parameterTimeout is the request's own parameter, in microseconds. In a body that is compressed nobody looks; the node that
+// inflates it will.
+func (x *exchange) parameterTimeout() (micros uint64, found bool, err error) {
+	h := &x.req.Header
+	if x.call.Kind != oip.CallModelInfer || len(h.ContentEncoding()) > 0 {
+		return 0, false, nil
+	}
+	if string(h.ContentType()) == oip.ProtoContentType {
+		return oip.FindProtoWhole(x.req.Body(), "timeout")
+	}
+	json, _, ok := split(x.req.Body(), peek(h, headerInferLength))
+	if !ok {
+		return 0, false, nil
+	}
+	return oip.FindWhole(json, "timeout")
+}
+
+// late reports whether the last attempt used up the exchange's time.
+func (x *exchange) late() bool { return !x.out.end.Before(x.deadline) }
+
+// hurried reports whether the exchange's time is the client's own and not the route's: it may have been too short for any
+// node, so that its end is nobody's fault.
+func (x *exchange) hurried() bool { return x.deadline.Equal(x.limit) }
