@@ -2,14 +2,12 @@ package balancer
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"ganglion/internal/conf"
+	"ganglion/internal/hostport"
 )
 
 // Bounds of what Check accepts.
@@ -111,7 +109,7 @@ func unknownPolicy(name string) string {
 }
 
 func (c *Config) checkNodes(fs *findings) {
-	if len(c.Nodes) == 0 {
+	if len(c.Nodes) == 0 && !c.NodesLater {
 		fs.addf("nodes", "a pool needs at least one node, such as { address = \"10.0.0.1:9000\" }")
 	}
 	seen := make(map[string]int, len(c.Nodes))
@@ -121,7 +119,7 @@ func (c *Config) checkNodes(fs *findings) {
 		if n.Protocol != "" && n.Protocol != ProtocolHTTP && n.Protocol != ProtocolGRPC {
 			fs.addf(key+".protocol", "%q is not known: accepted are \"http\" and \"grpc\"", n.Protocol)
 		}
-		canonical, err := canonicalAddress(n.Address)
+		canonical, err := hostport.Canonical(n.Address)
 		if err != nil {
 			fs.addf(key+".address", "%v", err)
 			continue
@@ -135,54 +133,9 @@ func (c *Config) checkNodes(fs *findings) {
 	}
 }
 
-// canonicalAddress writes "host:port" in the one form that equal addresses share.
-func canonicalAddress(address string) (string, error) {
-	if strings.Contains(address, "://") {
-		return "", fmt.Errorf("address %q has a scheme: accepted is \"host:port\" alone, such as \"10.0.0.1:9000\"", address)
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("address %q is not \"host:port\", such as \"10.0.0.1:9000\" or \"[::1]:9000\"", address)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 {
-		return "", fmt.Errorf("address %q has port %q: accepted are 1 to 65535", address, port)
-	}
-	port = strconv.FormatUint(number, 10)
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return net.JoinHostPort(ip.Unmap().String(), port), nil
-	}
-	if !isHostname(host) {
-		return "", fmt.Errorf("address %q has host %q: accepted are an IP address or a host name", address, host)
-	}
-	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), port), nil
-}
-
 // isHeaderName accepts the names that pass every proxy, and "".
 func isHeaderName(s string) bool {
-	return len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !isHostnameRune(r) })
-}
-
-// isHostname accepts what resolvers do: labels of letters, digits, - and _ (which DNS-SD and container names use), up to
-// 63 bytes each and 253 together. A name of digits and dots alone is an IP address gone wrong.
-func isHostname(host string) bool {
-	host = strings.TrimSuffix(host, ".")
-	if len(host) > 253 || strings.Trim(host, "0123456789.") == "" {
-		return false
-	}
-	for label := range strings.SplitSeq(host, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		if strings.ContainsFunc(label, func(r rune) bool { return !isHostnameRune(r) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func isHostnameRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+	return len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !hostport.IsNameRune(r) })
 }
 
 // warnings are what an operator should know but may want.

@@ -8,6 +8,8 @@ type Config struct {
 	Policy string `toml:"policy"`
 	// Nodes are the members of the pool, at least one.
 	Nodes []NodeConfig `toml:"nodes"`
+	// NodesLater lets a pool be made without nodes: somebody will bring some with Update. It is no key of the file.
+	NodesLater bool
 	// SlowStart is how long a node that comes back takes to get its share, in ten steps. 0 = at once.
 	SlowStart time.Duration `toml:"slow_start"`
 	// Hash is for the policy consistent_hash.
@@ -28,6 +30,9 @@ type NodeConfig struct {
 	Weight int `toml:"weight"`
 	// Protocol is what the node speaks: http, with the hop if it agrees to, or grpc. "" is http.
 	Protocol string `toml:"protocol"`
+	// Drained has a node join as if Pool.Drain had been called; of one that is a member it changes nothing. It is no key of
+	// the file.
+	Drained bool
 }
 
 // HashConfig says which requests should meet the same node.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"ganglion/internal/hostport"
 )
 
 // members are the nodes of a pool between two changes of its membership. They never change once they are published.
@@ -71,7 +73,7 @@ func (p *Pool) admit(configs []NodeConfig, had []*Node) ([]*Node, error) {
 		byAddress[n.canonical] = n
 	}
 	for _, cfg := range configs {
-		canonical, err := canonicalAddress(cfg.Address)
+		canonical, err := hostport.Canonical(cfg.Address)
 		if err != nil {
 			return nil, err // checked before; a bug
 		}
@@ -101,6 +103,7 @@ func protocolOf(cfg NodeConfig) string {
 func (p *Pool) newNode(canonical string, cfg NodeConfig) (*Node, error) {
 	n := &Node{pool: p, address: cfg.Address, canonical: canonical, protocol: protocolOf(cfg), wake: make(chan struct{}, 1)}
 	n.weight.Store(int64(cfg.Weight))
+	n.drained.Store(cfg.Drained)
 	if p.probe == nil {
 		n.state.Store(uint32(Up))
 	}
@@ -132,7 +135,7 @@ func (p *Pool) Drain(address string, on bool) error {
 
 // Find is the member at that address, however it is written.
 func (p *Pool) Find(address string) (*Node, error) {
-	canonical, err := canonicalAddress(address)
+	canonical, err := hostport.Canonical(address)
 	if err != nil {
 		return nil, err
 	}

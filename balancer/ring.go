@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+
+	"ganglion/internal/hostport"
 )
 
 const (
@@ -68,7 +70,7 @@ func (r *ring) index() {
 
 // hashAddress is FNV-1a over the address in canonical form.
 func hashAddress(address string) uint64 {
-	if canonical, err := canonicalAddress(address); err == nil {
+	if canonical, err := hostport.Canonical(address); err == nil {
 		address = canonical
 	}
 	h := uint64(0xCBF29CE484222325)
