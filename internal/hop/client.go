@@ -12,6 +12,9 @@ type Conn struct {
 	next uint64 // the next stream's id
 	open int    // exchanges begun and not over, with those that only the server has not confirmed the end of
 	last uint64 // once the server is away: the last stream that it accepted
+
+	doubt    doubt
+	observer Observer
 }
 
 // Open exchanges settings on a connection that has been upgraded. It starts nothing: the caller runs Run. It takes nc over and
@@ -20,7 +23,7 @@ func Open(nc net.Conn, cfg Config) (*Conn, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Conn{next: 1}
+	c := &Conn{next: 1, doubt: doubt{at: never}}
 	c.link.init(nc, cfg, (*client)(c))
 	err := c.link.greet()
 	if err == nil {
@@ -48,11 +51,11 @@ func (c *Conn) Close() {
 	}
 }
 
-// Usable says whether Do would be let in now: the connection is neither draining nor broken, and has room. It is a hint.
+// Usable says whether Do would be let in now: the connection is neither draining nor broken, has room, and its node is not suspected. It is a hint.
 func (c *Conn) Usable() bool {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
-	return c.takes() && c.room()
+	return c.takes() && c.room() && !c.doubt.released
 }
 
 // Retired is closed once the connection will let no new exchange in: the node has said goaway, or Run is ending. Those that are
@@ -64,6 +67,7 @@ func (c *Conn) Stats() Stats {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
 	s := c.link.stats()
+	s.Suspect, s.Suspicions = c.doubt.suspect, c.doubt.times
 	if !c.link.ended {
 		s.Open = c.open
 	}
@@ -88,6 +92,7 @@ func (c *Conn) Do(x *Exchange) error {
 		return err
 	}
 	c.open++
+	(*client)(c).awaitSigns(now)
 	st.begin(now, deadline)
 	l.send(st, x.Request.Body)
 	l.armAlarm(deadline)
@@ -126,6 +131,8 @@ func (c *Conn) admit(x *Exchange) error {
 		return &Error{Code: CodeDraining}
 	case !c.room():
 		return &Error{Code: CodeBusy}
+	case c.doubt.released && !x.Patient:
+		return &Error{Code: CodeSuspect}
 	case x.body != nil:
 		panic("BUG: exchange used again before its streamed body was closed")
 	}

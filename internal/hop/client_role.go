@@ -27,6 +27,12 @@ func (c *client) appendHead(dst []byte, st *stream) []byte {
 }
 
 func (c *client) frame(h frameHeader, payload []byte) error {
+	switch h.kind {
+	case kindGoaway:
+		return c.goaway(payload)
+	case kindLoad:
+		return c.loaded(payload)
+	}
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
 	switch h.kind {
@@ -34,8 +40,6 @@ func (c *client) frame(h frameHeader, payload []byte) error {
 		return c.response(h, payload)
 	case kindCancel:
 		return c.canceled(h, payload)
-	case kindGoaway:
-		return c.goaway(payload)
 	default:
 		return violation("%v frame from a server", h.kind)
 	}
@@ -177,12 +181,31 @@ func (c *client) canceled(h frameHeader, payload []byte) error {
 	return nil
 }
 
-// goaway fails what the server has not accepted; it may be sent elsewhere. The rest goes on.
+// loaded passes a load on that came without an answer.
+func (c *client) loaded(payload []byte) error {
+	l, own, err := parseLoadFrame(payload)
+	if err == nil && c.observer.Load != nil {
+		c.observer.Load(l, own)
+	}
+	return err
+}
+
+// goaway takes in that the server accepts no more, and tells the observer if it drains.
 func (c *client) goaway(payload []byte) error {
 	last, reason, text, err := parseGoaway(payload)
 	if err != nil {
 		return err
 	}
+	if reason == ReasonNone && c.observer.Goaway != nil {
+		c.observer.Goaway(printable(text)) // before exchanges come back and ask for another node
+	}
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	return c.turnedAway(last, reason, text)
+}
+
+// turnedAway fails what the server has not accepted; it may be sent elsewhere. The rest goes on. With the lock held.
+func (c *client) turnedAway(last uint64, reason Reason, text []byte) error {
 	l := &c.link
 	if l.away && last > c.last {
 		return violation("goaway accepts stream %d after one that accepted %d", last, c.last)

@@ -7,7 +7,7 @@ import "time"
 const looks = 3
 
 // The read deadline of the connection is its only timer: it goes off at the earliest of the next look at silence, the end of
-// a drain and the first deadline of a stream. Streams usually end long before their deadlines, and those of later streams are
+// a drain, the next look of a client at its doubts and the first deadline of a stream. Streams usually end long before their deadlines, and those of later streams are
 // usually later, so that the deadline is moved once in a while and not once an exchange.
 
 // startClock sets the first alarm.
@@ -17,7 +17,7 @@ func (c *link) startClock() {
 	c.running, c.r.alarm = true, c.alarm
 	c.nc.SetDeadline(time.Time{})
 	c.pingAt = c.now() + c.cfg.PingInterval
-	c.armAlarm(c.pingAt)
+	c.setAlarm(min(c.alarmAt, c.pingAt)) // exchanges may have begun before
 	if c.severed || c.leaving {
 		c.nc.SetDeadline(past)
 	}
@@ -39,10 +39,17 @@ func (c *link) setAlarm(at time.Duration) {
 
 // alarm is called by the reading goroutine when the read deadline has gone off. An error brings it home.
 func (c *link) alarm() error {
+	err := c.judge()
+	c.role.alarmed()
+	return err
+}
+
+// judge does what is due, and sets the next alarm.
+func (c *link) judge() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	next := min(c.sweep(now), c.drainAt)
+	next := min(c.sweep(now), c.drainAt, c.role.look(now))
 	if now >= c.pingAt {
 		c.listen(now)
 		c.w.trim()

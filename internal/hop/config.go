@@ -19,9 +19,12 @@ type Config struct {
 	HandshakeTimeout time.Duration // for the exchange of settings
 	PingInterval     time.Duration // silence after which the peer is asked whether it lives
 	PingTimeout      time.Duration // silence after that question which proves the contrary
-	WriteTimeout     time.Duration // for the peer to take what the kernel's buffer does not hold
-	StallTimeout     time.Duration // for a body to make progress: the peer sends nothing of it, or grants nothing for it
-	DrainTimeout     time.Duration // for open exchanges to finish once the connection is asked to end
+	// Silence is for clients: how long the node may give no sign of life while exchanges wait, and then does not answer a ping
+	// either, before Observer.Suspect hears of it. It takes up to a fifth more. 0 = nothing is suspected.
+	Silence      time.Duration
+	WriteTimeout time.Duration // for the peer to take what the kernel's buffer does not hold
+	StallTimeout time.Duration // for a body to make progress: the peer sends nothing of it, or grants nothing for it
+	DrainTimeout time.Duration // for open exchanges to finish once the connection is asked to end
 }
 
 // DefaultConfig returns what suits an edge with 2 to 16 nodes.
@@ -45,6 +48,9 @@ func DefaultConfig() Config {
 		// goroutine gets no processor for 2 s is as good as hung.
 		PingInterval: time.Second,
 		PingTimeout:  2 * time.Second,
+		// A request that meets a node in the moment of its death is then answered by another within 300 ms and its own time.
+		// Looks are 50 ms apart, five times the time slice of a busy Linux host, and of these a node gets four.
+		Silence: 250 * time.Millisecond,
 		// The kernel has to make no progress at all for so long; TCP repeats a lost segment five times in 10 s.
 		WriteTimeout: 10 * time.Second,
 		StallTimeout: 10 * time.Second,
@@ -76,11 +82,17 @@ func (c Config) Validate() error {
 	positive("HandshakeTimeout", c.HandshakeTimeout)
 	positive("PingInterval", c.PingInterval)
 	positive("PingTimeout", c.PingTimeout)
+	if c.Silence != 0 && c.Silence < minSilence {
+		errs = append(errs, fmt.Errorf("Silence = %v: must be 0 or at least %v", c.Silence, minSilence))
+	}
 	positive("WriteTimeout", c.WriteTimeout)
 	positive("StallTimeout", c.StallTimeout)
 	positive("DrainTimeout", c.DrainTimeout)
 	return errors.Join(errs...)
 }
+
+// minSilence is the least that leaves a millisecond, which an alarm can tell apart, for each look.
+const minSilence = silenceLooks * time.Millisecond
 
 // settings are what this end tells the other.
 func (c Config) settings() settings {

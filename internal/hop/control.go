@@ -108,6 +108,28 @@ func parsePing(payload []byte) (uint64, error) {
 	return binary.LittleEndian.Uint64(payload), nil
 }
 
+// loadFrameSize is a load and the number of its requests that the receiver has sent itself. What a later revision appends is
+// skipped.
+const loadFrameSize = loadSize + 4
+
+// appendLoadFrame queues a load that goes without an answer.
+func appendLoadFrame(dst []byte, l Load, own uint32) []byte {
+	start := len(dst)
+	dst = append(openFrame(dst), make([]byte, loadSize)...)
+	putLoad(dst[start+headerSize:], l)
+	dst = binary.LittleEndian.AppendUint32(dst, own)
+	sealFrame(dst, start, kindLoad, flagOptional, 0)
+	return dst
+}
+
+// parseLoadFrame decodes it.
+func parseLoadFrame(payload []byte) (l Load, own uint32, err error) {
+	if len(payload) < loadFrameSize {
+		return Load{}, 0, violation("load frame of %d bytes, want at least %d", len(payload), loadFrameSize)
+	}
+	return readLoad(payload, true), binary.LittleEndian.Uint32(payload[loadSize:]), nil
+}
+
 // printable keeps a peer's text fit for a log line.
 func printable(text []byte) string {
 	return strings.Map(func(r rune) rune {

@@ -21,6 +21,7 @@ const (
 	CodeFailed                   // the node's handler gave up on it: a panic, or an answer that cannot be sent
 	CodeStalled                  // a body made no progress for too long
 	CodeNoMemory                 // Config.Budget has no room for the response's body
+	CodeSuspect                  // the node gives no sign of life; it may answer others later
 )
 
 // String returns the code in words.
@@ -28,7 +29,7 @@ func (c Code) String() string {
 	names := [...]string{
 		"unknown", "canceled", "deadline exceeded", "connection is full", "refused by the node", "connection is draining",
 		"connection is broken", "body too large", "invalid message", "failed at the node", "stalled",
-		"no memory",
+		"no memory", "node gives no sign of life",
 	}
 	if int(c) < len(names) {
 		return names[c]

@@ -14,6 +14,9 @@ type Exchange struct {
 	// pace and in no more memory than the connection's window, and the exchange must be ended with Close. Response.Body is
 	// then of no meaning.
 	Streamed bool
+	// Patient keeps the exchange with a node that gives no sign of life, until its deadline or the end of the connection: there
+	// is nobody else who could answer it.
+	Patient bool
 
 	active   atomic.Pointer[Conn] // the connection that it is open on
 	canceled atomic.Bool
@@ -28,7 +31,7 @@ func (x *Exchange) Reset() {
 	x.canceled.Store(false)
 	x.Request.Reset()
 	x.Response.Reset()
-	x.Streamed = false
+	x.Streamed, x.Patient = false, false
 }
 
 // Cancel ends the exchange that runs, or the next one if none does, until Reset: Do returns an Error with CodeCanceled, and the

@@ -32,11 +32,12 @@ const (
 	kindPing     kind = 7
 	kindPong     kind = 8
 	kindGoaway   kind = 9
+	kindLoad     kind = 10 // always sent with flagOptional: it came after version 1
 )
 
 // String returns the kind's name in docs/hop.md.
 func (k kind) String() string {
-	names := [...]string{"kind 0", "settings", "request", "response", "chunk", "cancel", "window", "ping", "pong", "goaway"}
+	names := [...]string{"kind 0", "settings", "request", "response", "chunk", "cancel", "window", "ping", "pong", "goaway", "load"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -59,7 +60,7 @@ const (
 	// inlineBody is the largest body that travels in the same frame as its head. Copying and summing 16 KiB takes about
 	// 2 µs under the connection's lock; larger bodies are sent from their own memory.
 	inlineBody = 16 << 10
-	// maxControl bounds the payload of settings, cancel, window, ping, pong, goaway and of unknown optional frames.
+	// maxControl bounds the payload of settings, cancel, window, ping, pong, goaway, load and of unknown optional frames.
 	maxControl = 512
 	// maxReason bounds the text of cancel and goaway: a line of a log.
 	maxReason = 200

@@ -84,6 +84,10 @@ type role interface {
 	resting()
 	// tick comes with every look at silence.
 	tick()
+	// look comes with every alarm and returns when the next one is wanted.
+	look(now time.Duration) time.Duration
+	// alarmed comes after every alarm, without the lock.
+	alarmed()
 }
 
 // init readies a link. It starts nothing.

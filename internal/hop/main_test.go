@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +39,26 @@ func connected(t testing.TB) (client, server net.Conn) {
 	return client, server
 }
 
+// connectedWithin is connected, with so large a buffer for what the server does not read.
+func connectedWithin(t testing.TB, size int) (client, server net.Conn) {
+	t.Helper()
+	listen := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, size) })
+	}}
+	ln, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
 // pair is a client and a server that run over one connection until the test ends.
 type pair struct {
 	conn       *Conn
@@ -49,6 +70,11 @@ type pair struct {
 
 // start runs both ends over the given connections.
 func start(t testing.TB, clientSide, serverSide net.Conn, clientCfg, serverCfg Config, h Handler) *pair {
+	t.Helper()
+	return startObserved(t, clientSide, serverSide, clientCfg, serverCfg, h, Observer{})
+}
+
+func startObserved(t testing.TB, clientSide, serverSide net.Conn, clientCfg, serverCfg Config, h Handler, o Observer) *pair {
 	t.Helper()
 	server, err := NewServer(h, serverCfg, func(err error) { t.Log(err) })
 	if err != nil {
@@ -63,6 +89,7 @@ func start(t testing.TB, clientSide, serverSide net.Conn, clientCfg, serverCfg C
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.conn.Observe(o)
 	go func() { p.clientEnd <- p.conn.Run(clientCtx) }()
 	t.Cleanup(func() {
 		stopClient()

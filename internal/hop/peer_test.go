@@ -123,6 +123,11 @@ func clientPeerReporting(t testing.TB, cfg Config, h Handler, report func(error)
 // serverPeer is a client under test and a server played by the test, which has exchanged settings.
 func serverPeer(t testing.TB, cfg Config, theirs settings) (*Conn, *peer, chan error) {
 	t.Helper()
+	return serverPeerObserved(t, cfg, theirs, Observer{})
+}
+
+func serverPeerObserved(t testing.TB, cfg Config, theirs settings, o Observer) (*Conn, *peer, chan error) {
+	t.Helper()
 	clientSide, serverSide := connected(t)
 	p := newPeer(t, serverSide)
 	opened := make(chan struct{})
@@ -136,6 +141,7 @@ func serverPeer(t testing.TB, cfg Config, theirs settings) (*Conn, *peer, chan e
 		t.Fatal(err)
 	}
 	p.want(kindSettings, 0)
+	c.Observe(o)
 	end := make(chan error, 1)
 	go func() { end <- c.Run(context.Background()) }()
 	t.Cleanup(func() {

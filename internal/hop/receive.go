@@ -12,7 +12,7 @@ func (c *link) receive(h frameHeader) error {
 	case kindRequest, kindResponse:
 		limit = maxWhole
 	case kindCancel, kindWindow:
-	case kindPing, kindPong, kindGoaway:
+	case kindPing, kindPong, kindGoaway, kindLoad:
 		if h.id != 0 {
 			return violation("%v frame on stream %d", h.kind, h.id)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 // Handler answers one request. It fills in resp, which comes reset to status 0 and may lend its Body[:0] for appending, and
@@ -19,6 +20,7 @@ type Server struct {
 	cfg     Config
 	report  func(error)
 	tasks   sync.Pool // of *task
+	clients clients
 }
 
 // NewServer returns a server that starts nothing. report hears what does not end a connection but somebody should read: a handler's
@@ -51,8 +53,10 @@ type serverConn struct {
 	crew     crew
 	last     uint64 // the highest stream that was begun
 	accepted uint64 // the highest that is worked on, once this end has said goaway
-	reported bool   // that the client went over its limits
-	news     error  // to be reported once the lock is released
+	running  int    // requests that the handler has
+	told     telling
+	reported bool  // that the client went over its limits
+	news     error // to be reported once the lock is released
 }
 
 func (c *serverConn) serve(ctx context.Context) error {
@@ -65,7 +69,9 @@ func (c *serverConn) serve(ctx context.Context) error {
 		l.nc.Close()
 		return fmt.Errorf("cannot open a hop from %v: %w", l.nc.RemoteAddr(), err)
 	}
+	c.server.clients.add(c)
 	err = l.run(ctx)
+	c.server.clients.remove(c)
 	c.crew.dismiss(&l.mu)
 	return err
 }
@@ -305,6 +311,10 @@ func (c *serverConn) resting() {
 		c.link.armAlarm(c.link.drainAt)
 	}
 }
+
+// look and alarmed: a server has no doubts, since it waits for nobody.
+func (c *serverConn) look(time.Duration) time.Duration { return never }
+func (c *serverConn) alarmed()                         {}
 
 // tick lets workers go that had nothing to do since the last one.
 func (c *serverConn) tick() { c.crew.trim() }

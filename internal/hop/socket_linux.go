@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"syscall"
@@ -43,6 +44,31 @@ func newSocket(nc net.Conn) *socket {
 	s := &socket{raw: raw}
 	s.attempt = s.write
 	return s
+}
+
+// delivered says how many bytes the peer's kernel has confirmed, and how many more this one holds for it. It is asked of any
+// connection over TCP, be it wrapped into TLS; s may be nil.
+func (*socket) delivered(nc net.Conn) (acked, held uint64, known bool) {
+	nc = unwrap(nc)
+	if encrypted, ok := nc.(*tls.Conn); ok {
+		nc = unwrap(encrypted.NetConn())
+	}
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return 0, 0, false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, 0, false
+	}
+	err = raw.Control(func(fd uintptr) {
+		info, failed := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		queued, failedToo := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+		if failed == nil && failedToo == nil {
+			acked, held, known = info.Bytes_acked, uint64(max(queued, 0)), true
+		}
+	})
+	return acked, held, known && err == nil
 }
 
 // tryWrite hands bufs to the kernel and returns how many bytes it took, which may be none. An error is a broken connection.

@@ -11,6 +11,8 @@ type Stats struct {
 	Reads         uint64
 	BytesReceived uint64
 	RoundTrip     time.Duration // of the last ping; zero while none was needed
+	Suspect       bool          // client: the node gives no sign of life now
+	Suspicions    uint64        // client: how often that began
 }
 
 // stats collects them. With the lock held.

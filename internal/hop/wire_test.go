@@ -32,6 +32,7 @@ func TestFramesOfTheSpecification(t *testing.T) {
 		{"chunk", frame(kindChunk, flagEnd, 3, []byte("abc"))},
 		{"cancel", appendCancel(nil, 3, flagNotBegun, ReasonRefused, "full")},
 		{"window", appendWindow(nil, 3, 65536)},
+		{"load", appendLoadFrame(nil, Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond}, 1)},
 		{"ping", appendPing(nil, kindPing, 7)},
 		{"goaway", appendGoaway(nil, 9, ReasonNone, "")},
 	} {

@@ -22,6 +22,7 @@ type worker struct{ tasks chan *task }
 // dispatch hands a complete request to a worker. With the lock held.
 func (c *serverConn) dispatch(t *task) {
 	t.phase = phaseRunning
+	c.running++
 	if n := len(c.crew.idle); n > 0 {
 		w := c.crew.idle[n-1]
 		c.crew.idle = c.crew.idle[:n-1]
@@ -77,6 +78,7 @@ func (c *serverConn) reply(t *task, fault string) {
 	l, st := &c.link, &t.st
 	l.mu.Lock()
 	t.phase = phaseReplying
+	c.running--
 	late := t.ctx.Err() == context.DeadlineExceeded //nolint:errorlint // never wrapped
 	t.ctx.end(context.Canceled)
 	switch {
