@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"sync/atomic"
@@ -118,7 +119,7 @@ func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
 	for {
 		s, now := m.look()
 		l.began = now
-		if err = m.lease(&l, s, a, tried); err != errMoved {
+		if err = m.lease(&l, s, a, tried); !errors.Is(err, errMoved) {
 			return // by name: a lease is not copied
 		}
 	}

@@ -131,6 +131,7 @@ pool = "main"
 			t.Fatalf("the model that one node has: %d %v %s", r.status, r.header, r.body)
 		}
 	}
+	ask(t, client, "POST", s.GatewayURL()+"/v2/models/iris/infer", flower) // from its first answer on it has turns of its own
 	asked := attempts(t, client, s)
 	for range 20 {
 		if r := ask(t, client, "POST", s.GatewayURL()+"/v2/models/iris/infer", flower); r.status != 200 {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -124,9 +125,10 @@ func (up *upstream) start(n *node) {
 	}
 	ctx, stop := context.WithCancel(up.running)
 	n.stop = stop
+	run := n.transport.run
 	up.carrying.Go(func() {
 		defer stop()
-		if err := n.transport.run(ctx); err != nil {
+		if err := run(ctx); err != nil {
 			select {
 			case up.failed <- fmt.Errorf("connections to %s: %w", n.address, err):
 			default: // one is enough
@@ -162,7 +164,6 @@ func (up *upstream) Run(ctx context.Context) error {
 		return err
 	case err := <-up.failed:
 		stopProbing()
-		<-probed
-		return err
+		return errors.Join(err, <-probed)
 	}
 }
