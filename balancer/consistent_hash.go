@@ -25,16 +25,31 @@ func newConsistentHash(m makings) *consistentHash {
 
 func (p *consistentHash) choose(g *group, a ask) *placement {
 	if a.key != 0 {
-		each := p.bound * float64(max(0, p.inflight.Load())+1) / float64(g.weight)
-		room := func(c *candidate) bool {
-			inflight := float64(c.node.inflight.Load())
-			return inflight < hashSpare || inflight < each*float64(c.weight)
-		}
-		if pl := a.ring().walk(g, &a, room); pl != nil {
+		each := p.each(g)
+		if pl := a.ring().walk(g, &a, func(c *candidate) bool { return float64(c.node.inflight.Load()) < c.room(each) }); pl != nil {
 			return pl
 		}
 	}
 	return p.keyless.choose(g, a)
+}
+
+// each is how much a node may have in flight for each unit of its weight.
+func (p *consistentHash) each(g *group) float64 {
+	return p.bound * float64(max(0, p.inflight.Load())+1) / float64(g.weight)
+}
+
+// room is how much a node must have less than in flight to be given a key.
+func (c *candidate) room(each float64) float64 { return max(hashSpare, each*float64(c.weight)) }
+
+// explain implements scorer. The score is the node's place in the order in which the key asks them.
+func (p *consistentHash) explain(g *group, c *candidate, a *ask) Score {
+	if a.key == 0 {
+		return p.keyless.explain(g, c, a)
+	}
+	s := keyOrder(g, c, a)
+	s.add("in flight", "%d", c.node.inflight.Load())
+	s.add("bound", "%.1f", c.room(p.each(g)))
+	return s
 }
 
 // granted implements bookkeeper.
@@ -51,4 +66,22 @@ func (p *stuck) choose(g *group, a ask) *placement {
 		return pl
 	}
 	return g.untried(mix(a.key), &a)
+}
+
+// explain implements scorer.
+func (p *stuck) explain(g *group, c *candidate, a *ask) Score { return keyOrder(g, c, a) }
+
+// keyOrder is a candidate's place in the order in which the key asks the nodes, the first is 1. Those that it does not get to
+// have none.
+func keyOrder(g *group, c *candidate, a *ask) Score {
+	asked := map[*candidate]bool{}
+	s := Score{Unit: "in the key's order"}
+	a.ring().walk(g, a, func(other *candidate) bool {
+		asked[other] = true
+		if other == c {
+			s.Value = float64(len(asked))
+		}
+		return other == c
+	})
+	return s
 }

@@ -61,13 +61,13 @@ func (c *contest) enter(i int, weight, score uint64) {
 
 // winner is the best of the field, nil if nobody entered. Those who share the best score take turns in proportion to their
 // weights, so that light traffic is shared out instead of all going to the first.
-func (c *contest) winner(field []candidate, t *turn) *placement {
+func (c *contest) winner(field []candidate, t *turn, a *ask) *placement {
 	if c.tied == 0 {
 		return nil
 	}
 	tied := c.tied
 	if tied&(tied-1) != 0 {
-		for at := t.next(c.weight); ; tied &= tied - 1 {
+		for at := t.next(c.weight, a); ; tied &= tied - 1 {
 			w := field[bits.TrailingZeros64(tied)].weight
 			if at < w {
 				break
@@ -84,8 +84,8 @@ type turn struct{ count atomic.Uint64 }
 // next returns a number below n. Numbers in a row are spread evenly over the range, and so is every second, every third
 // and so on of them: turn times the golden ratio, of which only the fraction counts. A plain turn modulo n would fall in
 // step with callers who alternate between two sets of tied nodes, and starve one.
-func (t *turn) next(n uint64) uint64 {
-	high, _ := bits.Mul64(t.count.Add(1)*goldenRatio, n)
+func (t *turn) next(n uint64, a *ask) uint64 {
+	high, _ := bits.Mul64((a.turn(&t.count, 0)+1)*goldenRatio, n)
 	return high
 }
 

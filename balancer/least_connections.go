@@ -22,12 +22,23 @@ func (p *leastConnections) choose(g *group, a ask) *placement {
 		if !a.fits(c) {
 			continue
 		}
-		best.enter(i, c.weight, c.burden(c.node.inflight.Load()))
+		best.enter(i, c.weight, p.score(c))
 	}
 	if best.tied == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
 	}
-	return best.winner(field, &p.turn)
+	return best.winner(field, &p.turn, &a)
+}
+
+// score is what is in flight, for the node's weight.
+func (p *leastConnections) score(c *candidate) uint64 { return c.burden(c.node.inflight.Load()) }
+
+// explain implements scorer.
+func (p *leastConnections) explain(_ *group, c *candidate, _ *ask) Score {
+	s := Score{Value: float64(p.score(c)) / burdenUnit, Unit: "requests"}
+	s.add("in flight", "%d", c.node.inflight.Load())
+	s.addWeight(c)
+	return s
 }
 
 // burdenUnit makes one lease on a node of weight w a whole number for weights up to 16, so that two on a node of weight 2

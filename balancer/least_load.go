@@ -12,11 +12,24 @@ import (
 //
 // Where all weights are equal, the operator has not said which nodes are slow, and the answers do: a request on a node of half
 // the pace counts as two.
+//
+// Of nodes that hold as much, the one that has worked longest on what it is working on will be done first. That is known where
+// no other gateway sends work, and brings p99 from 1.15 to 1.07 times that of one central queue before eight equal nodes, in the
+// simulation (bench/sim). How much is left of a request is a guess, and never makes it count for nothing.
 type leastLoad struct {
 	turn    turn
 	rand    func() uint64
 	typical atomic.Uint64 // pace of the model: nanoseconds, as the bits of a float64
+	perNano atomic.Uint64 // what a nanosecond of work is in units of the score, as the bits of a float64
 }
+
+const (
+	// paceUnit is how finely the score tells how much of a request is done.
+	paceUnit = 1024
+	// doneMost of doneWhole are how much of a request at most counts as done. In the simulation twelve to fifteen sixteenths do
+	// the same, and a whole request is worse: a node that is late is then taken for idle.
+	doneMost, doneWhole = 15, 16
+)
 
 // typicalMemory is how many answers, of all nodes, the pool's pace is an average of.
 const typicalMemory = 256
@@ -36,28 +49,46 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 		if !a.fits(c) {
 			continue
 		}
-		inflight := c.node.inflight.Load()
-		outstanding := max(0, inflight+c.node.load.foreign(a.now))
-		score := c.burden(outstanding)
-		if g.even {
-			// With the request in question: of two idle nodes the quicker one has it done first.
-			score = uint64(outstanding+1) * c.place.pace.now(inflight, a.now)
-		}
-		best.enter(i, c.weight, score)
+		best.enter(i, c.weight, p.score(g, c, a.now))
 	}
 	if best.tied == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
 	}
-	return best.winner(field, &p.turn)
+	return best.winner(field, &p.turn, &a)
+}
+
+// score is the outstanding work for the node's weight, in burdenUnits, or in units of a request at the pool's pace.
+func (p *leastLoad) score(g *group, c *candidate, now time.Duration) uint64 {
+	inflight := c.node.inflight.Load()
+	outstanding := max(0, inflight+c.node.load.foreign(now))
+	if !g.even {
+		return c.burden(outstanding)
+	}
+	factor := c.place.pace.now(inflight, now)
+	// With the request in question: of two idle nodes the quicker one has it done first.
+	return uint64(outstanding+1)*factor*paceUnit - p.done(c, inflight, factor, now)
+}
+
+// done is how much of what the node works on is probably done, in the units of the score.
+func (p *leastLoad) done(c *candidate, inflight int64, factor uint64, now time.Duration) uint64 {
+	if inflight <= 0 || !c.node.load.alone(now) {
+		return 0
+	}
+	worked := float64(max(0, int64(now)-c.node.turnedAt.Load()))
+	return uint64(min(worked*math.Float64frombits(p.perNano.Load()), float64(factor*paceUnit*doneMost/doneWhole)))
 }
 
 // granted implements bookkeeper.
 func (p *leastLoad) granted(pl *placement, now time.Duration) int64 {
+	if pl.node.inflight.Load() == 1 {
+		pl.node.turnedAt.Store(int64(now))
+	}
 	return pl.node.load.foreign(now)
 }
 
 // returned implements bookkeeper. What failed or was given up says nothing of the pace.
 func (p *leastLoad) returned(e ending) {
+	e.place.node.turnedAt.Store(int64(e.now))
 	if e.outcome != Success {
 		return
 	}
@@ -68,5 +99,30 @@ func (p *leastLoad) returned(e ending) {
 	}
 	typical += (took - typical) / typicalMemory
 	p.typical.Store(math.Float64bits(typical))
+	p.perNano.Store(math.Float64bits(par * paceUnit / typical))
 	e.place.pace.learn(took, e.now, typical)
+}
+
+// explain implements scorer.
+func (p *leastLoad) explain(g *group, c *candidate, a *ask) Score {
+	s := Score{Value: float64(p.score(g, c, a.now)) / burdenUnit, Unit: "requests"}
+	inflight := c.node.inflight.Load()
+	s.add("in flight", "%d", inflight)
+	if others := c.node.load.foreign(a.now); others > 0 {
+		s.add("from elsewhere", "%d, heard %s ago", others, round(a.now-time.Duration(c.node.load.othersAt.Load())))
+	}
+	if !g.even {
+		s.addWeight(c)
+		return s
+	}
+	s.Value = float64(p.score(g, c, a.now)) / (par * paceUnit)
+	s.add("this one", "1")
+	factor := c.place.pace.now(inflight, a.now)
+	if factor != par {
+		s.add("times slower", "%.1f", float64(factor)/par)
+	}
+	if done := p.done(c, inflight, factor, a.now); done > 0 {
+		s.add("done", "%.2f", float64(done)/(par*paceUnit))
+	}
+	return s
 }

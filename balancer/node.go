@@ -51,6 +51,7 @@ type Node struct {
 
 	// Counters: written by whoever holds or returns a lease. What policies read of a node comes first and lies together.
 	inflight  atomic.Int64
+	turnedAt  atomic.Int64 // when what it works on began, by the pool's clock: when a lease ended last, or it had none
 	limit     atomic.Int64 // leases at a time; 0 = any number
 	retired   atomic.Bool  // not a member any more
 	load      loadCell

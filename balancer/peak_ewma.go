@@ -54,7 +54,22 @@ func (p *peakEWMA) choose(g *group, a ask) *placement {
 	if best.tied == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
 	}
-	return best.winner(field, &p.turn)
+	return best.winner(field, &p.turn, &a)
+}
+
+// explain implements scorer.
+func (p *peakEWMA) explain(_ *group, c *candidate, a *ask) Score {
+	l := &c.place.latency
+	s := Score{Value: math.Float64frombits(l.score(c, a.now)) / burdenUnit / 1e6, Unit: "ms"}
+	if average := math.Float64frombits(l.average.Load()); average > 0 {
+		s.add("latency", "%.1f ms", average/1e6)
+	}
+	s.add("in flight", "%d", c.node.inflight.Load())
+	s.addWeight(c)
+	if s.Value == 0 {
+		s.add("to be explored", "")
+	}
+	return s
 }
 
 // score grows with the time after which the node would have answered one more.

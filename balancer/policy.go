@@ -32,11 +32,34 @@ type ask struct {
 	tried Tried
 	now   time.Duration // by the pool's clock
 	ring  func() *ring  // whose places are those of the candidates; makes it when it is called first
+	peek  bool          // only look who would be chosen: no turn is taken
 }
 
 // fits reports whether the candidate may take the attempt: it was not tried, and has room.
 func (a *ask) fits(c *candidate) bool {
 	return !(a.tried.Len() > 0 && a.tried.Has(c.node)) && !c.node.full()
+}
+
+// turn takes the turn after step others that were taken before it for the same attempt, or only looks at it.
+func (a *ask) turn(count *atomic.Uint64, step uint64) uint64 {
+	if a.peek {
+		return count.Load() + step
+	}
+	return count.Add(1) - 1
+}
+
+// turnsOver is the next turn, after so many have been taken for the attempt.
+func (a *ask) turnsOver(count *atomic.Uint64, steps uint64) uint64 {
+	if a.peek {
+		return count.Load() + steps
+	}
+	return count.Load()
+}
+
+// scorer is a policy that takes the candidate with the lowest score, or that can at least say what it thinks of one. What
+// people are told (see [Model.Explain]) is made of what choose goes by.
+type scorer interface {
+	explain(g *group, c *candidate, a *ask) Score
 }
 
 // bookkeeper is a policy that wants to know what became of its choices.

@@ -1,0 +1,230 @@
+package balancer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Explanation is what a pick would do now, and why.
+type Explanation struct {
+	Policy string
+	// Common reports that the model has no state of its own: it is one of those that nobody made known.
+	Common bool
+	// Sticks reports that the key alone decides, whatever the policy is.
+	Sticks bool
+	// Candidates are all members of the pool, in the order of the configuration.
+	Candidates []Candidate
+	// Picked is the node that the next pick would take, nil if there is none; Err says why: ErrNoNode or ErrFull.
+	Picked *Node
+	Err    error
+	// Trial reports that the node is picked as the trial of its open circuit, without asking the policy.
+	Trial bool
+	// Sampled reports that the policy looks at a random part of so many nodes, so that another pick may go elsewhere.
+	Sampled bool
+}
+
+// Candidate is a node as a pick for the model sees it.
+type Candidate struct {
+	Node *Node
+	// Standing is how gladly the node is picked, in a word. A pick takes from the best standing that has a node for it.
+	Standing string
+	// Chosen reports that the policy chooses among nodes like this one now. Out says why not, or why it is passed over.
+	Chosen bool
+	Out    []string
+	// Score is what the policy makes of it; nil if the policy does not score, or the node is out.
+	Score *Score
+}
+
+// Score is what a policy makes of a candidate. The lowest is picked; of those that share it, one after the other.
+type Score struct {
+	Value float64
+	Unit  string
+	Parts []Part // what it is made of
+}
+
+// Part is one thing that a score is made of.
+type Part struct{ Name, Value string }
+
+func (s *Score) add(name, format string, args ...any) {
+	s.Parts = append(s.Parts, Part{name, fmt.Sprintf(format, args...)})
+}
+
+// addWeight tells of the weight if it is not 1.
+func (s *Score) addWeight(c *candidate) {
+	if c.weight != 1 {
+		s.add("weight", "%d", c.weight)
+	}
+}
+
+// Explain says what Pick would do for an attempt that has tried those nodes already, and why. It goes the way of Pick without
+// taking a turn, a trial or a place. Among many goroutines the next pick may come from somebody else, after whom things are
+// different.
+func (m *Model) Explain(want Ask, tried *Tried) Explanation {
+	if tried == nil {
+		tried = new(Tried)
+	}
+	m.pool.control.Lock()
+	defer m.pool.control.Unlock()
+	now := m.pool.now()
+	if s := m.current.Load(); s.until != 0 && now >= s.until {
+		m.rebuild() // as the next pick would
+	}
+	s := m.current.Load()
+	e := Explanation{Policy: m.pool.cfg.Policy, Common: m.Common(), Sticks: want.Stick, Err: ErrNoNode}
+	by := m.policy
+	if want.Stick {
+		by = &m.stuck
+	}
+	a := ask{key: want.Key, now: now, tried: *tried, ring: s.ring, peek: true}
+	chosen := e.choose(s, by, &a)
+	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick
+	for _, n := range m.pool.members.Load().nodes {
+		e.Candidates = append(e.Candidates, m.candidate(n, chosen, by, &a))
+	}
+	return e
+}
+
+// choose finds who would be picked, and the group that the policy chooses from.
+func (e *Explanation) choose(s *snapshot, by policy, a *ask) *group {
+	if a.tried.Len() == 0 {
+		if pl := s.nextTrial(); pl != nil {
+			e.Picked, e.Trial, e.Err = pl.node, true, nil
+		}
+	}
+	for i := range s.groups {
+		g := &s.groups[i]
+		pl := by.choose(g, *a)
+		switch {
+		case pl != nil && e.Picked == nil:
+			e.Picked, e.Err = pl.node, nil
+			return g
+		case pl != nil:
+			return g
+		case g.anyUntried(&a.tried):
+			if e.Picked == nil {
+				e.Err = ErrFull
+			}
+			return g
+		}
+	}
+	return nil
+}
+
+// nextTrial is who would get the next trial, nil if nobody is due for one.
+func (s *snapshot) nextTrial() *placement {
+	for _, pl := range s.trials {
+		of := pl.node.breaker.Load()
+		if of.circuit() == Closed {
+			of = pl.breaker.Load()
+		}
+		if of.due() && !pl.node.full() {
+			return pl
+		}
+	}
+	return nil
+}
+
+// candidate says how a pick sees the node. The caller holds Pool.control.
+func (m *Model) candidate(n *Node, chosen *group, by policy, a *ask) Candidate {
+	pl := m.place(n)
+	st, _ := pl.standing(a.now)
+	c := Candidate{Node: n, Standing: st.String(), Out: pl.why(a.now)}
+	if a.tried.Has(n) {
+		c.Out = append(c.Out, "tried by this exchange")
+	}
+	if n.full() {
+		c.Out = append(c.Out, fmt.Sprintf("at its limit of %d", n.Limit()))
+	}
+	if chosen == nil {
+		return c
+	}
+	at := slices.IndexFunc(chosen.nodes, func(c candidate) bool { return c.node == n })
+	if at < 0 {
+		if st < standings {
+			c.Out = append(c.Out, "others are better off")
+		}
+		return c
+	}
+	c.Chosen = true
+	if s, ok := by.(scorer); ok {
+		score := s.explain(chosen, &chosen.nodes[at], a)
+		c.Score = &score
+	}
+	return c
+}
+
+// String is the word for people.
+func (st standing) String() string {
+	words := [...]string{
+		sound: "sound", hopeful: "not probed yet", ejected: "ejected", resting: "resting", draining: "draining",
+		doubted: "circuit open", doubtedDraining: "circuit open, draining", missing: "lacks the model", standings: "down",
+	}
+	return words[st]
+}
+
+// why is everything that keeps the placement from being sound.
+func (pl *placement) why(now time.Duration) (reasons []string) {
+	n := pl.node
+	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+	if n.State() == Down {
+		if cause := n.cause.Load(); cause != nil {
+			say("down: %s", strings.TrimSpace(*cause))
+		} else {
+			say("down")
+		}
+	}
+	if n.State() == Unknown {
+		say("not probed yet")
+	}
+	if c := n.Circuit(); c != Closed {
+		say("circuit %s for all models, trial %s", c, n.breaker.Load().trialIn(now))
+	}
+	if b := pl.breaker.Load(); b.circuit() != Closed {
+		say("circuit %s for this model, trial %s", b.circuit(), b.trialIn(now))
+	}
+	if pl.ejected.Load() {
+		say("ejected as an outlier")
+	}
+	if until, yes := pl.lacks(now); yes {
+		say("lacks the model, for %s more unless a probe finds it", round(until-now))
+	}
+	if until, yes := pl.resting(now); yes {
+		say("asked to be left alone for %s more", round(until-now))
+	}
+	return append(reasons, n.whyDraining()...)
+}
+
+// whyDraining is why the node gets nothing new while others are fit.
+func (n *Node) whyDraining() (reasons []string) {
+	if n.weight.Load() == 0 {
+		reasons = append(reasons, "draining: weight 0")
+	}
+	if n.drained.Load() {
+		reasons = append(reasons, "draining: by an operator")
+	}
+	if n.leaving.Load() {
+		reasons = append(reasons, "draining: by its own word")
+	}
+	return reasons
+}
+
+// trialIn is when the circuit may have its next trial.
+func (b *breaker) trialIn(now time.Duration) string {
+	switch {
+	case b.trialOut.Load():
+		return "under way"
+	case b.due():
+		return "due"
+	}
+	return "in " + round(max(0, time.Duration(b.trialAt.Load())-now)).String()
+}
+
+// round leaves of a time what people read.
+func round(d time.Duration) time.Duration {
+	if d > time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Millisecond)
+}
