@@ -85,7 +85,7 @@ type turn struct{ count atomic.Uint64 }
 // and so on of them: turn times the golden ratio, of which only the fraction counts. A plain turn modulo n would fall in
 // step with callers who alternate between two sets of tied nodes, and starve one.
 func (t *turn) next(n uint64, a *ask) uint64 {
-	high, _ := bits.Mul64((a.turn(&t.count, 0)+1)*goldenRatio, n)
+	high, _ := bits.Mul64((a.take(&t.count)+1)*goldenRatio, n)
 	return high
 }
 

@@ -77,7 +77,7 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	if want.Stick {
 		by = &m.stuck
 	}
-	a := ask{key: want.Key, now: now, tried: *tried, ring: s.ring, peek: true}
+	a := ask{key: want.Key, now: now, tried: *tried, ring: s.ring, peek: new(peek)}
 	chosen := e.choose(s, by, &a)
 	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick
 	for _, n := range m.pool.members.Load().nodes {

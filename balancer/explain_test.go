@@ -14,7 +14,7 @@ import (
 func TestExplainNamesWhoIsPicked(t *testing.T) {
 	for _, policy := range policyNames {
 		rng := rand.New(rand.NewPCG(11, 11))
-		for round := range 400 {
+		for round := range 150 {
 			ws := make([]int, 1+rng.IntN(9))
 			for i := range ws {
 				ws[i] = 1 + rng.IntN(1+rng.IntN(3))

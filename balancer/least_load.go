@@ -44,12 +44,13 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
+	perNano := p.known(g, a.now)
 	for i := range field {
 		c := &field[i]
 		if !a.fits(c) {
 			continue
 		}
-		best.enter(i, c.weight, p.score(g, c, a.now))
+		best.enter(i, c.weight, p.score(g, c, a.now, perNano))
 	}
 	if best.tied == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
@@ -58,7 +59,7 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 }
 
 // score is the outstanding work for the node's weight, in burdenUnits, or in units of a request at the pool's pace.
-func (p *leastLoad) score(g *group, c *candidate, now time.Duration) uint64 {
+func (p *leastLoad) score(g *group, c *candidate, now time.Duration, perNano float64) uint64 {
 	inflight := c.node.inflight.Load()
 	outstanding := max(0, inflight+c.node.load.foreign(now))
 	if !g.even {
@@ -66,16 +67,25 @@ func (p *leastLoad) score(g *group, c *candidate, now time.Duration) uint64 {
 	}
 	factor := c.place.pace.now(inflight, now)
 	// With the request in question: of two idle nodes the quicker one has it done first.
-	return uint64(outstanding+1)*factor*paceUnit - p.done(c, inflight, factor, now)
+	return uint64(outstanding+1)*factor*paceUnit - c.done(inflight, factor, now, perNano)
 }
 
 // done is how much of what the node works on is probably done, in the units of the score.
-func (p *leastLoad) done(c *candidate, inflight int64, factor uint64, now time.Duration) uint64 {
-	if inflight <= 0 || !c.node.load.alone(now) {
+func (c *candidate) done(inflight int64, factor uint64, now time.Duration, perNano float64) uint64 {
+	if inflight <= 0 || perNano == 0 {
 		return 0
 	}
 	worked := float64(max(0, int64(now)-c.node.turnedAt.Load()))
-	return uint64(min(worked*math.Float64frombits(p.perNano.Load()), float64(factor*paceUnit*doneMost/doneWhole)))
+	return min(uint64(worked*perNano), factor*paceUnit*doneMost/doneWhole)
+}
+
+// known is how much work a node does in a nanosecond, in units of the score, if what it works on is known: 0 if others send it
+// work too.
+func (p *leastLoad) known(g *group, now time.Duration) float64 {
+	if len(g.nodes) == 0 || !g.nodes[0].node.pool.alone(now) {
+		return 0
+	}
+	return math.Float64frombits(p.perNano.Load())
 }
 
 // granted implements bookkeeper.
@@ -105,7 +115,9 @@ func (p *leastLoad) returned(e ending) {
 
 // explain implements scorer.
 func (p *leastLoad) explain(g *group, c *candidate, a *ask) Score {
-	s := Score{Value: float64(p.score(g, c, a.now)) / burdenUnit, Unit: "requests"}
+	perNano := p.known(g, a.now)
+	score := float64(p.score(g, c, a.now, perNano))
+	s := Score{Value: score / burdenUnit, Unit: "requests"}
 	inflight := c.node.inflight.Load()
 	s.add("in flight", "%d", inflight)
 	if others := c.node.load.foreign(a.now); others > 0 {
@@ -115,13 +127,13 @@ func (p *leastLoad) explain(g *group, c *candidate, a *ask) Score {
 		s.addWeight(c)
 		return s
 	}
-	s.Value = float64(p.score(g, c, a.now)) / (par * paceUnit)
+	s.Value = score / (par * paceUnit)
 	s.add("this one", "1")
 	factor := c.place.pace.now(inflight, a.now)
 	if factor != par {
 		s.add("times slower", "%.1f", float64(factor)/par)
 	}
-	if done := p.done(c, inflight, factor, a.now); done > 0 {
+	if done := c.done(inflight, factor, a.now, perNano); done > 0 {
 		s.add("done", "%.2f", float64(done)/(par*paceUnit))
 	}
 	return s

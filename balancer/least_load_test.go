@@ -204,3 +204,67 @@ func TestLargeGroupIsSampled(t *testing.T) {
 		}
 	}
 }
+
+// TestLeastLoadPrefersWhoWillBeDoneFirst: of two nodes that hold as much, the one that has worked longest on it, as long as nobody
+// else sends them work: then nobody knows.
+func TestLeastLoadPrefersWhoWillBeDoneFirst(t *testing.T) {
+	for _, company := range []bool{false, true} {
+		p, h := timed(t, equal(LeastLoad, 4))
+		serve(t, p, h, []time.Duration{5 * time.Millisecond, 5 * time.Millisecond, 5 * time.Millisecond, 5 * time.Millisecond}, 200)
+		m := p.Model("")
+		if company {
+			n := p.Members()[3]
+			n.Report(Load{Known: true, Queued: 3, InFlight: 1})
+			n.Report(Load{Known: true})
+		}
+		first := 0
+		for range 40 {
+			var order []*Lease
+			for range 4 {
+				lease, err := m.Pick(Ask{}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				order = append(order, &lease)
+				h.advance(time.Millisecond)
+			}
+			fifth, err := m.Pick(Ask{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fifth.Node() == order[0].Node() {
+				first++
+			}
+			fifth.Done(Neutral)
+			for _, l := range order {
+				l.Done(Neutral)
+			}
+		}
+		if !company && first != 40 || company && first > 20 {
+			t.Errorf("with company %v: the node that had worked longest was picked %d of 40 times", company, first)
+		}
+	}
+}
+
+// TestWhatAllHearMakesNobodyIdle: news that goes to every gateway at once must not send all of them to the same node; an answer,
+// which one of them gets, may.
+func TestWhatAllHearMakesNobodyIdle(t *testing.T) {
+	p, _ := timed(t, equal(LeastLoad, 2))
+	n := p.Members()[0]
+	n.Hear(Load{Known: true, Queued: 4, InFlight: 1}, 2)
+	if got := n.load.foreign(p.now()); got != 3 {
+		t.Errorf("heard of 5 requests, 2 of them ours: %d of others", got)
+	}
+	n.Hear(Load{Known: true}, 0)
+	if got := n.load.foreign(p.now()); got != 1 {
+		t.Errorf("heard that it is idle: %d of others, want 1", got)
+	}
+	n.Report(Load{Known: true})
+	if got := n.load.foreign(p.now()); got != 0 {
+		t.Errorf("it answered that it is idle: %d of others", got)
+	}
+	n.Hear(Load{Known: true}, 0)
+	if got := n.load.foreign(p.now()); got != 0 {
+		t.Errorf("it was idle and is heard to be: %d of others", got)
+	}
+}

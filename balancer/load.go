@@ -46,20 +46,21 @@ func (n *Node) Report(l Load) {
 	}
 	n.load.keep(l)
 	now := n.pool.now()
-	n.load.note(n.load.compare(l, n.inflight.Load(), now), now)
+	n.note(n.load.compare(l, n.inflight.Load(), now), now)
 }
 
-// Hear notes what the node said of itself without an answer, to all gateways at once. What all hear at the same moment must not
+// Hear notes what the node said of itself without an answer, to all gateways at once, and how many of its requests are from us. What all hear at the same moment must not
 // make all of them go there: a node that was busy with the work of others does not become idle by it, only less busy. In the
 // simulation (bench/sim) gateways that believe all they hear, 5 ms apart, have twice the p99 of those that hear nothing. That a
 // node is idle is told by its answers, each of which one gateway gets alone.
-func (n *Node) Hear(l Load) {
+func (n *Node) Hear(l Load, own int64) {
 	if !l.Known {
 		return
 	}
 	n.load.keep(l)
 	now := n.pool.now()
-	n.load.note(max(n.load.compare(l, n.inflight.Load(), now), min(n.load.foreign(now), 1)), now)
+	others := int64(l.Queued) + int64(min(l.InFlight, 1)) - own
+	n.note(max(others, min(n.load.foreign(now), 1)), now)
 }
 
 // keep notes what the node said, in its own words.
@@ -81,13 +82,15 @@ func (c *loadCell) compare(l Load, inflight int64, now time.Duration) int64 {
 }
 
 // note notes how many requests others have on the node.
-func (c *loadCell) note(others int64, now time.Duration) {
+func (n *Node) note(others int64, now time.Duration) {
+	c := &n.load
 	if others <= 0 {
 		if c.others.Load() != 0 {
 			c.others.Store(0)
 		}
 		return
 	}
+	n.pool.inCompany(now)
 	c.othersAt.Store(int64(now))
 	c.others.Store(min(others, othersMost))
 }
@@ -128,9 +131,22 @@ func (c *loadCell) foreign(now time.Duration) int64 {
 	return (others*left + life - 1) >> newsLife
 }
 
-// alone reports whether nobody else had work on the node for as long as that is worth knowing: then what is in flight is all
-// that there is.
-func (c *loadCell) alone(now time.Duration) bool { return int64(now)-c.othersAt.Load() >= 1<<newsLife }
+// companyEvery is how often at most a pool notes that others send work to its nodes: all cores share the note.
+const companyEvery = 100 * time.Millisecond
+
+// inCompany notes that others send work to the pool's nodes.
+func (p *Pool) inCompany(now time.Duration) {
+	if last := p.company.Load(); last == 0 || int64(now)-last > int64(companyEvery) {
+		p.company.Store(max(1, int64(now)))
+	}
+}
+
+// alone reports whether nobody else had work on the pool's nodes for as long as that is worth knowing: then what is in flight is
+// all that there is.
+func (p *Pool) alone(now time.Duration) bool {
+	last := p.company.Load()
+	return last == 0 || int64(now)-last >= 1<<newsLife
+}
 
 // Load is what the node said of itself last.
 func (n *Node) Load() Load {

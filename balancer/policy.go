@@ -32,7 +32,7 @@ type ask struct {
 	tried Tried
 	now   time.Duration // by the pool's clock
 	ring  func() *ring  // whose places are those of the candidates; makes it when it is called first
-	peek  bool          // only look who would be chosen: no turn is taken
+	peek  *peek         // not nil: it only looks who would be chosen, and takes no turn
 }
 
 // fits reports whether the candidate may take the attempt: it was not tried, and has room.
@@ -40,20 +40,24 @@ func (a *ask) fits(c *candidate) bool {
 	return !(a.tried.Len() > 0 && a.tried.Has(c.node)) && !c.node.full()
 }
 
-// turn takes the turn after step others that were taken before it for the same attempt, or only looks at it.
-func (a *ask) turn(count *atomic.Uint64, step uint64) uint64 {
-	if a.peek {
-		return count.Load() + step
+// peek counts the turns that an attempt would have taken, if it were one.
+type peek struct{ turns uint64 }
+
+// take takes the next turn. An attempt that only looks leaves it to others.
+func (a *ask) take(turns *atomic.Uint64) uint64 {
+	if a.peek == nil {
+		return turns.Add(1) - 1
 	}
-	return count.Add(1) - 1
+	a.peek.turns++
+	return turns.Load() + a.peek.turns - 1
 }
 
-// turnsOver is the next turn, after so many have been taken for the attempt.
-func (a *ask) turnsOver(count *atomic.Uint64, steps uint64) uint64 {
-	if a.peek {
-		return count.Load() + steps
+// next is the turn that comes next.
+func (a *ask) next(turns *atomic.Uint64) uint64 {
+	if a.peek == nil {
+		return turns.Load()
 	}
-	return count.Load()
+	return turns.Load() + a.peek.turns
 }
 
 // scorer is a policy that takes the candidate with the lowest score, or that can at least say what it thinks of one. What

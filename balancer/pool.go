@@ -49,6 +49,7 @@ type Pool struct {
 	cfg      Config // as New got it; its nodes may have changed since
 	retries  *budget
 	inflight atomic.Int64 // of all nodes; counted only if the policy needs it
+	company  atomic.Int64 // when others were last seen to have work on its nodes, by its clock; 0 = never
 
 	probe   Probe
 	join    func(*Node, NodeConfig) (any, error)

@@ -30,15 +30,15 @@ func (p *weighted) choose(g *group, a ask) *placement {
 	n := uint64(len(g.nodes))
 	// Among any n slots in a row is one of the heaviest node, which takes it. Parallel pickers take slots from each
 	// other, and nodes that were tried pass on theirs, so there may be nothing for us in n; twice that is enough to try.
-	for step := range 2 * n {
-		slot := a.turn(&p.slot, step)
+	for range 2 * n {
+		slot := a.take(&p.slot)
 		at := slot % n
 		c := &g.nodes[at]
 		if g.takes(c.weight, at, slot/n) && a.fits(c) {
 			return c.place
 		}
 	}
-	return g.untried(a.turnsOver(&p.slot, 2*n), &a)
+	return g.untried(a.next(&p.slot), &a)
 }
 
 // takes reports whether the node of this weight and place takes its slot in this round.

@@ -86,8 +86,7 @@ func (t *Trace) take(line []byte, names *names) error {
 
 func decode(line []byte, v any) error {
 	err := json.Unmarshal(line, v)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("%w: %w", errHalf, err)
 	}
 	return err
