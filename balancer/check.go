@@ -97,6 +97,12 @@ func (c *Config) problems() []finding {
 	fs.fraction("retry.budget_percent", c.Retry.BudgetPercent, 0, 100)
 	fs.whole("retry.budget_floor", c.Retry.BudgetFloor, 0, maxCount)
 	fs.whole("retry.budget_burst", c.Retry.BudgetBurst, 1, maxCount)
+	if c.Retry.AttemptTimeout != 0 {
+		fs.duration("retry.attempt_timeout", c.Retry.AttemptTimeout)
+	}
+	if c.Hedge != nil {
+		c.Hedge.check(&fs)
+	}
 	return fs
 }
 
@@ -146,6 +152,12 @@ func (c *Config) warnings() []finding {
 	}
 	if c.Hedge != nil {
 		fs.addf("hedge", "this version does not hedge yet: the table changes nothing")
+	}
+	if c.Hedge != nil && c.Retry.Attempts == 1 {
+		fs.addf("hedge", "retry.attempts = 1 leaves no second attempt to hedge with: the table changes nothing")
+	}
+	if c.Retry.AttemptTimeout != 0 && c.Retry.Attempts == 1 {
+		fs.addf("retry.attempt_timeout", "retry.attempts = 1 leaves no attempt to follow: it changes nothing")
 	}
 	uneven := func(n NodeConfig) bool { return n.Weight != 0 && n.Weight != 1 }
 	if i := slices.IndexFunc(c.Nodes, uneven); c.Policy == RoundRobin && i >= 0 {

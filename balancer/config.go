@@ -17,7 +17,7 @@ type Config struct {
 	Health  HealthConfig  `toml:"health"`
 	Breaker BreakerConfig `toml:"breaker"`
 	Retry   RetryConfig   `toml:"retry"`
-	// Hedge is nil unless the file has the table. This version does not hedge and warns of it.
+	// Hedge is nil unless the file has the table, which turns hedging on.
 	Hedge *HedgeConfig `toml:"hedge"`
 }
 
@@ -88,10 +88,10 @@ type RetryConfig struct {
 	BudgetFloor int `toml:"budget_floor"`
 	// BudgetBurst is how many unspent retries are kept for later.
 	BudgetBurst int `toml:"budget_burst"`
+	// AttemptTimeout is how long one attempt may take within the time of its exchange, if another one may follow it. 0 = all
+	// that is left.
+	AttemptTimeout time.Duration `toml:"attempt_timeout"`
 }
-
-// HedgeConfig holds nothing yet: it makes the [pools.<name>.hedge] table known.
-type HedgeConfig struct{}
 
 // SetDefaults fills in what a pool uses when the file does not say otherwise.
 func (c *Config) SetDefaults() {
@@ -157,4 +157,7 @@ func (c *RetryConfig) SetDefaults() {
 	c.BudgetFloor = 10
 	// What a dying node may have in flight, all of which fails in one instant: a few batches of the usual 32 to 64.
 	c.BudgetBurst = 256
+	// How long a model may take is its own: a bound that suits one would cut off another, and be paid for by retries. Nodes
+	// that do not answer at all are found by probes, by the hop and by the outlier statistics.
+	c.AttemptTimeout = 0
 }

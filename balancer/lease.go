@@ -18,6 +18,8 @@ type Lease struct {
 	trialOf *breaker      // own or nodes
 	began   time.Duration // by the pool's clock
 	ahead   int64         // requests that the node held then, with this one, as far as anybody knows
+	first   bool          // of its exchange
+	late    bool          // it was broken off because it took too long
 	untimed bool
 	over    atomic.Bool
 }

@@ -23,6 +23,7 @@ type Model struct {
 	policy policy
 	books  bookkeeper // the policy, if it is one
 	stuck  stuck
+	late   *quantile // of first attempts; nil = the pool does not hedge
 
 	places  map[*Node]*placement // under Pool.control
 	current atomic.Pointer[snapshot]
@@ -35,11 +36,14 @@ type Ask struct {
 	// Stick makes the key alone decide, whatever the policy is and however busy its node is, as long as that is fit and was
 	// not tried: for a request of a sequence, which must meet the node that had the others.
 	Stick bool
+	// Willing leaves out the nodes that rest, and those that are only picked when nothing better is left: for a request that
+	// another node has just refused. Asking one that wants to be left alone would make a bad moment worse.
+	Willing bool
 }
 
 // newModel makes a model of the members as they are. The caller holds p.control, or nobody else has p yet.
 func (p *Pool) newModel(name string) *Model {
-	m := &Model{pool: p, name: name, places: map[*Node]*placement{}}
+	m := &Model{pool: p, name: name, places: map[*Node]*placement{}, late: p.late()}
 	m.policy = newPolicy(p.cfg.Policy, makings{hash: p.cfg.Hash, rand: p.random, inflight: &p.inflight})
 	m.books, _ = m.policy.(bookkeeper)
 	m.rebuild()
@@ -158,6 +162,9 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 	want := ask{key: a.Key, now: l.began, tried: *tried, ring: s.ring}
 	for i := range s.groups {
 		g := &s.groups[i]
+		if a.Willing && g.standing >= resting {
+			break
+		}
 		pl := by.choose(g, want)
 		for pl != nil && !pl.node.reserve() {
 			if pl.node.retired.Load() {

@@ -48,6 +48,7 @@ type Pool struct {
 	name     string
 	cfg      Config // as New got it; its nodes may have changed since
 	retries  *budget
+	hedges   *budget      // nil = the pool does not hedge
 	inflight atomic.Int64 // of all nodes; counted only if the policy needs it
 	company  atomic.Int64 // when others were last seen to have work on its nodes, by its clock; 0 = never
 
@@ -81,7 +82,7 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.retries = newBudget(cfg.Retry, p.now)
+	p.retries, p.hedges = newBudget(cfg.Retry, p.now), hedgeBudget(cfg.Hedge, p.now)
 	p.known.Store(&map[string]*Model{})
 	joined, err := p.admit(cfg.Nodes, nil)
 	if err != nil {
@@ -129,8 +130,11 @@ func (p *Pool) Attempts() int { return p.cfg.Retry.Attempts }
 
 // granted keeps the books of one lease, whose place on its node is taken already.
 func (p *Pool) granted(l *Lease, tried *Tried) {
-	if tried.Len() == 0 {
+	if l.first = tried.Len() == 0; l.first {
 		p.retries.deposit()
+		if p.hedges != nil {
+			p.hedges.deposit()
+		}
 	}
 	n := l.place.node
 	tried.Add(n)
@@ -145,6 +149,7 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 	n := l.place.node
 	n.count(o)
 	l.place.count(o)
+	l.learn(o)
 	if books := l.place.model.books; books != nil {
 		e := ending{place: l.place, began: l.began, now: p.now(), ahead: l.ahead, outcome: o}
 		if l.untimed {

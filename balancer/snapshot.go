@@ -57,6 +57,7 @@ type snapshot struct {
 
 // group holds the nodes of one standing, in the order of the configuration.
 type group struct {
+	standing standing
 	nodes    []candidate
 	heaviest uint64 // weight
 	weight   uint64 // of all
@@ -94,8 +95,9 @@ func (m *Model) rebuild() {
 			s.trials = append(s.trials, pl)
 		}
 	}
-	for _, g := range byStanding[:standings] {
+	for st, g := range byStanding[:standings] {
 		if len(g.nodes) > 0 {
+			g.standing = standing(st)
 			g.settle()
 			s.groups = append(s.groups, g)
 		}
