@@ -2,12 +2,14 @@ package loadgen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,6 +108,45 @@ func TestHTTPFailuresSayWhatTheServerSaid(t *testing.T) {
 	}
 }
 
+func TestHooksHearOfEveryQuestion(t *testing.T) {
+	cfg := config(server(t, func(n int64) bool { return n%3 == 0 }))
+	cfg.Warmup = 50 * time.Millisecond
+	cfg.Check = func(question int, body []byte) error {
+		if question < 0 || question >= cfg.Questions || string(body) != `{"model_name":"pair","outputs":[]}` {
+			t.Errorf("question %d got %q", question, body)
+		}
+		if question == 1 {
+			return errors.New("a wrong answer")
+		}
+		return nil
+	}
+	var mu sync.Mutex
+	var answered, failed, wrong uint64
+	cfg.Observe = func(s Seen) {
+		mu.Lock()
+		defer mu.Unlock()
+		if s.Took <= 0 || time.Since(s.Due) > time.Minute {
+			t.Errorf("due at %v, took %v", s.Due, s.Took)
+		}
+		status, ok := errors.AsType[*StatusError](s.Err)
+		switch {
+		case s.Err == nil:
+			answered++
+		case ok && status.Status == http.StatusServiceUnavailable && status.Message == "no node":
+			failed++
+		default:
+			wrong++
+		}
+	}
+	r, err := Run(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answered != r.Answers || failed+wrong != r.Failed || failed != r.Errors["503: no node"] || wrong != r.Errors["a wrong answer"] || wrong == 0 {
+		t.Errorf("heard of %d answers, %d failures and %d wrong ones; the result has %d and %v", answered, failed, wrong, r.Answers, r.Errors)
+	}
+}
+
 func TestWhatCannotBeAsked(t *testing.T) {
 	url := server(t, func(int64) bool { return false })
 	for want, change := range map[string]func(c *Config){
@@ -116,6 +157,7 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		`scheme "ftp" is none of`:                                         func(c *Config) { c.Target = "ftp://x:1" },
 		`want http://HOST:PORT`:                                           func(c *Config) { c.Target = "localhost" },
 		`0 clients: want 1 to 10000`:                                      func(c *Config) { c.Clients = 0 },
+		`answers are checked over HTTP only`:                              func(c *Config) { c.Target, c.Check = "grpc://x:1", func(int, []byte) error { return nil } },
 		`cannot read the model's metadata`:                                func(c *Config) { c.Target = "http://127.0.0.1:1" },
 	} {
 		cfg := config(url)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,19 @@ type Config struct {
 	Binary    bool               // HTTP: tensors as binary data rather than JSON
 
 	Progress func(Progress) // called about once a second; nil = nobody looks
+
+	// Check looks at the body of the answer to a question, over HTTP only; an error makes a failure of it. The body is its own
+	// until it returns. nil = an answer with a good status is a good answer.
+	Check func(question int, body []byte) error
+	// Observe hears what became of each question, those of the warm-up left out. nil = nobody listens.
+	Observe func(Seen)
+}
+
+// Seen is what became of one question. Both hooks are called by many goroutines at a time.
+type Seen struct {
+	Due  time.Time     // from when its latency counts
+	Took time.Duration // until its answer or its failure
+	Err  error         // nil = it was answered; a *StatusError when the answer said that it failed
 }
 
 // Progress is how far a run has come.
@@ -71,6 +85,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	before, cpu := t.statistics(ctx), cpuTime()
 	r := newRun(&cfg, t, cfg.Duration)
+	r.observe = cfg.Observe
 	r.do(ctx, false)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -93,6 +108,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("%d different questions: want 1 to 100000", c.Questions)
 	case c.Batch < 1:
 		return fmt.Errorf("a batch of %d rows: want 1 or more", c.Batch)
+	case c.Check != nil && strings.HasPrefix(c.Target, "grpc:"):
+		return errors.New("answers are checked over HTTP only")
 	}
 	return nil
 }
@@ -110,6 +127,8 @@ type run struct {
 	cfg    *Config
 	target target
 	length time.Duration
+
+	observe func(Seen) // nil = nobody listens
 
 	began   time.Time
 	next    atomic.Int64 // number of the next question
@@ -163,7 +182,11 @@ func (r *run) ask(ctx context.Context, number int, c *client) {
 			return
 		}
 		answer := r.target.ask(number, int(i)%r.cfg.Questions, i%traceEvery == 0)
-		c.count(answer, time.Since(due), late)
+		took := time.Since(due)
+		c.count(answer, took, late)
+		if r.observe != nil {
+			r.observe(Seen{Due: due, Took: took, Err: answer.err})
+		}
 	}
 }
 

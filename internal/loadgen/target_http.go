@@ -84,6 +84,11 @@ func (t *httpTarget) ask(client, i int, wantsTrace bool) reply {
 	if resp.StatusCode() != fasthttp.StatusOK {
 		return reply{err: answered(resp)}
 	}
+	if t.cfg.Check != nil {
+		if err := t.cfg.Check(i, resp.Body()); err != nil {
+			return reply{err: err}
+		}
+	}
 	r := reply{cached: string(resp.Header.Peek("X-Cache")) == "hit"}
 	if wantsTrace {
 		r.trace = parseTiming(string(resp.Header.Peek("Server-Timing")))
@@ -99,6 +104,15 @@ func shorten(err error) error {
 	return err
 }
 
+// StatusError is an answer over HTTP that says that the question failed.
+type StatusError struct {
+	Status  int
+	Message string
+}
+
+// Error is the status and what the server said to it.
+func (e *StatusError) Error() string { return fmt.Sprintf("%d: %s", e.Status, e.Message) }
+
 // answered is an answer that is no good, as an error.
 func answered(resp *fasthttp.Response) error {
 	var message struct {
@@ -107,7 +121,7 @@ func answered(resp *fasthttp.Response) error {
 	if json.Unmarshal(resp.Body(), &message) != nil || message.Error == "" {
 		message.Error = fmt.Sprintf("%.80q", resp.Body())
 	}
-	return fmt.Errorf("%d: %s", resp.StatusCode(), message.Error)
+	return &StatusError{resp.StatusCode(), message.Error}
 }
 
 // parseTiming reads a Server-Timing header. What it does not know it leaves out.
