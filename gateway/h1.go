@@ -192,6 +192,9 @@ func (c *conn) keep(b []byte) {
 // receive reads an answer whose first byte has arrived.
 func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) error {
 	head, _ := c.in.Peek(c.in.Buffered())
+	if !beginsAnswer(head) {
+		return &transportError{phase: receiving, err: errors.New("what the node sent is no HTTP/1 answer")}
+	}
 	whole, doubt, err := inspectHead(head)
 	if err != nil {
 		return &transportError{phase: receiving, err: err}
@@ -210,6 +213,16 @@ func (c *conn) receive(out *outbound, resp *fasthttp.Response, maxAnswer int) er
 	doubt = doubt || resp.StatusCode() < fasthttp.StatusOK
 	c.usable = !doubt && !resp.ConnectionClose() && c.in.Buffered() == 0
 	return nil
+}
+
+// statusLine is what every answer begins with.
+const statusLine = "HTTP/1."
+
+// beginsAnswer reports whether the first bytes that came may be those of an answer. Who sends anything else may well never
+// send the line's end that the parser would wait for, and would hold the exchange until its time is up.
+func beginsAnswer(head []byte) bool {
+	n := min(len(head), len(statusLine))
+	return string(head[:n]) == statusLine[:n]
 }
 
 // receiveError says in our words what kept an answer from being read: fasthttp's do not name the setting, or quote the

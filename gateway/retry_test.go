@@ -24,6 +24,7 @@ func TestAFailedAttemptIsRepeatedOnAnotherNode(t *testing.T) {
 		"half an answer":   testnode.HalfAnswer,
 		"no answer":        testnode.NoAnswer,
 		"garbage":          testnode.Garbage,
+		"endless garbage":  testnode.GarbageAndSilence,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad, good := testnode.Start(t), testnode.Start(t)

@@ -2,7 +2,9 @@ package testnode
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 )
@@ -46,6 +48,16 @@ func NoAnswer(_ *Node, w http.ResponseWriter, _ *http.Request) {
 // Garbage sends bytes that are not HTTP and closes the connection.
 func Garbage(_ *Node, w http.ResponseWriter, _ *http.Request) {
 	finish(w, []byte("\x16\x03\x01\x00this is no status line\r\n\r\n\x00"))
+}
+
+// GarbageAndSilence sends bytes that are not HTTP, without the end of a line, and leaves the connection open until the client
+// ends it.
+func GarbageAndSilence(n *Node, w http.ResponseWriter, _ *http.Request) {
+	takeOver(w, []byte("\x16\x03\x01\x00this is no status line"), func(c *net.TCPConn) {
+		stop := context.AfterFunc(n.ended, func() { _ = c.Close() })
+		defer stop()
+		_, _ = io.Copy(io.Discard, c) // ends with the connection
+	})
 }
 
 // CloseAfterAnswer answers as if the connection could be used again, and closes
