@@ -63,6 +63,11 @@ interop: build ## the clients and servers that people have: tritonclient, perf_a
 	@e2e/interop/setup.sh .tools/interop
 	go run ./e2e/interop
 
+.PHONY: e2e-faults
+e2e-faults: build ## break nodes under load in every way there is, beside nginx and HAProxy, and hold what clients notice against the goals
+	@e2e/faults/setup.sh
+	go run ./e2e/faults
+
 .PHONY: conformance
 conformance: build ## ONNX's own operator models and test vectors through a real node, over JSON and binary
 	@e2e/conformance/fetch.sh .tools/conformance

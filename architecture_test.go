@@ -59,7 +59,7 @@ var rules = []rule{
 	{in: "", but: []string{"backend/rpc", "gateway/rpc", "gateway", "internal/rpcwire", "internal/loadgen", "internal/oip/pb"}, forbid: append(own("internal/oip/pb"), "google.golang.org/protobuf"), why: "all others speak internal/oip, which does not reflect"},
 	{in: "", forbid: own("internal/testnode", "internal/testlog", "internal/discovery/dnstest", "backend/onnx/onnxtest"), why: "it is for tests"},
 	{in: "", but: []string{"cmd/demo", "e2e"}, forbid: own("internal/stack"), why: "it starts the built programs: for the demo and the tests of the whole"},
-	{in: "", but: []string{"cmd/gateway", "bench"}, forbid: own("internal/loadgen"), why: "load is made by tools"},
+	{in: "", but: []string{"cmd/gateway", "bench", "e2e"}, forbid: own("internal/loadgen"), why: "load is made by tools"},
 	{in: "", but: []string{"backend/onnx", "bench"}, forbid: []string{"github.com/yalue/onnxruntime_go"}, why: "only backend/onnx talks to ONNX Runtime"},
 	{in: "", but: []string{"backend/gpu"}, forbid: []string{"github.com/NVIDIA/go-nvml"}, why: "only backend/gpu talks to the driver"},
 	{in: "", but: []string{"internal/discovery"}, forbid: []string{"golang.org/x/net"}, why: "DNS is asked in one place"},

@@ -22,7 +22,7 @@ func (s *Stack) gatewayConfig() string {
 func (s *Stack) environment() []string {
 	env := []string{"STACK_HTTP=" + s.http, "STACK_GRPC=" + s.grpc, "STACK_ADMIN=" + s.admin}
 	for i, address := range s.cfg.NodeAddresses {
-		env = append(env, fmt.Sprintf("STACK_NODE_%d=%s", i+1, address))
+		env = append(env, fmt.Sprintf("STACK_NODE_%d=%s", i+1, address), fmt.Sprintf("STACK_NODE_GRPC_%d=%s", i+1, s.nodeGRPC[i]))
 	}
 	if s.cfg.Library != "" {
 		env = append(env, "ORT_LIBRARY="+s.cfg.Library)

@@ -28,7 +28,11 @@ func (s *Stack) choosePorts() error {
 		s.cfg.NodeAddresses = slices.Clone(s.cfg.NodeAddresses)
 	}
 	s.http, s.grpc, s.admin = s.cfg.HTTP, s.cfg.GRPC, s.cfg.Admin
-	s.nodeGRPC = make([]string, len(s.cfg.NodeAddresses))
+	if len(s.cfg.NodeGRPC) == 0 {
+		s.nodeGRPC = make([]string, len(s.cfg.NodeAddresses))
+	} else if s.nodeGRPC = slices.Clone(s.cfg.NodeGRPC); len(s.nodeGRPC) != len(s.cfg.NodeAddresses) {
+		return fmt.Errorf("%d gRPC addresses for %d nodes: want one for each, or none", len(s.nodeGRPC), len(s.cfg.NodeAddresses))
+	}
 	wanted := []want{{"gateway", &s.http}, {"gateway's gRPC port", &s.grpc}, {"gateway's admin port", &s.admin}}
 	for i := range s.cfg.NodeAddresses {
 		who := fmt.Sprintf("node-%d", i+1)

@@ -30,12 +30,13 @@ type Config struct {
 
 	Nodes         int      // how many nodes, on free ports; 0 = as NodeAddresses says, or two
 	NodeAddresses []string // where the nodes listen, in place of Nodes free ports
-	// Where the gateway listens; "" = a free port each. The nodes' gRPC ports are always free ones.
+	NodeGRPC      []string // where they listen for gRPC, one for each node; nil = free ports
+	// Where the gateway listens; "" = a free port each.
 	HTTP, GRPC, Admin string
 
 	// GatewayConfig is the text of gateway.toml; "" = every model, from all nodes, without a cache. It names the
-	// addresses as ${STACK_HTTP}, ${STACK_GRPC}, ${STACK_ADMIN}, ${STACK_NODE_1}, ${STACK_NODE_2} and so on, unless it
-	// repeats what is given above.
+	// addresses as ${STACK_HTTP}, ${STACK_GRPC}, ${STACK_ADMIN}, ${STACK_NODE_1}, ${STACK_NODE_2} and so on, and where the
+	// nodes speak gRPC as ${STACK_NODE_GRPC_1} and so on, unless it repeats what is given above.
 	GatewayConfig string
 	NodeArgs      []string // further flags for each node
 	Env           []string // further environment for all, NAME=value

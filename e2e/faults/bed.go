@@ -1,0 +1,204 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"ganglion/internal/stack"
+)
+
+// nodes is how many there are: enough for a pool to have a majority that is well, few enough for one to matter.
+const nodes = 3
+
+// patience is how long a process may take to come up or to go.
+const patience = 30 * time.Second
+
+// carriers are the ways in which a gateway reaches nodes: over the hop, over HTTP/1.1 as it does servers of other makers,
+// and over gRPC.
+var carriers = []string{"hop", "http", "grpc"}
+
+// bed is a gateway with its nodes, for one fault.
+type bed struct {
+	trial     *trial
+	stack     *stack.Stack
+	addresses []string // of the nodes, as the gateway knows them
+	cables    []*cable
+	fronts    []*front
+	servers   []*server
+
+	mu     sync.Mutex
+	healed time.Time // zero = not yet
+}
+
+// newBed starts processes for a fault, and what stands between them.
+func (t *trial) newBed(ctx context.Context, f *fault, carrier string) (b *bed, err error) {
+	b = &bed{trial: t}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	free, err := stack.FreeAddresses(3 * nodes)
+	if err != nil {
+		return b, err
+	}
+	overHTTP, overGRPC, between := free[:nodes], free[nodes:2*nodes], free[2*nodes:]
+	targets := overHTTP
+	if carrier == "grpc" {
+		targets = overGRPC
+	}
+	for i, target := range targets {
+		address, err := b.connect(f, target, between[i], carrier == "http")
+		if err != nil {
+			return b, err
+		}
+		b.addresses = append(b.addresses, address)
+	}
+	b.stack, err = stack.Start(ctx, stack.Config{
+		BinDir: t.options.bin, Models: t.repository(), NodeAddresses: overHTTP, NodeGRPC: overGRPC,
+		GatewayConfig: gatewayConfig(b.addresses, carrier, t.extra), Out: t.log,
+	})
+	if err != nil {
+		return b, err
+	}
+	return b, b.awaitNodes(ctx)
+}
+
+// connect puts what the fault needs between the gateway and a node, and returns where the gateway finds that node. All nodes
+// get the same, so that none is farther away than the others.
+func (b *bed) connect(f *fault, target, between string, plain bool) (string, error) {
+	if f.via == fronted {
+		front := newFront(target)
+		s, err := serve(between, front, plain)
+		if err == nil {
+			b.fronts, b.servers = append(b.fronts, front), append(b.servers, s)
+		}
+		return between, err
+	}
+	if !plain && f.via == direct {
+		return target, nil
+	}
+	c, err := newCable(between, target, plain)
+	if err == nil {
+		b.cables = append(b.cables, c)
+	}
+	return between, err
+}
+
+// gatewayConfig has the defaults of everything but what a test cannot have: a cache, a log line for each request and a wait
+// at the end.
+func gatewayConfig(addresses []string, carrier, extra string) string {
+	protocol := "http"
+	if carrier == "grpc" {
+		protocol = "grpc"
+	}
+	var entries strings.Builder
+	for _, a := range addresses {
+		fmt.Fprintf(&entries, "  { address = %q, protocol = %q },\n", a, protocol)
+	}
+	return fmt.Sprintf(`[server]
+http = "${STACK_HTTP}"
+grpc = ""
+admin = "${STACK_ADMIN}"
+drain_delay = "0s"
+[log]
+access = "off"
+[pools.main]
+nodes = [
+%s]
+[routes."*"]
+pool = "main"
+%s`, entries.String(), extra)
+}
+
+// victim is the node that is broken.
+func (b *bed) victim() *stack.Process { return b.stack.Nodes()[0] }
+
+// heal notes that a node can work again, the first time that it is called.
+func (b *bed) heal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.healed.IsZero() {
+		b.healed = time.Now()
+	}
+}
+
+// close ends everything. The error is that of a gateway that did not end well.
+func (b *bed) close() error {
+	var err error
+	if b.stack != nil {
+		err = b.stack.Stop()
+	}
+	for _, c := range b.cables {
+		c.close()
+	}
+	for i, s := range b.servers {
+		s.close()
+		b.fronts[i].close()
+	}
+	return err
+}
+
+// awaitNodes waits until the gateway has found all nodes to be up.
+func (b *bed) awaitNodes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		st, err := readStatus(ctx, b.stack.AdminURL())
+		up := 0
+		for _, n := range st {
+			if n.State == "up" {
+				up++
+			}
+		}
+		if err == nil && up == nodes {
+			return nil
+		}
+		if wait := pause(ctx, 20*time.Millisecond); wait != nil {
+			return fmt.Errorf("%d of %d nodes are up after %s: %w", up, nodes, patience, errors.Join(err, wait))
+		}
+	}
+}
+
+// nodeStatus is what the gateway says of a node.
+type nodeStatus struct {
+	Address  string `json:"address"`
+	State    string `json:"state"`
+	Circuit  string `json:"circuit"`
+	Attempts uint64 `json:"attempts"`
+}
+
+// readStatus asks the gateway about the nodes of its only pool.
+func readStatus(ctx context.Context, admin string) ([]nodeStatus, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/status", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	var st struct {
+		Pools []struct {
+			Nodes []nodeStatus `json:"nodes"`
+		} `json:"pools"`
+	}
+	if err := json.Unmarshal(body, &st); err != nil || len(st.Pools) != 1 {
+		return nil, fmt.Errorf("status page: %w: %.200s", err, body)
+	}
+	return st.Pools[0].Nodes, nil
+}

@@ -1,0 +1,69 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"ganglion/internal/onnxfile"
+)
+
+// model is the one that all scenarios with real nodes ask.
+const model = "work"
+
+// Sizes of the model. A run takes one to two milliseconds of one core, so that nodes, and not the edge, are what there is
+// too little of, as it is with models that people serve; and four matrices of a MiB stay in a core's own cache, so that the
+// time does not depend on what the neighbours do to memory.
+const (
+	workInputs   = 16
+	workWidth    = 512
+	workLayers   = 96
+	workMatrices = 2
+)
+
+// writeRepository makes a model repository with that one model in dir. Its batch is fixed to one row: what a node can do is
+// then the same for every mix of requests.
+func writeRepository(dir string) error {
+	version := filepath.Join(dir, model, "1")
+	if err := os.MkdirAll(version, 0o700); err != nil {
+		return err
+	}
+	// One run at a time: three nodes on a machine of two cores are what three nodes would be, but for how fast.
+	config := []byte("max_batch_size = 0\ninstances = { count = 1 }\n")
+	if err := os.WriteFile(filepath.Join(dir, model, "config.toml"), config, 0o600); err != nil {
+		return err
+	}
+	return workModel().WriteFile(filepath.Join(version, "model.onnx"))
+}
+
+// workModel is a perceptron with random weights.
+func workModel() *onnxfile.Model {
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same model every time is what is wanted
+	m := &onnxfile.Model{Name: model, Producer: "ganglion"}
+	m.Input("x", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(workInputs))
+	m.Output("y", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(1))
+	weights := func(name string, rows int64) {
+		values := make([]float32, rows*workWidth)
+		for i := range values {
+			values[i] = (random.Float32() - 0.5) / 4 // so that what goes in still shows in what comes out
+		}
+		m.Initializer(onnxfile.NewData(name, values, rows, workWidth))
+	}
+	weights("first", workInputs)
+	for i := range workMatrices {
+		weights(fmt.Sprint("w", i), workWidth)
+	}
+	m.Node("MatMul", "x first", "h")
+	in := "h"
+	for i := range workLayers {
+		sum, out := fmt.Sprint("s", i), fmt.Sprint("h", i)
+		m.Node("MatMul", fmt.Sprint(in, " w", i%workMatrices), sum)
+		m.Node("Tanh", sum, out)
+		in = out
+	}
+	m.Node("ReduceMax", in, "y", onnxfile.Ints("axes", 1))
+	return m
+}
