@@ -1,6 +1,9 @@
 package balancer
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 // A pool that is told its nodes later has none to pick until then, and never loses its last one to an empty list.
 func TestNodesThatComeLater(t *testing.T) {
@@ -10,10 +13,10 @@ func TestNodesThatComeLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Model("m").Pick(Ask{}, nil); err != ErrNoNode {
+	if _, err := p.Model("m").Pick(Ask{}, nil); !errors.Is(err, ErrNoNode) {
 		t.Errorf("a pool without nodes: %v, want ErrNoNode", err)
 	}
-	if _, err := p.Model("m").Pick(Ask{Key: 1, Stick: true}, nil); err != ErrNoNode {
+	if _, err := p.Model("m").Pick(Ask{Key: 1, Stick: true}, nil); !errors.Is(err, ErrNoNode) {
 		t.Errorf("a pool without nodes, with a key: %v, want ErrNoNode", err)
 	}
 	if err := p.Update([]NodeConfig{{Address: "a:1", Weight: 1}, {Address: "b:1", Weight: 1, Drained: true}}); err != nil {

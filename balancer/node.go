@@ -64,6 +64,9 @@ type Node struct {
 // Address is the node's "host:port", as configured.
 func (n *Node) Address() string { return n.address }
 
+// Protocol is what the node speaks: ProtocolHTTP or ProtocolGRPC.
+func (n *Node) Protocol() string { return n.protocol }
+
 // Member is what Options.Join returned for the node, nil without it.
 func (n *Node) Member() any { return n.member }
 

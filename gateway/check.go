@@ -164,7 +164,11 @@ func (c *Config) checkPools(r *conf.Report) {
 			at.Errorf("", "%q is no pool name: accepts 1 to 64 of A-Z a-z 0-9 _ . -", name)
 		}
 		pool := c.Pools[name]
+		pool.NodesLater = pool.Discover != nil
 		pool.Check(at)
+		if pool.Discover != nil {
+			pool.checkDiscover(at.At("discover"))
+		}
 		if pool.TLS != nil {
 			pool.TLS.Check(at.At("tls"))
 		}
@@ -176,6 +180,14 @@ func (c *Config) checkPools(r *conf.Report) {
 		if !c.dangling() && !c.poolUsed(name) { // a route that meant it may have misspelt it
 			at.Warnf("", "no route uses this pool")
 		}
+	}
+}
+
+// checkDiscover judges where a pool's nodes come from. It asks nobody: a file must be good or bad wherever it is checked.
+func (c *PoolConfig) checkDiscover(r *conf.Report) {
+	c.Discover.Check(r)
+	if c.TLS != nil && c.TLS.Enabled && c.TLS.ServerName == "" && (c.Discover.DNS != "" || c.Discover.SRV != "") {
+		r.Warnf("", "nodes from DNS are connected to by their addresses: their certificates have to name those, unless tls.server_name says what they name")
 	}
 }
 

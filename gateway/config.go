@@ -7,6 +7,7 @@ import (
 	"ganglion/cache"
 	"ganglion/internal/certs"
 	"ganglion/internal/conf"
+	"ganglion/internal/discovery"
 	"ganglion/internal/httpserver"
 )
 
@@ -24,6 +25,8 @@ type Config struct {
 type PoolConfig struct {
 	balancer.Config
 	TLS *certs.ClientConfig `toml:"tls"` // nil = plain
+
+	Discover *discovery.Config `toml:"discover"` // nil = the nodes are those of the file
 }
 
 // ServerConfig says where the gateway listens and what it asks of clients.

@@ -23,6 +23,8 @@ func TestMetricNames(t *testing.T) {
 pool = "main"
 cache = { ttl = "1h" }
 shadow = { pool = "next" }
+[pools.main.discover]
+file = "testdata/nothing"
 `, main, next)
 	e.infer().want(t, 200)
 	e.logged(1)

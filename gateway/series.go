@@ -93,6 +93,7 @@ func (s sink) collectPool(up *upstream) {
 	pool := up.Name()
 	s.counter(retries, up.retries.made.Load(), pool)
 	s.counter(retriesDenied, up.retries.denied.Load(), pool)
+	s.collectSources(pool, up.roster)
 	for _, st := range up.Nodes() {
 		s.gauge(nodeUp, upValue(st.State), pool, st.Address)
 		s.gauge(nodeCircuit, float64(st.Circuit), pool, st.Address)

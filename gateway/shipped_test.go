@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ganglion/internal/certs"
+	"ganglion/internal/discovery"
 )
 
 // The gateway.toml of the repository is what everybody starts from: it must load without a word of warning, and what it
@@ -58,6 +59,7 @@ func TestTheShippedFileIsComplete(t *testing.T) {
 		ShadowConfig{},
 		certs.ClientConfig{},
 		certs.ServerConfig{},
+		discovery.Config{},
 		Config{}.Pools["x"].Hash, Config{}.Pools["x"].Health, Config{}.Pools["x"].Breaker, Config{}.Pools["x"].Retry,
 	} {
 		keys(reflect.TypeOf(part))

@@ -22,6 +22,8 @@ type PoolStatus struct {
 	Name  string       `json:"name"`
 	Ready bool         `json:"ready"`
 	Nodes []NodeStatus `json:"nodes"`
+
+	Discovery []SourceStatus `json:"discovery,omitempty"` // where nodes come from that are not in the file
 }
 
 // NodeStatus is one node.
@@ -35,7 +37,7 @@ type NodeStatus struct {
 	Attempts uint64 `json:"attempts"`
 	Failures uint64 `json:"failures"`           // it did not answer
 	Faults   uint64 `json:"faults"`             // it answered that it failed
-	Draining string `json:"draining,omitempty"` // why it gets nothing new: weight, operator or node
+	Draining string `json:"draining,omitempty"` // why it gets nothing new: weight, operator, node or unlisted
 
 	Models []ModelStatus `json:"models,omitempty"` // on the node
 
@@ -99,12 +101,12 @@ func (g *Gateway) Status() Status {
 }
 
 func (up *upstream) status() PoolStatus {
-	ps := PoolStatus{Name: up.Name(), Ready: up.Ready()}
+	ps := PoolStatus{Name: up.Name(), Ready: up.Ready(), Discovery: up.roster.sources()}
 	for _, n := range up.Nodes() {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
 			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures, Faults: n.Faults,
-			Draining: drainCause(n), Models: modelStatus(n.Models),
+			Draining: up.drainCause(n), Models: modelStatus(n.Models),
 			Transport: memberOf(n.Node).transport.stats().name,
 		}
 		if l := n.Load; l.Known {
@@ -116,12 +118,14 @@ func (up *upstream) status() PoolStatus {
 }
 
 // drainCause is why a node drains, "" if it does not.
-func drainCause(n balancer.NodeStatus) string {
+func (up *upstream) drainCause(n balancer.NodeStatus) string {
 	switch {
-	case n.Leaving:
-		return "node"
 	case n.Drained:
 		return "operator"
+	case n.Leaving:
+		return "node"
+	case up.roster.unlisted(n.Address):
+		return "unlisted"
 	case n.Weight == 0:
 		return "weight"
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -127,12 +128,16 @@ func (t *table) find(model string) *route {
 
 // ready returns nil when at least one route can serve, or what is missing.
 func (t *table) ready() error {
+	text := "no route has a node that is up"
 	for _, rt := range t.routes {
 		if rt.stable.pool.Ready() {
 			return nil
 		}
+		if why := rt.stable.pool.roster.empty(); why != "" && !strings.Contains(text, why) {
+			text += "; " + why
+		}
 	}
-	return errors.New("no route has a node that is up")
+	return errors.New(text)
 }
 
 // variants yields every variant of every route.

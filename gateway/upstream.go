@@ -14,6 +14,7 @@ import (
 // upstream is a pool as the edge sees it: the balancer says who, the nodes' transports know how to get there.
 type upstream struct {
 	*balancer.Pool
+	roster  *roster
 	retries retryTally
 
 	keyed     bool   // the policy asks which requests belong together
@@ -44,7 +45,8 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	u := &upstream{present: map[*node]bool{}, failed: make(chan error, 1)}
+	cfg.NodesLater = cfg.Discover != nil
+	u := &upstream{roster: newRoster(name, whole, log), present: map[*node]bool{}, failed: make(chan error, 1)}
 	u.newNode = func(nc balancer.NodeConfig) *node {
 		return &node{
 			address:   nc.Address,
@@ -55,11 +57,12 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 	}
 	u.Pool, err = balancer.New(name, cfg.Config, balancer.Options{
 		Probe: func(ctx context.Context, n *balancer.Node) error { return memberOf(n).probe(ctx) },
-		Join:  u.join, Leave: u.leave, Log: log,
+		Join:  u.join, Leave: u.leave, Observe: u.roster.observe, Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	u.roster.pool = u.Pool
 	u.heed(cfg.Config)
 	return u, nil
 }
@@ -156,7 +159,10 @@ func (up *upstream) Run(ctx context.Context) error {
 	}()
 
 	probing, stopProbing := context.WithCancel(ctx)
+	var listing sync.WaitGroup
+	defer listing.Wait()
 	defer stopProbing()
+	listing.Go(func() { up.roster.run(probing) })
 	probed := make(chan error, 1)
 	go func() { probed <- up.Pool.Run(probing) }()
 	select {
