@@ -110,13 +110,13 @@ func (b *breaker) onStateChange(_ string, from, to gobreaker.State) {
 func (b *breaker) circuit() Circuit { return Circuit(b.mirror.Load() & 3) }
 
 // due reports whether a trial could be granted.
-func (b *breaker) due() bool {
-	return b.circuit() != Closed && int64(b.now()) > b.trialAt.Load() && !b.trialOut.Load()
+func (b *breaker) due(now time.Duration) bool {
+	return b.circuit() != Closed && int64(now) > b.trialAt.Load() && !b.trialOut.Load()
 }
 
 // tryTrial asks for the single trial of a circuit that is not closed. Nil = not due, or somebody else has it.
-func (b *breaker) tryTrial() func(error) {
-	if !b.due() || !b.trialOut.CompareAndSwap(false, true) {
+func (b *breaker) tryTrial(now time.Duration) func(error) {
+	if !b.due(now) || !b.trialOut.CompareAndSwap(false, true) {
 		return nil
 	}
 	// Asking is what turns an open circuit half-open, once its time is over.

@@ -26,7 +26,7 @@ func newConsistentHash(m makings) *consistentHash {
 func (p *consistentHash) choose(g *group, a ask) *placement {
 	if a.key != 0 {
 		each := p.each(g)
-		if pl := a.ring().walk(g, &a, func(c *candidate) bool { return float64(c.node.inflight.Load()) < c.room(each) }); pl != nil {
+		if pl := a.ring().walk(g, a.key, func(c *candidate) bool { return a.fits(c) && float64(c.node.inflight.Load()) < c.room(each) }); pl != nil {
 			return pl
 		}
 	}
@@ -58,14 +58,24 @@ func (p *consistentHash) granted(*placement, time.Duration) int64 { p.inflight.A
 // returned implements bookkeeper.
 func (p *consistentHash) returned(ending) { p.inflight.Add(-1) }
 
-// stuck takes the node that the key belongs to, however busy it is, as long as it is there.
+// stuck takes the node that the key belongs to, however busy it is: its requests are parts of one sequence, of which that node
+// keeps what came before. So being full is a reason to wait for it, not to start over elsewhere, and among the nodes that it
+// chooses from are all that work.
 type stuck struct{}
 
 func (p *stuck) choose(g *group, a ask) *placement {
-	if pl := a.ring().walk(g, &a, func(*candidate) bool { return true }); pl != nil {
+	if pl := a.ring().walk(g, a.key, a.untried); pl != nil {
 		return pl
 	}
-	return g.untried(mix(a.key), &a)
+	// None of them is on the ring, or none is near.
+	n := uint64(len(g.nodes))
+	from := mix(a.key)
+	for i := range n {
+		if c := &g.nodes[(from+i)%n]; a.untried(c) {
+			return c.place
+		}
+	}
+	return nil
 }
 
 // explain implements scorer.
@@ -76,7 +86,10 @@ func (p *stuck) explain(g *group, c *candidate, a *ask) Score { return keyOrder(
 func keyOrder(g *group, c *candidate, a *ask) Score {
 	asked := map[*candidate]bool{}
 	s := Score{Unit: "in the key's order"}
-	a.ring().walk(g, a, func(other *candidate) bool {
+	a.ring().walk(g, a.key, func(other *candidate) bool {
+		if !a.fits(other) {
+			return false
+		}
 		asked[other] = true
 		if other == c {
 			s.Value = float64(len(asked))

@@ -68,17 +68,17 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	m.pool.control.Lock()
 	defer m.pool.control.Unlock()
 	now := m.pool.now()
-	if s := m.current.Load(); s.until != 0 && now >= s.until {
+	if int64(now) >= m.due.Load() {
 		m.rebuild() // as the next pick would
 	}
 	s := m.current.Load()
 	e := Explanation{Policy: m.pool.cfg.Policy, Common: m.Common(), Sticks: want.Stick, Err: ErrNoNode}
-	by := m.policy
+	groups, by := s.groups, m.policy
 	if want.Stick {
-		by = &m.stuck
+		groups, by = s.homes, &m.stuck
 	}
 	a := ask{key: want.Key, now: now, tried: *tried, ring: s.ring, peek: new(peek)}
-	chosen := e.choose(s, by, &a)
+	chosen := e.choose(s, groups, by, &a)
 	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick
 	for _, n := range m.pool.members.Load().nodes {
 		e.Candidates = append(e.Candidates, m.candidate(n, chosen, by, &a))
@@ -87,16 +87,21 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 }
 
 // choose finds who would be picked, and the group that the policy chooses from.
-func (e *Explanation) choose(s *snapshot, by policy, a *ask) *group {
+func (e *Explanation) choose(s *snapshot, groups []group, by policy, a *ask) *group {
 	if a.tried.Len() == 0 {
-		if pl := s.nextTrial(); pl != nil {
+		if pl := s.nextTrial(a.now); pl != nil {
 			e.Picked, e.Trial, e.Err = pl.node, true, nil
 		}
 	}
-	for i := range s.groups {
-		g := &s.groups[i]
+	for i := range groups {
+		g := &groups[i]
 		pl := by.choose(g, *a)
 		switch {
+		case pl != nil && e.Sticks && pl.node.full():
+			if e.Picked == nil {
+				e.Err = ErrFull // it is waited for
+			}
+			return g
 		case pl != nil && e.Picked == nil:
 			e.Picked, e.Err = pl.node, nil
 			return g
@@ -113,13 +118,13 @@ func (e *Explanation) choose(s *snapshot, by policy, a *ask) *group {
 }
 
 // nextTrial is who would get the next trial, nil if nobody is due for one.
-func (s *snapshot) nextTrial() *placement {
+func (s *snapshot) nextTrial(now time.Duration) *placement {
 	for _, pl := range s.trials {
 		of := pl.node.breaker.Load()
 		if of.circuit() == Closed {
 			of = pl.breaker.Load()
 		}
-		if of.due() && !pl.node.full() {
+		if of.due(now) && !pl.node.full() {
 			return pl
 		}
 	}
@@ -215,7 +220,7 @@ func (b *breaker) trialIn(now time.Duration) string {
 	switch {
 	case b.trialOut.Load():
 		return "under way"
-	case b.due():
+	case b.due(now):
 		return "due"
 	}
 	return "in " + round(max(0, time.Duration(b.trialAt.Load())-now)).String()

@@ -27,6 +27,8 @@ type Model struct {
 
 	places  map[*Node]*placement // under Pool.control
 	current atomic.Pointer[snapshot]
+	due     atomic.Int64  // by the pool's clock, when current is wrong by time alone: a slow start, a rest
+	built   time.Duration // when current was; under Pool.control
 }
 
 // Ask is what the picker knows of an attempt.
@@ -132,7 +134,7 @@ func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
 // look is what a pick goes by: the nodes, and the time.
 func (m *Model) look() (*snapshot, time.Duration) {
 	s, now := m.current.Load(), m.pool.now()
-	if s.until != 0 && now >= s.until {
+	if int64(now) >= m.due.Load() {
 		m.refresh()
 		s = m.current.Load()
 	}
@@ -155,13 +157,13 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 		m.pool.granted(l, tried)
 		return nil
 	}
-	by := m.policy
+	groups, by := s.groups, m.policy
 	if a.Stick {
-		by = &m.stuck
+		groups, by = s.homes, &m.stuck
 	}
 	want := ask{key: a.Key, now: l.began, tried: *tried, ring: s.ring}
-	for i := range s.groups {
-		g := &s.groups[i]
+	for i := range groups {
+		g := &groups[i]
 		if a.Willing && g.standing >= resting {
 			break
 		}
@@ -169,6 +171,9 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 		for pl != nil && !pl.node.reserve() {
 			if pl.node.retired.Load() {
 				return errMoved
+			}
+			if a.Stick {
+				return ErrFull // nobody else will do
 			}
 			pl = by.choose(g, want) // somebody else was quicker; full nodes are passed over
 		}

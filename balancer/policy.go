@@ -35,9 +35,12 @@ type ask struct {
 	peek  *peek         // not nil: it only looks who would be chosen, and takes no turn
 }
 
+// untried reports whether the exchange has not tried the candidate.
+func (a *ask) untried(c *candidate) bool { return a.tried.Len() == 0 || !a.tried.Has(c.node) }
+
 // fits reports whether the candidate may take the attempt: it was not tried, and has room.
 func (a *ask) fits(c *candidate) bool {
-	return !(a.tried.Len() > 0 && a.tried.Has(c.node)) && !c.node.full()
+	return a.untried(c) && !c.node.full()
 }
 
 // peek counts the turns that an attempt would have taken, if it were one.

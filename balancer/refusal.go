@@ -84,10 +84,3 @@ func (pl *placement) setMissing(missing bool) {
 		pl.model.publish()
 	}
 }
-
-// publish makes the model as it is now what picks read.
-func (m *Model) publish() {
-	m.pool.control.Lock()
-	defer m.pool.control.Unlock()
-	m.rebuild()
-}

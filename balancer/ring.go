@@ -90,19 +90,19 @@ func (r *ring) find(key uint64) int {
 	return at
 }
 
-// walk returns the first node of the group, from the key's point on, that was not tried and has room; nil = there is none
-// within ringWalk points.
-func (r *ring) walk(g *group, a *ask, room func(*candidate) bool) *placement {
+// walk returns the first node of the group, from the key's point on, that may have the key; nil = there is none within
+// ringWalk points.
+func (r *ring) walk(g *group, key uint64, may func(*candidate) bool) *placement {
 	if len(r.hashes) == 0 {
 		return nil
 	}
-	at := r.find(a.key)
+	at := r.find(key)
 	for range min(ringWalk, len(r.hashes)) {
 		if at >= len(r.hashes) {
 			at = 0
 		}
 		c := g.member(r.nodes[at])
-		if c != nil && a.fits(c) && room(c) {
+		if c != nil && may(c) {
 			return c.place
 		}
 		at++

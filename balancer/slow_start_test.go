@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestNodeThatComesBackGetsItsShareLittleByLittle(t *testing.T) {
 		if got := picks(t, p, 400); got[1] < 97 || got[1] > 103 {
 			t.Errorf("%s: picks = %v after its slow start, want a quarter", policy, got)
 		}
-		if s := p.common.current.Load(); s.until != 0 {
+		if p.common.due.Load() != math.MaxInt64 {
 			t.Errorf("%s: more steps are due after the last", policy)
 		}
 	}
@@ -71,7 +72,7 @@ func TestClimbingInParallel(t *testing.T) {
 			})
 		}
 		workers.Wait()
-		if p.common.current.Load().until != 0 {
+		if p.common.due.Load() != math.MaxInt64 {
 			t.Errorf("%s: the node is still starting after 20 ms", policy)
 		}
 	}

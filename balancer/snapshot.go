@@ -1,7 +1,10 @@
 package balancer
 
 import (
+	"cmp"
 	"maps"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -49,10 +52,10 @@ func (pl *placement) standing(now time.Duration) (st standing, until time.Durati
 
 // snapshot is everything that Pick reads. It never changes once it is published.
 type snapshot struct {
-	groups []group       // best standing first, none of them empty
-	trials []*placement  // whose circuit is not closed and who may have a trial when it is due
-	ring   func() *ring  // whose places are those of the candidates
-	until  time.Duration // by the pool's clock, when time alone makes it wrong: a slow start, a rest; 0 = never
+	groups []group      // best standing first, none of them empty
+	homes  []group      // the same for those who stick to their node: the first holds all that work
+	trials []*placement // whose circuit is not closed and who may have a trial when it is due
+	ring   func() *ring // whose places are those of the candidates
 }
 
 // group holds the nodes of one standing, in the order of the configuration.
@@ -81,13 +84,14 @@ func (m *Model) rebuild() {
 	s := &snapshot{ring: members.ring}
 	var byStanding [standings + 1]group
 	now := m.pool.now()
+	due := time.Duration(math.MaxInt64)
 	for at, n := range members.nodes {
 		pl := m.place(n)
 		st, until := pl.standing(now)
-		s.holdsUntil(until)
+		due = sooner(due, until)
 		step, next := n.ramp(m.pool.cfg.SlowStart, now)
 		if st < standings {
-			s.holdsUntil(next)
+			due = sooner(due, next)
 		}
 		byStanding[st].add(pl, int32(at), step)
 		// A draining node gets no trial: nobody is waiting for it to come back.
@@ -102,8 +106,11 @@ func (m *Model) rebuild() {
 			s.groups = append(s.groups, g)
 		}
 	}
+	s.homes = m.homes(s.groups)
 	m.forget(members)
 	m.current.Store(s)
+	m.built = now
+	m.due.Store(int64(max(due, now+m.pause(len(members.nodes)))))
 }
 
 // forget lets go of placements on nodes that have left.
@@ -118,11 +125,53 @@ func (m *Model) forget(members *members) {
 	maps.DeleteFunc(m.places, func(n *Node, _ *placement) bool { return !stay[n] })
 }
 
-// holdsUntil notes that the snapshot is wrong from then on.
-func (s *snapshot) holdsUntil(then time.Duration) {
-	if then > 0 && (s.until == 0 || then < s.until) {
-		s.until = then
+// homes are the groups with all that hold nodes which work, be they slow or at rest, as one.
+func (m *Model) homes(groups []group) []group {
+	working := 0
+	for working < len(groups) && groups[working].standing < draining {
+		working++
 	}
+	if working < 2 {
+		return groups
+	}
+	var all group
+	for _, g := range groups[:working] {
+		all.nodes = append(all.nodes, g.nodes...)
+	}
+	slices.SortFunc(all.nodes, func(a, b candidate) int { return cmp.Compare(a.at, b.at) })
+	return append([]group{all}, groups[working:]...)
+}
+
+// rebuildPause is the least time between two snapshots of a large pool that are made for single nodes. A thousand nodes which
+// all say that they are full, and ask again, would else have the gateway do nothing but tell its pickers.
+const rebuildPause = time.Millisecond
+
+// pause is rebuildPause if the pool is large.
+func (m *Model) pause(nodes int) time.Duration {
+	if nodes <= fieldMost {
+		return 0
+	}
+	return rebuildPause
+}
+
+// publish makes the model as it is now what picks read: at once, or in a large pool together with others that want it.
+func (m *Model) publish() {
+	p := m.pool
+	p.control.Lock()
+	defer p.control.Unlock()
+	if then := m.built + m.pause(len(p.members.Load().nodes)); p.now() < then {
+		m.due.Store(min(m.due.Load(), int64(then)))
+		return
+	}
+	m.rebuild()
+}
+
+// sooner is the sooner of two times, of which the second may be 0 for never.
+func sooner(a, b time.Duration) time.Duration {
+	if b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func (g *group) add(pl *placement, at int32, step uint64) {
@@ -157,10 +206,10 @@ func (s *snapshot) trial(l *Lease) bool {
 		if b.circuit() == Closed {
 			b = pl.breaker.Load()
 		}
-		if !b.due() || !pl.node.reserve() {
+		if !b.due(l.began) || !pl.node.reserve() {
 			continue
 		}
-		if report := b.tryTrial(); report != nil {
+		if report := b.tryTrial(l.began); report != nil {
 			l.to(pl)
 			l.trial, l.trialOf = report, b
 			return true

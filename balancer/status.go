@@ -24,7 +24,8 @@ type NodeStatus struct {
 	Load Load
 	// Cause is what the last probe complained about, "" when it was content.
 	Cause string
-	// Models are the models on it: the common one, with an empty name, and then all known ones, by name.
+	// Models are the models on it that it was asked for, or of which there is something else to say: the common one, with an
+	// empty name, and then known ones, by name.
 	Models []ModelStatus
 }
 
@@ -50,7 +51,9 @@ func (p *Pool) Nodes() []NodeStatus {
 	for i, n := range nodes {
 		statuses[i] = n.status()
 		for _, m := range models {
-			statuses[i].Models = append(statuses[i].Models, m.place(n).status())
+			if s := m.place(n).status(); s.Asked() || s.Ejected || s.Missing || s.Rest > 0 {
+				statuses[i].Models = append(statuses[i].Models, s)
+			}
 		}
 	}
 	return statuses
