@@ -103,6 +103,7 @@ func (c *Config) problems() []finding {
 	if c.Hedge != nil {
 		c.Hedge.check(&fs)
 	}
+	c.checkLimits(&fs)
 	return fs
 }
 
@@ -122,6 +123,7 @@ func (c *Config) checkNodes(fs *findings) {
 	for i, n := range c.Nodes {
 		key := fmt.Sprintf("nodes[%d]", i)
 		fs.whole(key+".weight", n.Weight, 0, maxWeight)
+		fs.whole(key+".max_inflight", n.MaxInflight, 0, maxCount)
 		if n.Protocol != "" && n.Protocol != ProtocolHTTP && n.Protocol != ProtocolGRPC {
 			fs.addf(key+".protocol", "%q is not known: accepted are \"http\" and \"grpc\"", n.Protocol)
 		}

@@ -17,6 +17,10 @@ type Config struct {
 	Health  HealthConfig  `toml:"health"`
 	Breaker BreakerConfig `toml:"breaker"`
 	Retry   RetryConfig   `toml:"retry"`
+	// MaxInflight is how many attempts of this gateway a node may have at a time. 0 = any number.
+	MaxInflight int             `toml:"max_inflight"`
+	Queue       QueueConfig     `toml:"queue"`
+	Admission   AdmissionConfig `toml:"admission"`
 	// Hedge is nil unless the file has the table, which turns hedging on.
 	Hedge *HedgeConfig `toml:"hedge"`
 }
@@ -33,6 +37,8 @@ type NodeConfig struct {
 	// Drained has a node join as if Pool.Drain had been called; of one that is a member it changes nothing. It is no key of
 	// the file.
 	Drained bool
+	// MaxInflight is the pool's of the same name for this node. 0 = as the pool has it.
+	MaxInflight int `toml:"max_inflight"`
 }
 
 // HashConfig says which requests should meet the same node.
@@ -105,6 +111,11 @@ func (c *Config) SetDefaults() {
 	c.Health.SetDefaults()
 	c.Breaker.SetDefaults()
 	c.Retry.SetDefaults()
+	// How much a node can do with at a time is known to whoever knows the node: one wants a few requests, another several
+	// batches. Ours bound their own queues, and say how long these are.
+	c.MaxInflight = 0
+	c.Queue.SetDefaults()
+	c.Admission.SetDefaults()
 }
 
 // SetDefaults fills in how far keys bind.

@@ -93,13 +93,16 @@ func (m *Model) hedge(l *Lease, s *snapshot, a ask) error {
 	if len(s.groups) == 0 || s.groups[0].standing != sound || !s.groups[0].anyUntried(&a.tried) {
 		return ErrNoNode
 	}
+	if m.pool.queue.waiting.Load() > 0 {
+		return ErrBusy // what is free is for those who have nothing yet
+	}
 	g := &s.groups[0]
 	pl := m.policy.choose(g, a)
 	if pl == nil || !g.idle(pl, a.now, m.pool.random) || !pl.node.reserve() {
 		return ErrBusy
 	}
 	if !m.pool.hedges.take() {
-		pl.node.release()
+		pl.node.surrender()
 		return ErrBudget
 	}
 	l.to(pl)

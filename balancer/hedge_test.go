@@ -171,7 +171,7 @@ func TestAHedgeNeedsASoundNode(t *testing.T) {
 func trip(t testing.TB, p *Pool, n *Node) {
 	t.Helper()
 	for range p.cfg.Breaker.ConsecutiveFailures {
-		l := Lease{began: p.now()}
+		l := Lease{grant: grant{began: p.now()}}
 		p.control.Lock()
 		pl := p.common.place(n)
 		p.control.Unlock()

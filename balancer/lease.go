@@ -8,6 +8,12 @@ import (
 // Lease is the right to send one attempt to one node. Pick grants it; whoever got it calls Done exactly once, however the
 // attempt ends, or the node looks busier for ever. A Lease must not be copied.
 type Lease struct {
+	grant
+	over atomic.Bool
+}
+
+// grant is what a lease consists of, but for its end.
+type grant struct {
 	place *placement
 	// The breakers at the time, the placement's own and the node's: outcomes from before a node came back do not count
 	// against it. Seen are their mirrors.
@@ -21,7 +27,6 @@ type Lease struct {
 	first   bool          // of its exchange
 	late    bool          // it was broken off because it took too long
 	untimed bool
-	over    atomic.Bool
 }
 
 // to fills in where the attempt goes.

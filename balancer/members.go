@@ -47,6 +47,7 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 	}
 	for i, n := range after {
 		n.weight.Store(int64(nodes[i].Weight))
+		n.allow(nodes[i].MaxInflight)
 		if !slices.Contains(before, n) {
 			n.late = true
 			p.probing.start(p, n)
@@ -104,6 +105,8 @@ func (p *Pool) newNode(canonical string, cfg NodeConfig) (*Node, error) {
 	n := &Node{pool: p, address: cfg.Address, canonical: canonical, protocol: protocolOf(cfg), wake: make(chan struct{}, 1)}
 	n.weight.Store(int64(cfg.Weight))
 	n.drained.Store(cfg.Drained)
+	n.finder = newFinder()
+	n.allow(cfg.MaxInflight)
 	if p.probe == nil {
 		n.state.Store(uint32(Up))
 	}

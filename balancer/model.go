@@ -122,11 +122,21 @@ func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
 	if tried == nil {
 		tried = new(Tried)
 	}
+	if m.pool.queue.waiting.Load() > 0 {
+		err = ErrFull // those who wait were there first
+		return
+	}
+	err = m.take(&l, a, tried)
+	return // by name: a lease is not copied
+}
+
+// take is Pick for whose turn it is.
+func (m *Model) take(l *Lease, a Ask, tried *Tried) error {
 	for {
 		s, now := m.look()
 		l.began = now
-		if err = m.lease(&l, s, a, tried); !errors.Is(err, errMoved) {
-			return // by name: a lease is not copied
+		if err := m.lease(l, s, a, tried); !errors.Is(err, errMoved) {
+			return err
 		}
 	}
 }

@@ -48,11 +48,16 @@ type Node struct {
 	wake     chan struct{}          // holds one token: the prober should not wait any longer
 	reported Circuit                // what the log and the observer know; under Pool.control
 	left     atomic.Bool            // Options.Leave was told
+	most     atomic.Int64           // what the configuration allows at a time; 0 = any number
+	wanted   atomic.Int64           // what admission allows; 0 = any number
+	found    atomic.Int64           // the limit that admission has found, in force or not; 0 = none
+	finder   *finder                // that finds it; belongs to Pool.Run
 
 	// Counters: written by whoever holds or returns a lease. What policies read of a node comes first and lies together.
 	inflight  atomic.Int64
 	turnedAt  atomic.Int64 // when what it works on began, by the pool's clock: when a lease ended last, or it had none
 	limit     atomic.Int64 // leases at a time; 0 = any number
+	held      atomic.Int64 // how long a lease lasts, in nanoseconds, of late; 0 = not known
 	retired   atomic.Bool  // not a member any more
 	load      loadCell
 	successes atomic.Uint64
@@ -120,12 +125,19 @@ func (n *Node) reserve() bool {
 	return true
 }
 
-// release gives a place back.
+// release gives a place back, of which the caller tells the queue.
 func (n *Node) release() {
 	n.inflight.Add(-1)
 	if n.retired.Load() {
 		n.leaveIfIdle()
 	}
+}
+
+// surrender gives back a place that was not used. Those who found the node full for that moment may be in the queue by now,
+// whose lock the caller may hold.
+func (n *Node) surrender() {
+	n.release()
+	n.pool.queue.stir()
 }
 
 // count settles the counters of one returned lease.

@@ -118,3 +118,24 @@ func BenchmarkPickAndDone(b *testing.B) {
 		lease.Done(Success)
 	}
 }
+
+func TestWaitAllocatesNothingWhileNobodyWaits(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	cfg := equal(LeastLoad, 4)
+	cfg.MaxInflight = 8
+	p := newPool(t, cfg, Options{})
+	var w Waiter
+	got := testing.AllocsPerRun(1000, func() {
+		var tried Tried
+		lease, err := p.common.Wait(Ask{}, &tried, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Done(Success)
+	})
+	if got != 0 || w.Waited != 0 {
+		t.Errorf("a wait for nothing allocates %v times and takes %s", got, w.Waited)
+	}
+}

@@ -58,8 +58,10 @@ type Pool struct {
 	observe Observer
 	log     *slog.Logger
 	now     func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
+	at      func(time.Time) time.Duration
 	random  func() uint64
 
+	queue   queue
 	members atomic.Pointer[members]
 	common  *Model                            // stands for every model that nobody made known
 	known   atomic.Pointer[map[string]*Model] // replaced, never changed
@@ -77,8 +79,10 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	p := &Pool{
 		name: name, cfg: cfg,
 		probe: opt.Probe, join: opt.Join, leave: opt.Leave, observe: opt.Observe, log: opt.Log,
-		now: opt.clock(), random: opt.random(),
+		random: opt.random(),
 	}
+	p.now, p.at = opt.clock()
+	p.queue.of(p)
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -105,14 +109,15 @@ func refuse(found []finding) error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// clock is the time since now.
-func (o *Options) clock() func() time.Duration {
-	if o.Now == nil {
-		made := time.Now()
-		return func() time.Duration { return time.Since(made) } // half of what time.Now costs
+// clock is the time since this moment: now, and at any other.
+func (o *Options) clock() (now func() time.Duration, at func(time.Time) time.Duration) {
+	made := time.Now()
+	now = func() time.Duration { return time.Since(made) } // half of what time.Now costs
+	if clock := o.Now; clock != nil {
+		made = clock()
+		now = func() time.Duration { return clock().Sub(made) }
 	}
-	now, made := o.Now, o.Now()
-	return func() time.Duration { return now().Sub(made) }
+	return now, func(t time.Time) time.Duration { return t.Sub(made) }
 }
 
 func (o *Options) random() func() uint64 {
@@ -150,14 +155,19 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 	n.count(o)
 	l.place.count(o)
 	l.learn(o)
+	now := p.now()
+	if o == Success && !l.untimed {
+		n.hold(now - l.began)
+	}
 	if books := l.place.model.books; books != nil {
-		e := ending{place: l.place, began: l.began, now: p.now(), ahead: l.ahead, outcome: o}
+		e := ending{place: l.place, began: l.began, now: now, ahead: l.ahead, outcome: o}
 		if l.untimed {
 			e.outcome = Neutral
 		}
 		books.returned(e)
 	}
 	n.release()
+	p.queue.freed(n)
 }
 
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.

@@ -29,6 +29,8 @@ func (p *Pool) Run(ctx context.Context) error {
 		r.start(p, n)
 	}
 	p.control.Unlock()
+	r.watches.Go(func() { p.queue.run(ctx) })
+	r.watches.Go(func() { p.runAdmission(ctx) })
 	<-ctx.Done()
 	p.control.Lock()
 	p.probing = nil // nobody starts any more

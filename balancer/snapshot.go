@@ -111,6 +111,7 @@ func (m *Model) rebuild() {
 	m.current.Store(s)
 	m.built = now
 	m.due.Store(int64(max(due, now+m.pause(len(members.nodes)))))
+	m.pool.queue.stir()
 }
 
 // forget lets go of placements on nodes that have left.
@@ -214,7 +215,7 @@ func (s *snapshot) trial(l *Lease) bool {
 			l.trial, l.trialOf = report, b
 			return true
 		}
-		pl.node.release()
+		pl.node.surrender()
 	}
 	return false
 }

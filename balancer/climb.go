@@ -1,0 +1,210 @@
+package balancer
+
+import (
+	"math"
+	"time"
+)
+
+// climber finds the limit of a node that says nothing of its load, by the only thing that tells there: how much it answers.
+//
+// Latency does not tell. A node that batches takes longer for each request the more it has at a time, and does more for it;
+// limits that follow the growth of latency (gradients, bandwidth times least delay) shrink its batches until it does little,
+// quickly. So the climber does as BBR does with its gain: now and then it lets the node have half as much again for a while,
+// and a third less, and compares what came out with what comes out at the limit in between. If more brought more, the limit
+// grows; if less brought the same, it shrinks. Comparing neighbours in time makes it blind to everything that changes slowly.
+//
+// It learns only while the limit is what keeps the node from having more. Without demand all limits give the same.
+type climber struct {
+	limit  float64 // what it has found
+	most   float64
+	trying float64 // what is in force
+
+	stage   stage
+	began   time.Duration // the stage
+	settled bool          // what was there before the stage is gone
+	base    uint64        // answers when it settled
+	ticks   int           // since it settled
+	short   int           // of them, those at which the node had less than it might
+	rates   [stages]float64
+	trials  evidence
+
+	eager bool          // nothing has failed to help yet: grow by doubling
+	pause time.Duration // until the next trial
+	usual float64       // rate at the limit, when the trials of this limit began
+}
+
+// stage is a part of a trial.
+type stage uint8
+
+const (
+	unchanged stage = iota // at the limit, until the next trial
+	before                 // at the limit
+	more                   // above it
+	between                // at the limit
+	less                   // below it
+	stages    = iota
+)
+
+// evidence is what several trials of one limit have brought, as parts of the rate at that limit.
+type evidence struct {
+	trials          int
+	up, down, noise float64 // sums: with more, with less, and between two stages at the limit
+}
+
+// add takes in one trial.
+func (e *evidence) add(rates *[stages]float64) {
+	usual := (rates[before] + rates[between]) / 2
+	e.trials++
+	e.up += rates[more] / usual
+	e.down += rates[less] / usual
+	e.noise += math.Abs(rates[before]-rates[between]) / usual
+}
+
+// weigh says which way the trials point: above 0 up, below 0 down, 0 neither. sure = more of them would not change that. Rates that
+// differ at the same limit say how far those of the trials can be trusted; that doubt shrinks with their number.
+func (e *evidence) weigh() (way int, sure bool) {
+	n := float64(e.trials)
+	doubt := e.noise / n / math.Sqrt(n)
+	helps := e.up/n - (1 + climbWorth*(climbGain-1))
+	spares := e.down/n - (1 - climbWorth*(1-1/climbGain))
+	switch {
+	case helps > doubt && spares < 0:
+		return 1, true
+	case spares > doubt/2 && helps < 0:
+		return -1, true
+	}
+	return 0, helps < -doubt && spares < -doubt || e.trials >= climbTrialsMost
+}
+
+const (
+	// climbGain is how much more a trial gives, and how much less by its inverse. With smaller steps what they bring
+	// disappears in the noise of the rates.
+	climbGain = 1.5
+	// climbWorth is the part of a step that it must bring in answers. Half as much again must bring 5 % more; a third less
+	// must cost 3.3 %. Below that it is queue, not work.
+	climbWorth = 0.1
+	// climbTrials is how many trials decide, so that one that met a pause does not.
+	climbTrials = 3
+	// climbTrialsMost is when they have said all that they will: where no more is seen than noise, the limit is good enough.
+	climbTrialsMost = 9
+	// climbTime is the least time of a stage, and climbAnswers what it should see: a node that answers a hundred batches in
+	// a second shows a rate within 1 %, a slow one takes up to climbMost.
+	climbTime    = time.Second
+	climbAnswers = 100
+	climbMost    = 5 * time.Second
+	// climbPause is how long a limit that was found right is left alone, at most. Trials take two seconds of it, in one of
+	// which the node may do a few percent less.
+	climbPause = 30 * time.Second
+	// climbStart is where it begins: two batches of a common size.
+	climbStart = 16
+	// climbLeast is the least limit: one request that runs, and one that is there when it is done.
+	climbLeast = 2
+	// climbChange is a rate at the same limit that is so different that the node is not what it was.
+	climbChange = 1.25
+)
+
+func newClimber(most float64) climber {
+	start := math.Min(climbStart, most)
+	return climber{limit: start, trying: start, most: most, eager: true}
+}
+
+// tick takes in how the node is now, and leaves in trying the limit that should be in force. full = it has as much as it may.
+// answers counts up since ever; each is the time that one takes now, roughly.
+func (c *climber) tick(now time.Duration, full bool, answers uint64, each time.Duration) {
+	if !c.settled {
+		if now-c.began < max(2*each, climbTime/10) {
+			return
+		}
+		c.settled, c.began, c.base, c.ticks, c.short = true, now, answers, 0, 0
+		return
+	}
+	c.ticks++
+	if !full {
+		c.short++
+	}
+	took, got := now-c.began, answers-c.base
+	if took < climbTime || got < climbAnswers && took < climbMost {
+		return
+	}
+	if 10*c.short > c.ticks {
+		c.enter(unchanged, now) // nothing to be learned: it did not want more
+		return
+	}
+	c.rates[c.stage] = float64(got) / took.Seconds()
+	c.advance(now)
+}
+
+// advance goes on to the next stage.
+func (c *climber) advance(now time.Duration) {
+	switch c.stage {
+	case unchanged:
+		c.notice()
+		if c.pause -= now - c.began; c.pause > 0 {
+			c.enter(unchanged, now)
+			return
+		}
+		c.rates[before] = c.rates[unchanged]
+		c.enter(more, now)
+	case before:
+		c.enter(more, now)
+	case more:
+		if c.eager && c.rates[more] > c.rates[before]*(1+climbWorth*(climbGain-1)) {
+			c.move(c.limit*climbGain, now)
+			return
+		}
+		c.enter(between, now)
+	case between:
+		c.enter(less, now)
+	case less:
+		c.eager = false
+		c.trials.add(&c.rates)
+		c.decide(now)
+	}
+}
+
+// decide draws the conclusion of the trials so far, if there are enough.
+func (c *climber) decide(now time.Duration) {
+	way, sure := c.trials.weigh()
+	switch {
+	case c.trials.trials < climbTrials || !sure:
+		c.enter(before, now)
+	case way > 0:
+		c.move(c.limit*climbGain, now)
+	case way < 0:
+		c.move(c.limit/climbGain, now)
+	default:
+		c.pause, c.trials = climbPause, evidence{}
+		c.enter(unchanged, now)
+	}
+}
+
+// move makes that the limit.
+func (c *climber) move(limit float64, now time.Duration) {
+	c.limit = min(max(limit, climbLeast), c.most)
+	c.trials, c.pause, c.usual = evidence{}, 0, 0
+	c.enter(before, now)
+}
+
+// notice starts over when the node is not what it was.
+func (c *climber) notice() {
+	rate := c.rates[unchanged]
+	if c.usual > 0 && (rate > climbChange*c.usual || rate*climbChange < c.usual) {
+		c.trials, c.pause, c.usual, c.eager = evidence{}, 0, 0, true
+	}
+	if c.usual == 0 {
+		c.usual = rate
+	}
+}
+
+// enter begins a stage.
+func (c *climber) enter(s stage, now time.Duration) {
+	c.stage, c.began, c.settled = s, now, false
+	switch s {
+	case more:
+		c.trying = min(c.limit*climbGain, c.most)
+	case less:
+		c.trying = max(c.limit/climbGain, 1)
+	default:
+		c.trying = c.limit
+	}
+}

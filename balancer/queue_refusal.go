@@ -1,0 +1,124 @@
+package balancer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// QueueReason is why an exchange got no place at a node although one is fit.
+type QueueReason uint8
+
+// The reasons.
+const (
+	// NoQueue: queue.max is 0, so that nobody may wait.
+	NoQueue QueueReason = iota
+	// QueueFull: queue.max wait already.
+	QueueFull
+	// TooLong: it would have to wait for longer than it may, or has time for.
+	TooLong
+	// TimedOut: it has waited for as long as it may.
+	TimedOut
+	// Displaced: the queue was full, and somebody of a better priority came.
+	Displaced
+
+	queueReasons = iota // how many there are
+)
+
+// String is the word used in logs and metrics.
+func (r QueueReason) String() string {
+	return [queueReasons]string{"no_queue", "queue_full", "wait_too_long", "queue_timeout", "displaced"}[r]
+}
+
+// QueueReasons are all there are, in the order of their numbers.
+func QueueReasons() []QueueReason {
+	all := make([]QueueReason, queueReasons)
+	for i := range all {
+		all[i] = QueueReason(i)
+	}
+	return all
+}
+
+// QueueError says that an exchange was not let wait, or not any longer. It is an ErrFull.
+type QueueError struct {
+	Reason QueueReason
+	// Pool is whose queue it is.
+	Pool string
+	// Ahead is how many were, or still are, before it.
+	Ahead int
+	// Expected is for how long one that came now would wait; 0 = nobody can tell.
+	Expected time.Duration
+	// Waited is for how long it did.
+	Waited time.Duration
+	// RetryAfter is when trying again makes sense, never the same for all who are refused at once.
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *QueueError) Error() string {
+	text := fmt.Sprintf("every fit node of pool %q is at its limit: %s with %d waiting", e.Pool, e.Reason, e.Ahead)
+	if e.Expected > 0 {
+		text += fmt.Sprintf(", %s to wait", e.Expected.Round(time.Millisecond))
+	}
+	if e.Waited > 0 {
+		text += fmt.Sprintf(", %s waited", e.Waited.Round(time.Millisecond))
+	}
+	return text
+}
+
+// Unwrap makes it an ErrFull.
+func (e *QueueError) Unwrap() error { return ErrFull }
+
+const (
+	// leastRetryAfter is a second since Retry-After has whole seconds; mostRetryAfter, since nobody knows how busy the nodes
+	// will be in a minute.
+	leastRetryAfter = time.Second
+	mostRetryAfter  = 30 * time.Second
+)
+
+// refusal says why somebody may not wait.
+func (q *queue) refusal(why QueueReason, ahead int, expected time.Duration) *QueueError {
+	// Those who are refused in one moment should not come back in one.
+	after := min(max(expected, leastRetryAfter), mostRetryAfter)
+	after += rand.N(after)
+	return &QueueError{Reason: why, Pool: q.name, Ahead: ahead, Expected: expected, RetryAfter: after}
+}
+
+// queueTally counts what the queue did.
+type queueTally struct {
+	waited  atomic.Uint64 // were let in
+	left    atomic.Uint64 // left before their time was up
+	refused [queueReasons]atomic.Uint64
+}
+
+// QueueStatus is the queue at one moment.
+type QueueStatus struct {
+	Waiting int64
+	Max     int
+	Timeout time.Duration
+	// Waited is how many were let in since the pool was made, Left how many of them left by themselves.
+	Waited, Left uint64
+	// Refused is how many were refused, by reason.
+	Refused [queueReasons]uint64
+	// Expected is for how long one of default priority that came now would wait; 0 = not at all, or nobody can tell.
+	Expected time.Duration
+}
+
+// Queue is the state of the pool's queue.
+func (p *Pool) Queue() QueueStatus {
+	q := &p.queue
+	s := QueueStatus{
+		Waiting: q.waiting.Load(), Max: q.cfg.Max, Timeout: q.cfg.Timeout,
+		Waited: q.tally.waited.Load(), Left: q.tally.left.Load(),
+	}
+	for i := range s.Refused {
+		s.Refused[i] = q.tally.refused[i].Load()
+	}
+	if s.Waiting > 0 {
+		q.mu.Lock()
+		s.Expected = q.pace.expect(q.ahead(2*DefaultPriority+1), q.now())
+		q.mu.Unlock()
+	}
+	return s
+}
