@@ -48,6 +48,7 @@ type Gateway struct {
 
 	serving  atomic.Bool
 	draining atomic.Bool
+	drains   sync.Mutex // orders Drain: what is checked holds until it is done
 
 	metrics  metrics
 	inFlight atomic.Int64

@@ -177,19 +177,29 @@ func (r *roster) unlisted(address string) bool {
 	return is
 }
 
-// drain notes what an operator wants, and makes the pool do it. It is remembered for a node that leaves the lists and comes back.
-func (r *roster) drain(n *balancer.Node, on bool) error {
+// drain notes what an operator wants of the node at that address, and makes the pool do it if it is a member. It is remembered
+// for a node that leaves the lists and comes back.
+func (r *roster) drain(address string, on bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.pool.Drain(n.Address(), on); err != nil {
-		return err
+	if _, err := r.pool.Find(address); err == nil {
+		if err := r.pool.Drain(address, on); err != nil {
+			return err
+		}
 	}
 	if on {
-		r.drained[canonical(n.Address())] = true
+		r.drained[canonical(address)] = true
 	} else {
-		delete(r.drained, canonical(n.Address()))
+		delete(r.drained, canonical(address))
 	}
 	return nil
+}
+
+// remembers reports whether an operator has drained the node at that address, be it a member or not.
+func (r *roster) remembers(address string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.drained[canonical(address)]
 }
 
 // canonical is the one form of an address. All that come here have been checked.

@@ -1,9 +1,11 @@
-// Package admin is the gateway's second listener, for operators and their tools: health, readiness, metrics, status.
+// Package admin is the gateway's second listener, for operators and their tools: health, readiness, metrics, status, and
+// orders to drain nodes.
 //
-// It owns the HTTP side of them and no state: what it tells is read from the edge at each request. It refuses to
-// change anything, since it asks nobody who they are; its listener belongs on loopback or a private network.
+// It owns the HTTP side of them and no state: what it tells is read from the edge at each request, and orders go to the
+// edge. It asks nobody who they are, so its listener belongs on loopback or a private network; it refuses orders that come from
+// web pages of others.
 //
-// Concurrency: handlers run concurrently and only read. It stays up while the edge drains, so that the drain can be
+// Concurrency: handlers run concurrently. It stays up while the edge drains, so that the drain can be
 // watched.
 package admin
 
@@ -23,10 +25,11 @@ import (
 	"ganglion/gateway"
 )
 
-// Edge is what the admin port tells about. A [gateway.Gateway] is one.
+// Edge is what the admin port tells about and gives orders to. A [gateway.Gateway] is one.
 type Edge interface {
 	Ready() error // nil = ready; its text is shown to whoever asks
 	Status() gateway.Status
+	Drain(order gateway.DrainOrder) ([]gateway.DrainedNode, error)
 }
 
 // Server answers operators. Make it with [New], run it once.
@@ -52,6 +55,8 @@ func New(edge Edge, metrics prometheus.Gatherer, log *slog.Logger) *Server {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("POST /drain", s.drain(true))
+	mux.HandleFunc("POST /undrain", s.drain(false))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		// One broken collector must not hide the rest in the hour when it is needed.
 		ErrorHandling: promhttp.ContinueOnError,
@@ -59,7 +64,7 @@ func New(edge Edge, metrics prometheus.Gatherer, log *slog.Logger) *Server {
 	}))
 	mux.HandleFunc("GET /{$}", s.index)
 	s.http = http.Server{
-		Handler: mux, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: guarded(mux), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
@@ -108,7 +113,8 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprint(w, "ganglion gateway\n\n/healthz  the process is alive\n/readyz   clients may be sent here\n/status   pools, nodes and routes, as JSON\n/metrics  for Prometheus\n")
+	fmt.Fprint(w, "ganglion gateway\n\n/healthz  the process is alive\n/readyz   clients may be sent here\n/status   pools, nodes and routes, as JSON\n/metrics  for Prometheus\n"+
+		"\nPOST /drain?node=HOST:PORT[&pool=NAME]  no new requests for the node; /undrain takes it back\n")
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -21,7 +21,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeEdge is ready or not as told.
-type fakeEdge struct{ reason atomic.Pointer[string] }
+type fakeEdge struct {
+	reason atomic.Pointer[string]
+	orders atomic.Int64
+}
 
 func (e *fakeEdge) Ready() error {
 	if r := e.reason.Load(); r != nil {
@@ -35,6 +38,13 @@ func (e *fakeEdge) Status() gateway.Status {
 }
 
 func start(t *testing.T, edge Edge) (get func(method, path string) (int, string)) {
+	t.Helper()
+	get, _ = startAt(t, edge)
+	return get
+}
+
+// startAt is start that also tells where.
+func startAt(t *testing.T, edge Edge) (get func(method, path string) (int, string), address string) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "one"}, func() float64 { return 1 }))
@@ -69,7 +79,7 @@ func start(t *testing.T, edge Edge) (get func(method, path string) (int, string)
 			t.Fatal(err)
 		}
 		return resp.StatusCode, strings.TrimSpace(string(body))
-	}
+	}, ln.Addr().String()
 }
 
 func TestHealthAndReadinessAreTwoThings(t *testing.T) {
