@@ -2,7 +2,8 @@ package balancer
 
 import "log/slog"
 
-// Change is a node whose state or circuit is not what it was, or a model on it whose circuit is not.
+// Change is a node whose state or circuit is not what it was, or a model on it whose circuit is not, or which is ejected or is
+// not any more.
 type Change struct {
 	Pool            string
 	Node            *Node
@@ -11,6 +12,9 @@ type Change struct {
 	// Circuit is Closed or Open: that an open circuit is being tried is told by Nodes only, so that a node which stays
 	// broken is reported once and not at every trial.
 	Circuit, OldCircuit Circuit
+	// Ejected says whether the model is ejected from the node, as an outlier, and Why what spoke against it.
+	Ejected, WasEjected bool
+	Why                 Ejection
 	// Cause is why a node went down, else nil.
 	Cause error
 }
@@ -63,6 +67,10 @@ func (p *Pool) forgive(n *Node) {
 		pl.reported = Closed
 		pl.rests.Store(0)
 		pl.missing.Store(0)
+		if c := pl.conduct.Load(); c != nil {
+			c.acquit(pl.counters(p.now()))
+			c.setback = p.cfg.Outlier.setback()
+		}
 		pl.ejected.Store(false)
 	}
 }

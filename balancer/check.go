@@ -93,6 +93,8 @@ func (c *Config) problems() []finding {
 	fs.duration("breaker.window", c.Breaker.Window)
 	fs.duration("breaker.open_time", c.Breaker.OpenTime)
 
+	c.Outlier.check(&fs)
+
 	fs.whole("retry.attempts", c.Retry.Attempts, 1, maxAttempts)
 	fs.fraction("retry.budget_percent", c.Retry.BudgetPercent, 0, 100)
 	fs.whole("retry.budget_floor", c.Retry.BudgetFloor, 0, maxCount)

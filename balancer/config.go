@@ -16,6 +16,7 @@ type Config struct {
 	Hash    HashConfig    `toml:"hash"`
 	Health  HealthConfig  `toml:"health"`
 	Breaker BreakerConfig `toml:"breaker"`
+	Outlier OutlierConfig `toml:"outlier"`
 	Retry   RetryConfig   `toml:"retry"`
 	// MaxInflight is how many attempts of this gateway a node may have at a time. 0 = any number.
 	MaxInflight int             `toml:"max_inflight"`
@@ -110,6 +111,7 @@ func (c *Config) SetDefaults() {
 	c.Hash.SetDefaults()
 	c.Health.SetDefaults()
 	c.Breaker.SetDefaults()
+	c.Outlier.SetDefaults()
 	c.Retry.SetDefaults()
 	// How much a node can do with at a time is known to whoever knows the node: one wants a few requests, another several
 	// batches. Ours bound their own queues, and say how long these are.

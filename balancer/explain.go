@@ -19,7 +19,8 @@ type Explanation struct {
 	// Picked is the node that the next pick would take, nil if there is none; Err says why: ErrNoNode or ErrFull.
 	Picked *Node
 	Err    error
-	// Trial reports that the node is picked as the trial of its open circuit, without asking the policy.
+	// Trial reports that the node is picked, without asking the policy, as the trial of its open circuit, or to find out how slow
+	// it is.
 	Trial bool
 	// Sampled reports that the policy looks at a random part of so many nodes, so that another pick may go elsewhere.
 	Sampled bool
@@ -71,6 +72,7 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	if int64(now) >= m.due.Load() {
 		m.rebuild() // as the next pick would
 	}
+	m.hearAll(now)
 	s := m.current.Load()
 	e := Explanation{Policy: m.pool.cfg.Policy, Common: m.Common(), Sticks: want.Stick, Err: ErrNoNode}
 	groups, by := s.groups, m.policy
@@ -124,7 +126,7 @@ func (s *snapshot) nextTrial(now time.Duration) *placement {
 		if of.circuit() == Closed {
 			of = pl.breaker.Load()
 		}
-		if of.due(now) && !pl.node.full() {
+		if (of.due(now) || of.circuit() == Closed && pl.lookDue(now)) && !pl.node.full() {
 			return pl
 		}
 	}
@@ -190,7 +192,7 @@ func (pl *placement) why(now time.Duration) (reasons []string) {
 		say("circuit %s for this model, trial %s", b.circuit(), b.trialIn(now))
 	}
 	if pl.ejected.Load() {
-		say("ejected as an outlier")
+		say("ejected as an outlier, %s", pl.conduct.Load().verdict)
 	}
 	if until, yes := pl.lacks(now); yes {
 		say("lacks the model, for %s more unless a probe finds it", round(until-now))

@@ -27,6 +27,8 @@ type grant struct {
 	first   bool          // of its exchange
 	late    bool          // it was broken off because it took too long
 	untimed bool
+	// The placement's stopwatch follows it; it was sent to find out how the placement is.
+	followed, looks bool
 }
 
 // to fills in where the attempt goes.
@@ -41,8 +43,8 @@ func (l *Lease) Node() *Node { return l.place.node }
 // Model is what the attempt is for.
 func (l *Lease) Model() *Model { return l.place.model }
 
-// Trial reports whether the attempt decides if a circuit closes again.
-func (l *Lease) Trial() bool { return l.trial != nil }
+// Trial reports whether the attempt was sent to find out how the node is: if its circuit closes again, if it is slow, or still.
+func (l *Lease) Trial() bool { return l.trial != nil || l.looks }
 
 // Untimed keeps the time that the attempt took from saying anything of the node's speed: the node refused, which is quickly
 // done. It comes before Done.

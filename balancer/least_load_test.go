@@ -131,7 +131,7 @@ func TestLeastLoadInParallel(t *testing.T) {
 
 // TestLeastLoadKnowsSlowNodes: of equal weights, and one node that takes ten times as long.
 func TestLeastLoadKnowsSlowNodes(t *testing.T) {
-	p, h := timed(t, equal(LeastLoad, 4))
+	p, h := timed(t, unjudged(equal(LeastLoad, 4)))
 	ms := time.Millisecond
 	takes := []time.Duration{5 * ms, 5 * ms, 50 * ms, 5 * ms}
 	serve(t, p, h, takes, 200) // gets to know them
@@ -145,7 +145,7 @@ func TestLeastLoadKnowsSlowNodes(t *testing.T) {
 		t.Errorf("attempts = %v, want the node that has recovered to have its share", got)
 	}
 	// Where weights differ they say how quick nodes are, and the answers do not.
-	p, h = timed(t, weights(LeastLoad, 1, 1, 2, 1))
+	p, h = timed(t, unjudged(weights(LeastLoad, 1, 1, 2, 1)))
 	takes[2] = 50 * ms
 	serve(t, p, h, takes, 200)
 	if got := serve(t, p, h, takes, 1000); got[2] < 380 {

@@ -34,6 +34,12 @@ func equal(policy string, n int) Config {
 	return weights(policy, ws...)
 }
 
+// unjudged turns the ejection of outliers off, so that the policy is on its own.
+func unjudged(cfg Config) Config {
+	cfg.Outlier.LatencyFactor, cfg.Outlier.FailurePercent = 0, 0
+	return cfg
+}
+
 func newPool(t testing.TB, cfg Config, opt Options) *Pool {
 	t.Helper()
 	p, err := New("test", cfg, opt)

@@ -3,6 +3,7 @@ package balancer
 import (
 	"errors"
 	"maps"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type Model struct {
 	current atomic.Pointer[snapshot]
 	due     atomic.Int64  // by the pool's clock, when current is wrong by time alone: a slow start, a rest
 	built   time.Duration // when current was; under Pool.control
+
+	outliers outliers     // under Pool.control
+	judgeAt  atomic.Int64 // when outliers are looked for next, by the pool's clock
 }
 
 // Ask is what the picker knows of an attempt.
@@ -48,6 +52,10 @@ func (p *Pool) newModel(name string) *Model {
 	m := &Model{pool: p, name: name, places: map[*Node]*placement{}, late: p.late()}
 	m.policy = newPolicy(p.cfg.Policy, makings{hash: p.cfg.Hash, rand: p.random, inflight: &p.inflight})
 	m.books, _ = m.policy.(bookkeeper)
+	m.outliers.cfg = p.cfg.Outlier
+	if !m.outliers.cfg.on() {
+		m.judgeAt.Store(math.MaxInt64)
+	}
 	m.rebuild()
 	return m
 }
@@ -117,7 +125,7 @@ func (m *Model) Pool() *Pool { return m.pool }
 // Pick takes no lock and never waits, except that the first pick with Stick works out the places of keys, some milliseconds
 // for a thousand nodes. It allocates only when it grants a trial (closures for gobreaker), when tried outgrows the few
 // nodes it holds in place, and when the time has come for what nodes may get to change: a step of a slow start, the end of
-// a rest.
+// a rest, a judgement that finds an outlier.
 func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
 	if tried == nil {
 		tried = new(Tried)
@@ -148,6 +156,10 @@ func (m *Model) look() (*snapshot, time.Duration) {
 		m.refresh()
 		s = m.current.Load()
 	}
+	if int64(now) >= m.judgeAt.Load() {
+		m.judge(now)
+		s = m.current.Load()
+	}
 	return s, now
 }
 
@@ -163,7 +175,7 @@ func (m *Model) refresh() {
 
 // lease lets the policy choose among the nodes of the best standing that has any that was not tried.
 func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
-	if tried.Len() == 0 && len(s.trials) > 0 && s.trial(l) {
+	if tried.Len() == 0 && len(s.trials) > 0 && !a.Stick && s.trial(l) {
 		m.pool.granted(l, tried)
 		return nil
 	}

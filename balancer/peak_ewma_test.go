@@ -25,7 +25,7 @@ func serve(t testing.TB, p *Pool, h *hands, takes []time.Duration, attempts int)
 }
 
 func TestPeakEWMAAvoidsTheSlowButAsksThemAgain(t *testing.T) {
-	p, h := timed(t, equal(PeakEWMA, 5))
+	p, h := timed(t, unjudged(equal(PeakEWMA, 5)))
 	const quick, slow = 5 * time.Millisecond, 200 * time.Millisecond
 	takes := []time.Duration{quick, quick, slow, quick, quick}
 	got := serve(t, p, h, takes, 2000) // at least ten seconds
@@ -50,7 +50,7 @@ func TestPeakEWMANoticesTheFirstPeak(t *testing.T) {
 }
 
 func TestPeakEWMAStarvesNobodyAmongEquals(t *testing.T) {
-	p, h := timed(t, equal(PeakEWMA, 5))
+	p, h := timed(t, unjudged(equal(PeakEWMA, 5)))
 	ms := time.Millisecond
 	for i, n := range serve(t, p, h, []time.Duration{ms, ms, ms, ms, ms}, 10_000) {
 		if n < 500 {

@@ -12,10 +12,11 @@ type placement struct {
 
 	// Control: written under Pool.control, read from anywhere.
 	breaker  atomic.Pointer[breaker]
-	ejected  atomic.Bool  // it is an outlier among the pool's nodes
-	rests    atomic.Int64 // until then, by the pool's clock, it asked to be left alone
-	missing  atomic.Int64 // until then the node counts as not having the model; see Missing
-	reported Circuit      // what the log and the observer know; under Pool.control
+	ejected  atomic.Bool             // it is an outlier among the pool's nodes
+	rests    atomic.Int64            // until then, by the pool's clock, it asked to be left alone
+	conduct  atomic.Pointer[conduct] // nil = it has not been judged yet
+	missing  atomic.Int64            // until then the node counts as not having the model; see Missing
+	reported Circuit                 // what the log and the observer know; under Pool.control
 
 	// What the policies have learned.
 	pace    pace

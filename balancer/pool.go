@@ -147,6 +147,9 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 	if books := l.place.model.books; books != nil {
 		l.ahead += books.granted(l.place, l.began)
 	}
+	if c := l.place.conduct.Load(); c != nil && !l.followed {
+		l.followed = c.stopwatch.follow(l.began)
+	}
 }
 
 // returned keeps the books of the end of one. Its place on the node is free from here on.
@@ -159,15 +162,21 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 	if o == Success && !l.untimed {
 		n.hold(now - l.began)
 	}
+	e := ending{place: l.place, began: l.began, now: now, ahead: l.ahead, outcome: o}
+	if l.untimed {
+		e.outcome = Neutral
+	}
 	if books := l.place.model.books; books != nil {
-		e := ending{place: l.place, began: l.began, now: now, ahead: l.ahead, outcome: o}
-		if l.untimed {
-			e.outcome = Neutral
-		}
 		books.returned(e)
+	}
+	if c := l.place.conduct.Load(); c != nil {
+		c.ended(l, o, now)
 	}
 	n.release()
 	p.queue.freed(n)
+	if l.looks {
+		l.place.looked(e)
+	}
 }
 
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.

@@ -54,7 +54,7 @@ func (pl *placement) standing(now time.Duration) (st standing, until time.Durati
 type snapshot struct {
 	groups []group      // best standing first, none of them empty
 	homes  []group      // the same for those who stick to their node: the first holds all that work
-	trials []*placement // whose circuit is not closed and who may have a trial when it is due
+	trials []*placement // who may have a trial when it is due: their circuit is not closed, or they are ejected or may be soon
 	ring   func() *ring // whose places are those of the candidates
 }
 
@@ -95,7 +95,7 @@ func (m *Model) rebuild() {
 		}
 		byStanding[st].add(pl, int32(at), step)
 		// A draining node gets no trial: nobody is waiting for it to come back.
-		if st == doubted {
+		if st == doubted || (st == ejected || st == sound) && pl.wantsLook() {
 			s.trials = append(s.trials, pl)
 		}
 	}
@@ -206,6 +206,12 @@ func (s *snapshot) trial(l *Lease) bool {
 		b := pl.node.breaker.Load()
 		if b.circuit() == Closed {
 			b = pl.breaker.Load()
+		}
+		if b.circuit() == Closed {
+			if pl.look(l) {
+				return true
+			}
+			continue
 		}
 		if !b.due(l.began) || !pl.node.reserve() {
 			continue

@@ -34,8 +34,11 @@ type ModelStatus struct {
 	Model   string
 	Circuit Circuit // of its own breaker on this node
 	Ejected bool
-	Missing bool
-	Rest    time.Duration // for how long it will be left alone; 0 = it is not
+	// Why it is ejected; zero if it is not.
+	Why       Ejection
+	Ejections uint64 // since the node joined
+	Missing   bool
+	Rest      time.Duration // for how long it will be left alone; 0 = it is not
 
 	Successes, Failures, Faults, Neutral uint64
 }
@@ -79,6 +82,9 @@ func (pl *placement) status() ModelStatus {
 	s := ModelStatus{
 		Model: pl.model.name, Circuit: pl.breaker.Load().circuit(), Ejected: pl.ejected.Load(),
 		Successes: pl.successes.Load(), Failures: pl.failures.Load(), Faults: pl.faults.Load(), Neutral: pl.neutral.Load(),
+	}
+	if c := pl.conduct.Load(); c != nil {
+		s.Why, s.Ejections = c.verdict, c.ejections.Load()
 	}
 	if until, yes := pl.resting(now); yes {
 		s.Rest = until - now

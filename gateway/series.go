@@ -31,6 +31,8 @@ var (
 	nodeUp       = series("upstream_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
 	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
 	modelCircuit = series("upstream_model_circuit", "The circuit breaker of a model on the node, of models it was asked for: 0 closed, 1 half-open, 2 open. The model * stands for those that are not known by name.", "pool", "node", "model")
+	modelEjected = series("upstream_model_ejected", "1 while the model is ejected from the node as an outlier, of models it was asked for.", "pool", "node", "model")
+	ejections    = series("upstream_ejections_total", "Models ejected from the node as outliers: slower than on the others, silent, or failing more.", "pool", "node")
 	nodeInFlight = series("upstream_attempts_in_flight", "Attempts under way on the node.", "pool", "node")
 	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
 	connections  = series("upstream_connections", "Connections to the node: busy and idle ones of HTTP/1.1, and hop, which carry many requests each.", "pool", "node", "state")
@@ -115,11 +117,22 @@ func (s sink) collectPool(up *upstream) {
 }
 
 func (s sink) collectModels(pool string, st balancer.NodeStatus) {
+	var ejected uint64
 	for _, m := range st.Models {
+		ejected += m.Ejections
 		if m.Asked() {
 			s.gauge(modelCircuit, float64(m.Circuit), pool, st.Address, or(m.Model, anyModel))
+			s.gauge(modelEjected, oneIf(m.Ejected), pool, st.Address, or(m.Model, anyModel))
 		}
 	}
+	s.counter(ejections, ejected, pool, st.Address)
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func upValue(st balancer.State) float64 {

@@ -52,7 +52,7 @@ type ModelStatus struct {
 	Attempts uint64  `json:"attempts"`
 	Failures uint64  `json:"failures"`
 	Faults   uint64  `json:"faults"`
-	Ejected  bool    `json:"ejected,omitempty"`      // as an outlier
+	Ejected  string  `json:"ejected,omitempty"`      // as an outlier: slow, silent or failing, with the figures
 	Missing  bool    `json:"missing,omitempty"`      // the node says that it does not have it
 	Rest     float64 `json:"rest_seconds,omitempty"` // for which it asked to be left alone
 }
@@ -138,13 +138,21 @@ func modelStatus(models []balancer.ModelStatus) (all []ModelStatus) {
 		st := ModelStatus{
 			Model: or(m.Model, anyModel), Circuit: m.Circuit.String(),
 			Attempts: m.Successes + m.Failures + m.Faults + m.Neutral, Failures: m.Failures, Faults: m.Faults,
-			Ejected: m.Ejected, Missing: m.Missing, Rest: m.Rest.Seconds(),
+			Ejected: ejectedFor(m), Missing: m.Missing, Rest: m.Rest.Seconds(),
 		}
 		if m.Asked() || m.Ejected || m.Missing {
 			all = append(all, st)
 		}
 	}
 	return all
+}
+
+// ejectedFor says in a line why a model is ejected from a node, "" if it is not.
+func ejectedFor(m balancer.ModelStatus) string {
+	if !m.Ejected {
+		return ""
+	}
+	return m.Why.String()
 }
 
 func (rt *route) status() RouteStatus {

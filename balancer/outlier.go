@@ -1,0 +1,332 @@
+package balancer
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// outliers finds the placements of a model whose node is slower than the others, fails more or has stopped to answer, and
+// ejects them. Judgements are made by pickers, ten times a second: where nobody picks, nothing needs to be found out, and it
+// all goes by the pool's clock. Guarded by Pool.control.
+type outliers struct {
+	cfg  OutlierConfig
+	last time.Duration // judgement
+
+	// Memory of one judgement, for the next.
+	field  []*placement
+	own    []timing
+	others []timing
+	refs   []reference
+	rates  []rate
+	sums   [timingsKept + 1]float64
+	census *census
+	met    bool // this judgement has filled the census
+	guilty []charge
+}
+
+const (
+	// judgeEvery is the time between two judgements. One takes some microseconds for sixteen nodes.
+	judgeEvery = 100 * time.Millisecond
+	// comparedMost is how many other nodes one is compared with at most; of more, some at random. They have a thousand
+	// requests, with which chance can be told from certainty; a judgement of a thousand nodes stays quick.
+	comparedMost = 16
+	// silentLeast is the least time without an answer that says something: below, the network or we ourselves may have paused.
+	silentLeast = 250 * time.Millisecond
+	// silentTimes is how many times as long as the slowest request on the others the silence must be. With times that vary by
+	// orders of magnitude, three times as long as the slowest of hundreds occurs several times a minute, ten times never.
+	silentTimes = 10
+)
+
+// charge is what speaks against a placement.
+type charge struct {
+	place    *placement
+	surprise float64
+	why      Ejection
+}
+
+// judge judges the placements, if nobody else is doing it.
+func (m *Model) judge(now time.Duration) {
+	if !m.pool.control.TryLock() {
+		return
+	}
+	defer m.pool.control.Unlock()
+	m.hearAll(now)
+}
+
+// hearAll is judge for who holds Pool.control.
+func (m *Model) hearAll(now time.Duration) {
+	if int64(now) < m.judgeAt.Load() {
+		return
+	}
+	m.judgeAt.Store(int64(now + judgeEvery))
+	o := &m.outliers
+	o.gather(m.current.Load())
+	changed := false
+	for _, pl := range o.field {
+		changed = o.observe(pl, now) || changed
+	}
+	o.last = now
+	o.guilty, o.met = o.guilty[:0], false
+	for _, pl := range o.field {
+		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() && pl.circuit() == Closed {
+			changed = o.examine(pl, c, now) || changed
+		}
+	}
+	if o.sentence(now) || changed {
+		m.rebuild()
+	}
+}
+
+// gather takes the placements that can be compared: the model is there, and the node neither drains nor is down.
+func (o *outliers) gather(s *snapshot) {
+	o.field = o.field[:0]
+	for i := range s.groups {
+		for _, c := range s.groups[i].nodes {
+			if pl := c.place; !pl.node.drains() && pl.missing.Load() == 0 {
+				o.field = append(o.field, pl)
+			}
+		}
+	}
+}
+
+// observe takes down what the placement has done since the last judgement, and reports whether that ends an ejection.
+func (o *outliers) observe(pl *placement, now time.Duration) (returned bool) {
+	count := pl.counters(now)
+	c := pl.conduct.Load()
+	if c == nil {
+		if count.good+count.failed == 0 && pl.node.inflight.Load() == 0 {
+			return false
+		}
+		c = &conduct{setback: o.cfg.setback()}
+		c.tally.restart(mark{at: now})
+		pl.conduct.Store(c)
+	}
+	c.tally.note(count, o.cfg.Window)
+	answered := count.good + pl.faults.Load()
+	switch {
+	case answered != c.answered:
+		c.answered, c.silent = answered, 0
+		if c.hushed {
+			pl.release(c, now)
+			return true
+		}
+	case !c.stopwatch.following.Load() && pl.node.inflight.Load() == 0:
+		c.silent = 0
+	case c.silent == 0 && time.Duration(c.stopwatch.sent.Load()) > o.last:
+		// What it has to do is new.
+	default:
+		// However long ago the last judgement was: if it was late, we may not have read the answers either.
+		c.silent += min(now-o.last, 2*judgeEvery)
+	}
+	return false
+}
+
+// examine looks for what speaks against a placement, and reports whether how closely to look has changed.
+func (o *outliers) examine(pl *placement, c *conduct, now time.Duration) (changed bool) {
+	look := false
+	if failing, found := o.failing(pl, c, now); found {
+		o.guilty = append(o.guilty, failing)
+	} else if silent, found := o.silence(pl, c, now); found {
+		o.guilty = append(o.guilty, silent)
+	} else if o.cfg.LatencyFactor > 0 && o.standsOut(pl, c, now) {
+		slow, surprise := o.slow(pl, c, now)
+		if surprise >= certain {
+			o.guilty = append(o.guilty, slow)
+		}
+		look = surprise >= suspicious
+	}
+	if look == (c.lookAt.Load() != 0) {
+		return false
+	}
+	c.lookAt.Store(0)
+	if look {
+		c.lookAt.Store(int64(now))
+	}
+	return true
+}
+
+// standsOut is a first look, which costs little: whether the placement's newest request took longer than is allowed for the
+// quickest of the others. If not, it need not be compared.
+func (o *outliers) standsOut(pl *placement, c *conduct, now time.Duration) bool {
+	newest, ok := c.stopwatch.newest(now)
+	if !ok {
+		return false
+	}
+	since := tickOf(now - o.cfg.Window)
+	for _, other := range o.field {
+		if oc := other.conduct.Load(); other != pl && oc != nil && !other.ejected.Load() {
+			if usual, ok := oc.stopwatch.typical(since); ok && newest.beyond(usual, o.allowance(pl, other)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allowance is how many times as long as on the other node a request may take. Who gives a node a smaller weight
+// says that it is slower; who gives it a larger one may have other reasons.
+func (o *outliers) allowance(pl, other *placement) allowance {
+	weight, others := max(1, pl.node.weight.Load()), max(1, other.node.weight.Load())
+	return allow(o.cfg.LatencyFactor * max(1, float64(others)/float64(weight)))
+}
+
+// slow compares the times of the placement's answers with those of the others.
+func (o *outliers) slow(pl *placement, c *conduct, now time.Duration) (charge, float64) {
+	since := tickOf(now - o.cfg.Window)
+	o.own = c.stopwatch.appendSince(o.own[:0], since)
+	if t, ok := c.stopwatch.open(now); ok {
+		o.own = append(o.own, t)
+		copy(o.own[1:], o.own)
+		o.own[0] = t // the newest
+	}
+	o.meet(since)
+	o.census.surprises(o.own, allow(o.cfg.LatencyFactor), o.sums[:])
+	promising := func(n int) bool { return surpriseOfSum(n, o.sums[n-1]) >= suspicious/2 }
+	if !slices.ContainsFunc(stretches[:], func(n int) bool { return n <= len(o.own) && promising(n) }) {
+		return charge{}, 0
+	}
+	o.refer(pl, since)
+	found := compare(o.own, o.refs, promising, 1)
+	surprise := found.surprise
+	if surprise >= certain && found.requests < o.cfg.MinRequests {
+		found = compare(o.own, o.refs, promising, o.cfg.MinRequests)
+	}
+	if found.surprise < certain {
+		return charge{}, min(surprise, suspicious)
+	}
+	found.medians(o.own, o.refs)
+	return charge{place: pl, surprise: found.surprise, why: Ejection{
+		Reason: Slow, Requests: found.requests, Latency: found.latency.duration(), Others: found.othersLatency.duration(),
+	}}, found.surprise
+}
+
+// meet counts the answers of all placements, once a judgement.
+func (o *outliers) meet(since uint32) {
+	if o.met {
+		return
+	}
+	if o.met = true; o.census == nil {
+		o.census = new(census)
+	}
+	*o.census = census{}
+	for pl := range o.some {
+		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() {
+			o.others = c.stopwatch.appendSince(o.others[:0], since)
+			for _, t := range o.others {
+				o.census.add(t)
+			}
+		}
+	}
+	o.census.settle()
+}
+
+// some yields the placements, or some of them if there are many: others from judgement to judgement.
+func (o *outliers) some(yield func(*placement) bool) {
+	n := len(o.field)
+	from, step := 0, 1
+	if n > comparedMost+1 {
+		from, step = int(mix(uint64(o.last))%uint64(n)), n/comparedMost
+	}
+	for i := 0; i < n; i += step {
+		if !yield(o.field[(from+i)%n]) {
+			return
+		}
+	}
+}
+
+// refer gathers the answers of other nodes since then.
+func (o *outliers) refer(pl *placement, since uint32) {
+	o.refs = o.refs[:0]
+	for other := range o.some {
+		c := other.conduct.Load()
+		if other == pl || c == nil || other.ejected.Load() {
+			continue
+		}
+		o.others = c.stopwatch.appendSince(o.others[:0], since)
+		allow := o.allowance(pl, other)
+		for _, t := range o.others {
+			o.refs = append(o.refs, reference{t, allow})
+		}
+	}
+}
+
+// silence finds a placement that has work and does not answer, while others do.
+func (o *outliers) silence(pl *placement, c *conduct, now time.Duration) (charge, bool) {
+	if o.cfg.LatencyFactor == 0 || c.silent < silentLeast {
+		return charge{}, false
+	}
+	o.refer(pl, tickOf(now-max(o.cfg.Window, c.silent)))
+	began, meanwhile, slowest := tickOf(now-c.silent), 0, logTime(0)
+	for i := range o.refs {
+		slowest = max(slowest, o.refs[i].latency)
+		meanwhile += oneIf(o.refs[i].since(began))
+	}
+	if meanwhile < referencesLeast || c.silent < silentTimes*slowest.duration() {
+		return charge{}, false
+	}
+	// Nothing is more certain, so that it comes first where not all may be ejected.
+	return charge{place: pl, surprise: 100 * certain, why: Ejection{
+		Reason: Silent, Requests: int(pl.node.inflight.Load()), Latency: c.silent, Others: slowest.duration(),
+	}}, true
+}
+
+// rate is the part of a placement's attempts that failed.
+type rate struct{ share, attempts float64 }
+
+// failing compares how often attempts fail. The others stand for what is usual with the one in their middle: those below the
+// median are as good as those above are bad.
+func (o *outliers) failing(pl *placement, c *conduct, now time.Duration) (charge, bool) {
+	good, failed := c.tally.within(pl.counters(now), o.cfg.Window)
+	decided := good + failed
+	if o.cfg.FailurePercent == 0 || failed == 0 || decided < float64(o.cfg.MinRequests) {
+		return charge{}, false
+	}
+	o.rates = o.rates[:0]
+	for _, other := range o.field {
+		oc := other.conduct.Load()
+		if other == pl || oc == nil || other.ejected.Load() {
+			continue
+		}
+		if g, f := oc.tally.within(other.counters(now), o.cfg.Window); g+f >= referencesLeast {
+			// As if one more had failed and one more had not: none of ten does not mean none of a million.
+			o.rates = append(o.rates, rate{(f + 1) / (g + f + 2), g + f})
+		}
+	}
+	if len(o.rates) == 0 {
+		return charge{}, false
+	}
+	slices.SortFunc(o.rates, func(a, b rate) int { return cmp.Compare(a.share, b.share) })
+	usual := max(o.rates[(len(o.rates)-1)/2].share, usualFailures)
+	surprise := surpriseOfFailures(failed, decided, usual)
+	if surprise < certain || 100*(failed/decided-usual) < o.cfg.FailurePercent {
+		return charge{}, false
+	}
+	return charge{place: pl, surprise: surprise, why: Ejection{
+		Reason: Failing, Requests: int(decided), Share: failed / decided, OthersShare: usual,
+	}}, true
+}
+
+// usualFailures is what may fail on any node without anybody wondering.
+const usualFailures = 0.01
+
+// sentence ejects those who are guilty, the surest first, as long as there are nodes enough, and reports whether it did.
+func (o *outliers) sentence(now time.Duration) (ejected bool) {
+	if len(o.guilty) == 0 {
+		return false
+	}
+	out := 0
+	for _, pl := range o.field {
+		out += oneIf(pl.ejected.Load() || pl.circuit() != Closed)
+	}
+	slices.SortFunc(o.guilty, func(a, b charge) int { return cmp.Compare(b.surprise, a.surprise) })
+	for _, g := range o.guilty {
+		if out >= o.cfg.mayEject(len(o.field)) {
+			break
+		}
+		g.place.eject(g.why, now)
+		out++
+		ejected = true
+	}
+	return ejected
+}
