@@ -25,7 +25,8 @@
 //  5. draining: weight 0, drained by an operator, or about to leave by its own word
 //  6. doubted: its circuit, or the placement's, is not closed; the pool fails open rather than refusing everything
 //  7. doubted and draining
-//  8. missing: it says that it does not have the model
+//  8. suspected: it gives no sign of life, and who asks it may wait for as long as that lasts
+//  9. missing: it says that it does not have the model
 //
 // The worst of all that holds counts. A node that is down has no standing and is never picked. Busy nodes are no reason to
 // take one of a worse standing: if all that were not tried are at their limit, the pick ends with [ErrFull]. Draining comes

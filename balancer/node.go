@@ -43,6 +43,7 @@ type Node struct {
 	breaker  atomic.Pointer[breaker]
 	drained  atomic.Bool            // by an operator
 	leaving  atomic.Bool            // by its own word
+	suspect  atomic.Bool            // it gives no sign of life
 	cause    atomic.Pointer[string] // what the last probe complained about; nil = nothing
 	cameBack atomic.Int64           // when it became ready after others, by the pool's clock; 0 = it did not
 	wake     chan struct{}          // holds one token: the prober should not wait any longer
@@ -64,6 +65,8 @@ type Node struct {
 	failures  atomic.Uint64
 	faults    atomic.Uint64
 	neutral   atomic.Uint64
+
+	suspicions atomic.Uint64
 }
 
 // Address is the node's "host:port", as configured.

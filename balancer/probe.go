@@ -85,11 +85,14 @@ func (p *Pool) watch(ctx context.Context, n *Node) {
 			n.stays()
 		}
 		n.complain(err)
+		if err == nil {
+			n.Trust()
+		}
 		j.adopt(n.State())
 		if j.hear(err == nil) {
 			p.setState(n, j.state, err)
 		}
-		timer.Reset(p.cfg.Health.pause(j.inDoubt() || n.Circuit() != Closed || n.leaving.Load()))
+		timer.Reset(p.cfg.Health.pause(j.inDoubt() || n.Circuit() != Closed || n.leaving.Load() || n.suspect.Load()))
 	}
 }
 

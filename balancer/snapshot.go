@@ -19,6 +19,7 @@ const (
 	draining
 	doubted
 	doubtedDraining
+	suspected
 	missing
 	standings // how many there are; also the standing of a node that must not be picked
 )
@@ -34,6 +35,8 @@ func (pl *placement) standing(now time.Duration) (st standing, until time.Durati
 		return standings, 0
 	case isMissing:
 		return missing, lacks
+	case n.suspect.Load():
+		return suspected, 0
 	case !closed && n.drains():
 		return doubtedDraining, 0
 	case !closed:

@@ -15,11 +15,14 @@ type NodeStatus struct {
 	Circuit  Circuit // of its own breaker
 	Drained  bool    // by an operator
 	Leaving  bool    // by its own word
+	Suspect  bool    // it gives no sign of life
 	Inflight int64
 	Limit    int64 // of Inflight; 0 = none
 	// Attempts is the number of leases granted since the node joined: those in flight and those that were reported as one
 	// of the following.
 	Attempts, Successes, Failures, Faults, Neutral uint64
+	// Suspicions is how often the node was found to give no sign of life.
+	Suspicions uint64
 	// Load is what the node said of itself last.
 	Load Load
 	// Cause is what the last probe complained about, "" when it was content.
@@ -66,6 +69,7 @@ func (n *Node) status() NodeStatus {
 	s := NodeStatus{
 		Node: n, Address: n.address, Weight: n.Weight(),
 		State: n.State(), Circuit: n.Circuit(), Drained: n.drained.Load(), Leaving: n.leaving.Load(),
+		Suspect: n.suspect.Load(), Suspicions: n.suspicions.Load(),
 		Inflight: n.Inflight(), Limit: n.Limit(),
 		Successes: n.successes.Load(), Failures: n.failures.Load(), Faults: n.faults.Load(), Neutral: n.neutral.Load(),
 		Load: n.Load(),

@@ -44,11 +44,12 @@ func (x *exchange) forward() {
 	for {
 		lease, err := x.lease(aim, &tried)
 		if err != nil {
-			if !last.unsent || again {
+			if !(last.unsent || last.mute) || again {
 				break // nobody is left to ask
 			}
-			// Nobody else is there: the node that would not take it on one connection may do so on the next.
-			tried, again = balancer.Tried{}, true
+			// Nobody else is there: the node that would not take it on one connection may do so on the next, and one that is
+			// silent may speak again.
+			tried, again, x.out.patient = balancer.Tried{}, true, last.mute
 			continue
 		}
 		var answered bool
@@ -63,7 +64,11 @@ func (x *exchange) forward() {
 			continue // no node has had work of it, so that asking another one is no burden beyond the first
 		}
 		if sent++; sent >= pool.Attempts() || !pool.allowRetry() {
-			break
+			if !last.mute || again {
+				break
+			}
+			// A silent node has given it back, and no retry is left: it takes its chance with whoever is best now, and waits.
+			tried, again, x.out.patient = balancer.Tried{}, true, true
 		}
 	}
 	x.giveUp(last.reason)

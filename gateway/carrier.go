@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/balancer"
 	"ganglion/internal/hop"
 )
 
@@ -21,6 +22,7 @@ import (
 // request waits for the question to be settled, and a node that comes back as another kind of server is just asked again.
 type carrier struct {
 	via    dialer
+	peer   peer
 	cfg    UpstreamConfig
 	hopCfg hop.Config
 	log    *slog.Logger
@@ -34,14 +36,29 @@ type carrier struct {
 	again    chan struct{}           // the node has been connected to anew: it may be another than the one that declined
 }
 
-func newCarrier(via dialer, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
-	c := &carrier{via: via, cfg: cfg, log: log.With("node", via.address), again: make(chan struct{}, 1)}
+func newCarrier(via dialer, p peer, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
+	c := &carrier{via: via, peer: p, cfg: cfg, log: log.With("node", via.address), again: make(chan struct{}, 1)}
 	c.plain = newH1(via, cfg, answers, func() { signal(c.again) })
 	c.hopCfg = hop.DefaultConfig()
 	c.hopCfg.MaxBody = int64(cfg.MaxAnswer)
 	c.hopCfg.Budget = answers
+	// Long before that its exchanges are elsewhere and there is a new connection, if the node lives. If it was only stopped for a
+	// while, it finds the old one as it was.
+	c.hopCfg.PingTimeout = giveUpAfter
 	return c
 }
+
+// peer is what the pool knows of the node.
+type peer interface {
+	Suspect()                        // it gives no sign of life
+	Trust()                          // it does again
+	Spared() bool                    // another one could take what waits for it
+	Goaway()                         // it says that it is about to leave
+	Hear(l balancer.Load, own int64) // without an answer
+}
+
+// giveUpAfter is how long a hop connection that is silent is kept.
+const giveUpAfter = 10 * time.Second
 
 // roundTrip implements transport.
 func (c *carrier) roundTrip(out *outbound, resp *fasthttp.Response) error {
@@ -87,11 +104,20 @@ func (c *carrier) run(ctx context.Context) error {
 	parts.Go(func() { c.plain.sweep(ctx) })
 	for pause := time.Duration(0); ctx.Err() == nil; {
 		rest(ctx, pause)
+		if line := c.hop.Load(); line != nil && !line.suspected.Load() {
+			c.offer(ctx, line) // it has got over its silence, or ended
+			continue
+		}
 		line, err := c.connect(ctx)
 		switch {
 		case err == nil:
 			began := time.Now()
-			parts.Go(func() { line.run(ctx) })
+			if !c.replace(line) {
+				continue
+			}
+			running, leave := context.WithCancel(ctx)
+			line.leave = leave
+			parts.Go(func() { defer leave(); line.run(running) })
 			c.offer(ctx, line)
 			if pause = longer(pause); time.Since(began) > steady {
 				pause = 0
@@ -104,6 +130,22 @@ func (c *carrier) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// replace lets exchanges onto a new line, and takes leave of one whose node was silent, unless that has spoken meanwhile.
+func (c *carrier) replace(line *hopLine) bool {
+	old := c.hop.Load()
+	if old != nil && !old.over() && !old.suspected.Load() {
+		line.conn.Close()
+		return false
+	}
+	c.hop.Store(line)
+	c.peer.Trust()
+	if old != nil {
+		old.replaced.Store(true)
+		old.leave()
+	}
+	return true
 }
 
 // longer is the pause after the given one, a little at random so that the gateways of a fleet do not come back as one.
@@ -147,15 +189,22 @@ func (c *carrier) connect(ctx context.Context) (*hopLine, error) {
 		return nil, err
 	}
 	c.asked.Add(1)
-	return &hopLine{conn: conn, answers: c.hopCfg.Budget, log: c.log}, nil
+	return newHopLine(conn, c.peer, c.hopCfg.Budget, c.log), nil
 }
 
-// offer lets exchanges onto the line for as long as it takes them.
+// offer waits for as long as the line takes exchanges. It stays where they look for it while its node is silent.
 func (c *carrier) offer(ctx context.Context, line *hopLine) {
-	c.hop.Store(line)
-	select {
-	case <-ctx.Done():
-	case <-line.conn.Retired():
+	for {
+		select {
+		case <-ctx.Done():
+		case <-line.conn.Retired():
+		case <-line.doubts:
+			if line.suspected.Load() {
+				return
+			}
+			continue
+		}
+		c.hop.CompareAndSwap(line, nil)
+		return
 	}
-	c.hop.CompareAndSwap(line, nil)
 }

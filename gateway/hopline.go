@@ -10,16 +10,55 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/balancer"
 	"ganglion/internal/hop"
 )
 
 // hopLine is one hop connection to a node.
 type hopLine struct {
 	conn    *hop.Conn
+	peer    peer
 	answers hop.Budget
 	log     *slog.Logger
 	blamed  atomic.Bool // the node has been blamed for the end of this connection
+
+	suspected atomic.Bool        // nothing is heard of the node
+	accused   atomic.Bool        // the node has been blamed for that
+	replaced  atomic.Bool        // there is another connection, on which the node has spoken
+	doubts    chan struct{}      // holds one token once it is suspected
+	leave     context.CancelFunc // lets what is open finish and ends the connection
 }
+
+// newHopLine takes over a connection that has been opened. Nobody runs it yet.
+func newHopLine(conn *hop.Conn, p peer, answers hop.Budget, log *slog.Logger) *hopLine {
+	l := &hopLine{conn: conn, peer: p, answers: answers, log: log, doubts: make(chan struct{}, 1), leave: func() {}}
+	conn.Observe(hop.Observer{Suspect: l.suspect, Trust: l.trust, Load: l.told, Goaway: l.goaway})
+	return l
+}
+
+// suspect hears, again and again, that the node gives no sign of life. What waits for it goes elsewhere if there is anybody.
+func (l *hopLine) suspect(silent time.Duration) (release bool) {
+	if !l.suspected.Swap(true) {
+		l.log.Warn("node gives no sign of life", "silent", silent.Round(time.Millisecond), "waiting", l.conn.Stats().Open)
+		l.peer.Suspect()
+		signal(l.doubts)
+	}
+	return l.replaced.Load() || l.peer.Spared()
+}
+
+// trust hears that it has spoken.
+func (l *hopLine) trust(silent time.Duration) {
+	l.log.Info("node speaks again", "silent", silent.Round(time.Millisecond))
+	l.suspected.Store(false)
+	l.accused.Store(false)
+	l.peer.Trust()
+}
+
+// told hears a load that came without an answer.
+func (l *hopLine) told(load hop.Load, own uint32) { l.peer.Hear(balancer.Load(load), int64(own)) }
+
+// goaway hears that the node is about to leave: what it has is finished, and it gets nothing more.
+func (l *hopLine) goaway(string) { l.peer.Goaway() }
 
 // run serves the connection until it ends.
 func (l *hopLine) run(ctx context.Context) {
@@ -50,6 +89,7 @@ func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried boo
 	if x.Response.Body = nil; cap(memory) <= keepScratch { // a large answer is never in memory that others own too
 		x.Response.Body = memory[:0]
 	}
+	x.Patient = out.patient
 	err = l.conn.Do(x)
 	out.end = time.Now()
 	body := x.Response.Body
@@ -140,6 +180,9 @@ func (l *hopLine) failed(err error) (carried bool, _ error) {
 		return true, errBusy
 	case hop.CodeNoMemory:
 		return true, errAnswerMemory
+	case hop.CodeSuspect:
+		// One blame for each time that it falls silent, as for the end of a connection.
+		return true, &transportError{phase: mute, err: e, unsent: !e.Begun, blameless: l.accused.Swap(true)}
 	case hop.CodeDraining:
 		return true, &transportError{phase: draining, err: e, unsent: true, blameless: true}
 	case hop.CodeTooLarge, hop.CodeInvalid:

@@ -16,6 +16,7 @@ type verdict struct {
 	retry  bool // another node may do better
 	reason Reason
 	unsent bool // this node has not begun, and will not
+	mute   bool // this node gives no sign of life
 
 	refusal balancer.Refusal // why the node would refuse others too; 0 = it would not
 	rest    time.Duration    // for which it wants none of them; 0 = it does not say
@@ -57,7 +58,7 @@ func classify(err error, resp *fasthttp.Response, late bool) verdict {
 func classifyBroken(err error) verdict {
 	v := verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
 	if broken, ok := errors.AsType[*transportError](err); ok {
-		v.unsent = broken.unsent
+		v.unsent, v.mute = broken.unsent, broken.phase == mute
 		if broken.blameless {
 			v.node = balancer.Neutral
 		}

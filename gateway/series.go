@@ -33,6 +33,8 @@ var (
 	modelCircuit = series("upstream_model_circuit", "The circuit breaker of a model on the node, of models it was asked for: 0 closed, 1 half-open, 2 open. The model * stands for those that are not known by name.", "pool", "node", "model")
 	modelEjected = series("upstream_model_ejected", "1 while the model is ejected from the node as an outlier, of models it was asked for.", "pool", "node", "model")
 	ejections    = series("upstream_ejections_total", "Models ejected from the node as outliers: slower than on the others, silent, or failing more.", "pool", "node")
+	nodeSuspect  = series("upstream_suspect", "1 while the node gives no sign of life, so that only what nobody else can take is sent to it.", "pool", "node")
+	suspicions   = series("upstream_suspicions_total", "Times that the node was found to give no sign of life while requests waited for it.", "pool", "node")
 	nodeInFlight = series("upstream_attempts_in_flight", "Attempts under way on the node.", "pool", "node")
 	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
 	connections  = series("upstream_connections", "Connections to the node: busy and idle ones of HTTP/1.1, and hop, which carry many requests each.", "pool", "node", "state")
@@ -99,6 +101,12 @@ func (s sink) collectPool(up *upstream) {
 	for _, st := range up.Nodes() {
 		s.gauge(nodeUp, upValue(st.State), pool, st.Address)
 		s.gauge(nodeCircuit, float64(st.Circuit), pool, st.Address)
+		suspect := 0.0
+		if st.Suspect {
+			suspect = 1
+		}
+		s.gauge(nodeSuspect, suspect, pool, st.Address)
+		s.counter(suspicions, st.Suspicions, pool, st.Address)
 		s.gauge(nodeInFlight, float64(st.Inflight), pool, st.Address)
 		s.counter(attempts, st.Successes, pool, st.Address, "success")
 		s.counter(attempts, st.Failures, pool, st.Address, "failure")

@@ -37,6 +37,7 @@ type NodeStatus struct {
 	Attempts uint64 `json:"attempts"`
 	Failures uint64 `json:"failures"`           // it did not answer
 	Faults   uint64 `json:"faults"`             // it answered that it failed
+	Suspect  bool   `json:"suspect,omitempty"`  // it gives no sign of life
 	Draining string `json:"draining,omitempty"` // why it gets nothing new: weight, operator, node or unlisted
 
 	Models []ModelStatus `json:"models,omitempty"` // on the node
@@ -106,7 +107,7 @@ func (up *upstream) status() PoolStatus {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
 			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures, Faults: n.Faults,
-			Draining: up.drainCause(n), Models: modelStatus(n.Models),
+			Suspect: n.Suspect, Draining: up.drainCause(n), Models: modelStatus(n.Models),
 			Transport: memberOf(n.Node).transport.stats().name,
 		}
 		if l := n.Load; l.Known {

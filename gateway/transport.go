@@ -36,6 +36,7 @@ type outbound struct {
 	body     []byte
 	start    time.Time // of the attempt
 	deadline time.Time // of the exchange
+	patient  bool      // it stays with a node that gives no sign of life
 
 	// Set by the transport.
 	end         time.Time // of the attempt
@@ -106,7 +107,7 @@ func (out *outbound) reset() {
 	out.method, out.target, out.headers, out.body = nil, nil, headers[:0], nil
 	out.start, out.end, out.deadline = time.Time{}, time.Time{}, time.Time{}
 	out.node, out.model = hop.Load{}, hop.Load{}
-	out.left = false
+	out.left, out.patient = false, false
 }
 
 // keepHeaders bounds the list that is kept from one request to the next: browsers and proxies come to twenty.
@@ -143,6 +144,7 @@ const (
 	unfinished phase = "the node's answer was not complete when the time was up"
 	draining   phase = "the node takes no new requests on this connection"
 	hopping    phase = "the connection to the node broke"
+	mute       phase = "the node gives no sign of life"
 )
 
 // Answers that are not passed on although nothing broke.

@@ -20,7 +20,7 @@ type upstream struct {
 	keyed     bool   // the policy asks which requests belong together
 	keyHeader string // that tells, in canonical form; "" = the question does
 
-	newNode func(balancer.NodeConfig) *node // starts nothing
+	newNode func(*balancer.Node, balancer.NodeConfig) *node // starts nothing
 
 	mu       sync.Mutex
 	present  map[*node]bool  // those who joined and have not left
@@ -47,10 +47,10 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 	}
 	cfg.NodesLater = cfg.Discover != nil
 	u := &upstream{roster: newRoster(name, whole, log), present: map[*node]bool{}, failed: make(chan error, 1)}
-	u.newNode = func(nc balancer.NodeConfig) *node {
+	u.newNode = func(n *balancer.Node, nc balancer.NodeConfig) *node {
 		return &node{
 			address:   nc.Address,
-			transport: newTransport(nc.Protocol, dialer{nc.Address, secure}, whole, mem, log.With("pool", name)),
+			transport: newTransport(n, nc.Protocol, dialer{nc.Address, secure}, whole, mem, log.With("pool", name)),
 			probe:     prober(nc, secure),
 			metrics:   newNodeMetrics(name, nc.Address),
 		}
@@ -68,12 +68,12 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 }
 
 // newTransport makes the way to a node in the protocol that it speaks.
-func newTransport(protocol string, via dialer, cfg *Config, mem memory, log *slog.Logger) transport {
+func newTransport(n *balancer.Node, protocol string, via dialer, cfg *Config, mem memory, log *slog.Logger) transport {
 	inflated := inflation{most: int(cfg.Server.MaxBody), memory: mem.bodies}
 	if protocol == balancer.ProtocolGRPC {
 		return newRPCNode(via, cfg.Upstream, mem.answers, inflated)
 	}
-	c := newCarrier(via, cfg.Upstream, mem.answers, log)
+	c := newCarrier(via, n, cfg.Upstream, mem.answers, log)
 	c.inflated = inflated
 	return c
 }
@@ -101,8 +101,8 @@ func (up *upstream) nodes() []*node {
 }
 
 // join makes the edge's side of a node that becomes a member.
-func (up *upstream) join(_ *balancer.Node, cfg balancer.NodeConfig) (any, error) {
-	n := up.newNode(cfg)
+func (up *upstream) join(member *balancer.Node, cfg balancer.NodeConfig) (any, error) {
+	n := up.newNode(member, cfg)
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.present[n] = true
