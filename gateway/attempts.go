@@ -44,7 +44,7 @@ func (x *exchange) forward() {
 	for {
 		lease, err := x.lease(aim, &tried)
 		if err != nil {
-			if !(last.unsent || last.mute) || again {
+			if tried.Len() == 0 || !last.mute && (!last.unsent || again) {
 				break // nobody is left to ask
 			}
 			// Nobody else is there: the node that would not take it on one connection may do so on the next, and one that is
@@ -64,7 +64,7 @@ func (x *exchange) forward() {
 			continue // no node has had work of it, so that asking another one is no burden beyond the first
 		}
 		if sent++; sent >= pool.Attempts() || !pool.allowRetry() {
-			if !last.mute || again {
+			if !last.mute {
 				break
 			}
 			// A silent node has given it back, and no retry is left: it takes its chance with whoever is best now, and waits.

@@ -43,7 +43,10 @@ func (l *hopLine) suspect(silent time.Duration) (release bool) {
 		l.peer.Suspect()
 		signal(l.doubts)
 	}
-	return l.replaced.Load() || l.peer.Spared()
+	if l.replaced.Load() {
+		l.conn.Close() // the node lives, and what waits here does so for nothing
+	}
+	return l.peer.Spared()
 }
 
 // trust hears that it has spoken.
@@ -191,6 +194,9 @@ func (l *hopLine) failed(err error) (carried bool, _ error) {
 		}
 		return true, errAnswerTooLarge
 	case hop.CodeBroken:
+		if l.replaced.Load() {
+			return true, &transportError{phase: mute, err: e, unsent: !e.Begun, blameless: l.accused.Swap(true)}
+		}
 		// The end of one connection is one failure, however many exchanges it carried: else a single cut would open the
 		// circuit of a node that is well.
 		return true, &transportError{phase: hopping, err: e, unsent: !e.Begun, blameless: l.blamed.Swap(true)}

@@ -32,10 +32,10 @@ func TestWhatWaitsForASilentNodeGoesElsewhere(t *testing.T) {
 	heal := nodes[0].Hang() // with this one, requests wait
 	const waiting = 8
 	answers := make(chan answer, 2*waiting)
-	for range 2 * waiting { // half of them here, by turns
+	for range 2 * waiting { // about half of them here, by turns
 		go func() { answers <- e.infer() }()
 	}
-	eventually(t, "requests that wait", func() bool { return nodes[0].Requests() == waiting })
+	eventually(t, "requests that wait", func() bool { return nodes[0].Requests() >= waiting/2 })
 	nodes[0].StallHops()
 	for range 2 * waiting {
 		if a := within(t, "an answer", answers); a.status != 200 {
@@ -84,7 +84,7 @@ func TestNoRetryIsLeftForASilentNode(t *testing.T) {
 	for range cap(answers) {
 		go func() { answers <- e.infer() }()
 	}
-	eventually(t, "requests that wait", func() bool { return nodes[0].Requests() == 2 && nodes[1].Requests() == 2 })
+	eventually(t, "requests that wait", func() bool { return nodes[0].Requests() > 0 && nodes[0].Requests()+nodes[1].Requests() == 4 })
 	nodes[0].StallHops()
 	eventually(t, "suspicion", func() bool { return e.metric("ganglion_upstream_suspicions_total") >= 1 })
 	for _, heal := range heals {
