@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,10 @@ type breaker struct {
 	gobreaker *gobreaker.CircuitBreaker[struct{}]
 	closed    [2]func() (struct{}, error) // of attempts through a closed circuit, by succeeded; made once
 	now       func() time.Duration        // since the pool was made
-	openTime  time.Duration
+	random    func() uint64
+
+	mu      sync.Mutex // guards setback, also inside gobreaker's
+	setback setback
 
 	// The mirror of gobreaker's state: stored in OnStateChange, while gobreaker holds its mutex. gobreaker must not be
 	// called from there, so whoever made it change looks at turned afterwards and publishes the news.
@@ -63,8 +67,10 @@ type breaker struct {
 	trialOut atomic.Bool // the single trial is taken; spares the others gobreaker's mutex
 }
 
-func newBreaker(cfg BreakerConfig, now func() time.Duration) *breaker {
-	b := &breaker{now: now, openTime: cfg.OpenTime}
+// newBreaker is for a node, or a model on one, with that past.
+func (p *Pool) newBreaker(past setback) *breaker {
+	cfg := p.cfg.Breaker
+	b := &breaker{now: p.now, random: p.random, setback: past}
 	for i, err := range [...]error{errBlamed, nil} {
 		b.closed[i] = func() (struct{}, error) { return struct{}{}, b.ifClosed(err) }
 	}
@@ -72,7 +78,7 @@ func newBreaker(cfg BreakerConfig, now func() time.Duration) *breaker {
 		MaxRequests:   1,
 		Interval:      cfg.Window,
 		BucketPeriod:  max(1, cfg.Window/breakerBuckets),
-		Timeout:       cfg.OpenTime,
+		Timeout:       1, // it knows one for all times; trialAt is what counts
 		ReadyToTrip:   cfg.tripped,
 		OnStateChange: b.onStateChange,
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
@@ -91,13 +97,18 @@ func (c BreakerConfig) tripped(counts gobreaker.Counts) bool {
 }
 
 func (b *breaker) onStateChange(_ string, from, to gobreaker.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	circuit := Closed
 	switch to {
+	case gobreaker.StateClosed:
+		b.setback.recovered(b.now())
 	case gobreaker.StateHalfOpen:
 		circuit = HalfOpen
 	case gobreaker.StateOpen:
 		circuit = Open
-		b.trialAt.Store(int64(b.now() + b.openTime))
+		now := b.now()
+		b.trialAt.Store(int64(now + b.setback.next(now, b.random())))
 	}
 	changes := b.mirror.Load() >> 2
 	b.mirror.Store((changes+1)<<2 | uint64(circuit))
@@ -105,6 +116,16 @@ func (b *breaker) onStateChange(_ string, from, to gobreaker.State) {
 		b.turned.Store(true)
 	}
 }
+
+// past is what a breaker that takes this one's place should know, and whether the circuit opened for the first time in a while.
+func (b *breaker) past() (past setback, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.setback, b.setback.step <= 1
+}
+
+// setback is how long circuits stay open that never opened.
+func (c BreakerConfig) setback() setback { return setback{first: c.OpenTime, most: c.MaxOpenTime} }
 
 // circuit reads the mirror. An open circuit stays open in it until a trial is asked for.
 func (b *breaker) circuit() Circuit { return Circuit(b.mirror.Load() & 3) }

@@ -125,6 +125,37 @@ func TestNeutralOutcomesCountNowhere(t *testing.T) {
 	}
 }
 
+// longestOpen is how long a circuit may stay open that opens for the nth time in a row.
+func longestOpen(cfg Config, n int) time.Duration {
+	open := min(cfg.Breaker.OpenTime<<(n-1), cfg.Breaker.MaxOpenTime)
+	return open + time.Duration(setbackSpread*float64(open)) + 1
+}
+
+// TestOpenTimesDouble, up to their bound, and are forgotten by a time of health.
+func TestOpenTimesDouble(t *testing.T) {
+	p, h := timed(t, equal(RoundRobin, 2))
+	cfg := p.cfg
+	n := p.Members()[0]
+	exhaust(t, p, n)
+	for i, want := range []time.Duration{2, 4, 8, 16, 30, 30} {
+		open := n.breaker.Load().trialAt.Load() - int64(p.now())
+		if got := time.Duration(open); got < want*time.Second || got > want*time.Second*6/5 {
+			t.Errorf("open for %s the %d. time, want %ds to a fifth more", got, i+1, want)
+		}
+		h.advance(longestOpen(cfg, i+1))
+		if got := attempt(t, p, Failure); got != n {
+			t.Fatalf("the trial went to node %d", got.index())
+		}
+	}
+	h.advance(longestOpen(cfg, 6))
+	attempt(t, p, Success)
+	h.advance(time.Hour)
+	exhaust(t, p, n)
+	if got := time.Duration(n.breaker.Load().trialAt.Load()) - p.now(); got > cfg.Breaker.OpenTime*6/5 {
+		t.Errorf("open for %s after an hour of health", got)
+	}
+}
+
 func TestTrialClosesTheCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := equal(LeastConnections, 2)
@@ -134,7 +165,7 @@ func TestTrialClosesTheCircuit(t *testing.T) {
 		if got := picks(t, p, 10); got[0] != 0 {
 			t.Fatalf("picks = %v during the open time", got)
 		}
-		advance(time.Nanosecond)
+		advance(longestOpen(cfg, 1) - cfg.Breaker.OpenTime)
 		var first Tried
 		trial, err := p.Model("").Pick(Ask{}, &first)
 		if err != nil || trial.Node() != p.Members()[0] || !trial.Trial() {
@@ -161,8 +192,8 @@ func TestFailedTrialOpensAgain(t *testing.T) {
 		cfg := equal(RoundRobin, 2)
 		p, changes := watched(t, cfg, nil)
 		exhaust(t, p, p.Members()[0])
-		for range 3 {
-			advance(cfg.Breaker.OpenTime + 1)
+		for failed := range 3 {
+			advance(longestOpen(cfg, failed+1))
 			if n := attempt(t, p, Failure); n != p.Members()[0] {
 				t.Fatalf("the trial went to node %d", n.index())
 			}
@@ -181,7 +212,7 @@ func TestNeutralTrialLeavesTheNextOne(t *testing.T) {
 		cfg := equal(RoundRobin, 2)
 		p := newPool(t, cfg, Options{})
 		exhaust(t, p, p.Members()[0])
-		advance(cfg.Breaker.OpenTime + 1)
+		advance(longestOpen(cfg, 1))
 		for range 3 { // a client that leaves must not use up the trial
 			if n := attempt(t, p, Neutral); n != p.Members()[0] {
 				t.Fatalf("the trial went to node %d", n.index())
@@ -199,7 +230,7 @@ func TestRetriesAreNoTrials(t *testing.T) {
 		cfg := equal(RoundRobin, 3)
 		p := newPool(t, cfg, Options{})
 		exhaust(t, p, p.Members()[0])
-		advance(cfg.Breaker.OpenTime + 1)
+		advance(longestOpen(cfg, 1))
 		tried := Tried{}
 		tried.Add(p.Members()[1])
 		lease, err := p.Model("").Pick(Ask{}, &tried)
@@ -242,7 +273,7 @@ func TestOldOutcomesDoNotCount(t *testing.T) {
 			old = append(old, &lease)
 		}
 		exhaust(t, p, p.Members()[0])
-		advance(cfg.Breaker.OpenTime + 1)
+		advance(longestOpen(cfg, 1))
 		old[0].Done(Success) // must not pass for the trial
 		if c := p.Members()[0].Circuit(); c == Closed {
 			t.Error("an old success closed the circuit")
@@ -264,7 +295,7 @@ func TestOldOutcomeThatRacesIsNoTrial(t *testing.T) {
 		cfg := equal(RoundRobin, 2)
 		p := newPool(t, cfg, Options{})
 		exhaust(t, p, p.Members()[0])
-		advance(cfg.Breaker.OpenTime + 1)
+		advance(longestOpen(cfg, 1))
 		trial, err := p.Model("").Pick(Ask{}, nil)
 		if err != nil || !trial.Trial() {
 			t.Fatalf("trial %t, %v", trial.Trial(), err)

@@ -59,11 +59,11 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 
 // forgive forgets what the node's last process did. The caller holds p.control.
 func (p *Pool) forgive(n *Node) {
-	n.breaker.Store(newBreaker(p.cfg.Breaker, p.now))
+	n.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 	n.leaving.Store(false)
 	for m := range p.models {
 		pl := m.place(n)
-		pl.breaker.Store(newBreaker(p.cfg.Breaker, p.now))
+		pl.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 		pl.reported = Closed
 		pl.rests.Store(0)
 		pl.missing.Store(0)
@@ -72,6 +72,21 @@ func (p *Pool) forgive(n *Node) {
 			c.setback = p.cfg.Outlier.setback()
 		}
 		pl.ejected.Store(false)
+	}
+}
+
+// mend closes the circuit of a node that did not answer and has answered probes since, without waiting for a trial: a restart that
+// no probe has seen, a network that was gone for a moment. It believes the probes once. When the circuit opens again before its time
+// of health has passed, what the probes see is not what attempts meet, and trials decide.
+func (p *Pool) mend(n *Node) {
+	b := n.breaker.Load()
+	past, first := b.past()
+	if !first || b.circuit() == Closed {
+		return
+	}
+	past.recovered(p.now())
+	if n.breaker.CompareAndSwap(b, p.newBreaker(past)) {
+		p.nodeTurned(n)
 	}
 }
 

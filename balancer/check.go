@@ -92,6 +92,7 @@ func (c *Config) problems() []finding {
 	fs.whole("breaker.min_requests", c.Breaker.MinRequests, 1, maxCount)
 	fs.duration("breaker.window", c.Breaker.Window)
 	fs.duration("breaker.open_time", c.Breaker.OpenTime)
+	fs.duration("breaker.max_open_time", c.Breaker.MaxOpenTime)
 
 	c.Outlier.check(&fs)
 

@@ -81,8 +81,10 @@ type BreakerConfig struct {
 	FailurePercent float64       `toml:"failure_percent"`
 	MinRequests    int           `toml:"min_requests"`
 	Window         time.Duration `toml:"window"`
-	// OpenTime is how long the circuit stays open before one trial attempt may close it.
-	OpenTime time.Duration `toml:"open_time"`
+	// OpenTime is how long the circuit stays open before one trial attempt may close it; twice as long each time that fails, up
+	// to MaxOpenTime, or OpenTime if that is longer. A circuit that stays closed forgets one doubling after the other.
+	OpenTime    time.Duration `toml:"open_time"`
+	MaxOpenTime time.Duration `toml:"max_open_time"`
 }
 
 // RetryConfig bounds the attempts of one exchange and the retries of the pool.
@@ -158,6 +160,9 @@ func (c *BreakerConfig) SetDefaults() {
 	// A trial risks one attempt, which is retried elsewhere: one every two seconds is within the floor of the retry
 	// budget five times over, and a node that works again is back after two seconds.
 	c.OpenTime = 2 * time.Second
+	// What has been broken for minutes will be for more. A trial each half minute is next to nothing even for a pool of a
+	// thousand nodes that are all broken, and who repairs a node does not wait longer than that.
+	c.MaxOpenTime = 30 * time.Second
 }
 
 // SetDefaults fills in the bounds of retries.

@@ -64,13 +64,13 @@ func (c HealthConfig) pause(inDoubt bool) time.Duration {
 	return wait - time.Duration(c.Jitter*rand.Float64()*float64(wait))
 }
 
-// recall finds out that a node which said that it leaves has stayed. One good answer is too little: a node that has just
-// told its gateways may not have told its probes yet.
+// recall finds out by probes that something else which was said of a node does not hold any more: that it leaves, that it does not
+// answer. One good answer is too little: a node that has just told its gateways that it leaves may not have told its probes yet.
 type recall struct{ rise, good int }
 
-// hear takes the answer to a probe that was sent while the node was leaving, or was not, and reports whether it stays.
-func (r *recall) hear(leaving, ready bool) bool {
-	if !leaving || !ready {
+// hear takes the answer to a probe that was sent while that was said, or was not, and reports whether it is over.
+func (r *recall) hear(said, ready bool) bool {
+	if !said || !ready {
 		r.good = 0
 		return false
 	}

@@ -110,7 +110,7 @@ func (p *Pool) newNode(canonical string, cfg NodeConfig) (*Node, error) {
 	if p.probe == nil {
 		n.state.Store(uint32(Up))
 	}
-	n.breaker.Store(newBreaker(p.cfg.Breaker, p.now))
+	n.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 	if p.join != nil {
 		var err error
 		if n.member, err = p.join(n, cfg); err != nil {

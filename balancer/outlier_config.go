@@ -16,7 +16,7 @@ type OutlierConfig struct {
 	// Window is how old a request may be that is looked at.
 	Window time.Duration `toml:"window"`
 	// EjectionTime is how long a node is left out before single requests find out how it is now; every time in a row it is
-	// twice as long, up to MaxEjectionTime.
+	// twice as long, up to MaxEjectionTime, or EjectionTime if that is longer.
 	EjectionTime    time.Duration `toml:"ejection_time"`
 	MaxEjectionTime time.Duration `toml:"max_ejection_time"`
 	// MaxEjectedPercent is how many of the pool's nodes may be left out at a time, of a hundred; but always one, if there is
@@ -71,9 +71,6 @@ func (c *OutlierConfig) check(fs *findings) {
 	fs.duration("outlier.window", c.Window)
 	fs.duration("outlier.ejection_time", c.EjectionTime)
 	fs.duration("outlier.max_ejection_time", c.MaxEjectionTime)
-	if c.MaxEjectionTime < c.EjectionTime {
-		fs.addf("outlier.max_ejection_time", "%q is shorter than ejection_time, %q", c.MaxEjectionTime, c.EjectionTime)
-	}
 	fs.fraction("outlier.max_ejected_percent", c.MaxEjectedPercent, 0, 100)
 }
 

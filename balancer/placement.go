@@ -30,7 +30,7 @@ type placement struct {
 
 func newPlacement(m *Model, n *Node) *placement {
 	pl := &placement{model: m, node: n}
-	pl.breaker.Store(newBreaker(m.pool.cfg.Breaker, m.pool.now))
+	pl.breaker.Store(m.pool.newBreaker(m.pool.cfg.Breaker.setback()))
 	pl.pace.factor.Store(par)
 	return pl
 }

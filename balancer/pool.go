@@ -35,8 +35,8 @@ type Options struct {
 	Observe Observer
 	// Log gets a line for every change of a node. Nil = none.
 	Log *slog.Logger
-	// Now is the clock by which loads, latencies and budgets age. It must not go backwards. Nil = time.Now. The windows and
-	// open times of breakers always go by time.Now, since gobreaker has no other.
+	// Now is the clock by which loads, latencies and budgets age. It must not go backwards. Nil = time.Now. The windows
+	// of breakers always go by time.Now, since gobreaker has no other.
 	Now func() time.Time
 	// Rand gives the random numbers of the policies. It is called from all goroutines at once. Nil = math/rand/v2. With
 	// Now and Rand of its own, and one goroutine, a pool does the same every time.

@@ -66,7 +66,7 @@ func (r *probing) stop(n *Node) {
 // watch probes one node until ctx ends.
 func (p *Pool) watch(ctx context.Context, n *Node) {
 	j := judge{rise: p.cfg.Health.Rise, fall: p.cfg.Health.Fall, state: n.State()}
-	again := recall{rise: p.cfg.Health.Rise}
+	again, mended := recall{rise: p.cfg.Health.Rise}, recall{rise: p.cfg.Health.Rise}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -76,13 +76,16 @@ func (p *Pool) watch(ctx context.Context, n *Node) {
 		case <-timer.C:
 		case <-n.wake:
 		}
-		leaving := n.leaving.Load()
+		leaving, open := n.leaving.Load(), n.Circuit() != Closed
 		err := p.ask(ctx, n)
 		if ctx.Err() != nil {
 			return // the answer is about us, not about the node
 		}
 		if again.hear(leaving, err == nil) {
 			n.stays()
+		}
+		if mended.hear(open, err == nil) {
+			p.mend(n)
 		}
 		n.complain(err)
 		if err == nil {

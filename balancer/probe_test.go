@@ -116,6 +116,7 @@ func TestOpenCircuitIsProbedAtOnceAndQuickly(t *testing.T) {
 		f := &farm{}
 		cfg := steady(equal(RoundRobin, 2))
 		cfg.Breaker.OpenTime = time.Minute
+		cfg.Health.Rise = 10 // else good probes would close it
 		p := newPool(t, cfg, Options{Probe: f.probe})
 		defer run(t, p)()
 		synctest.Wait()
@@ -133,6 +134,58 @@ func TestOpenCircuitIsProbedAtOnceAndQuickly(t *testing.T) {
 			t.Errorf("%d probes of the sound node, want 2", got)
 		}
 	})
+}
+
+// TestGoodProbesMendTheCircuit of a node that attempts could not reach for a moment, without waiting for a trial; but only once, if
+// attempts and probes go on to disagree.
+func TestGoodProbesMendTheCircuit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &farm{}
+		cfg := steady(equal(RoundRobin, 2))
+		cfg.Breaker.OpenTime, cfg.Breaker.MaxOpenTime = time.Minute, time.Minute
+		p := newPool(t, cfg, Options{Probe: f.probe})
+		defer run(t, p)()
+		synctest.Wait()
+		n := p.Members()[0]
+		exhaust(t, p, n)
+		synctest.Wait()
+		if n.Circuit() == Closed {
+			t.Error("closed by a single probe")
+		}
+		advance(cfg.Health.DoubtInterval)
+		if n.Circuit() != Closed {
+			t.Fatalf("circuit is %s after two good probes", n.Circuit())
+		}
+		if got := picks(t, p, 10); got[0] != 5 {
+			t.Errorf("picks = %v, want its share", got)
+		}
+		exhaust(t, p, n)
+		advance(10 * time.Second)
+		if n.Circuit() == Closed {
+			t.Error("closed again by probes that attempts contradict")
+		}
+		// What only a model fails says nothing of what probes see.
+		exhaustModel(t, p, p.Members()[1])
+		advance(10 * time.Second)
+		if p.Model("").place(p.Members()[1]).circuit() == Closed {
+			t.Error("the circuit of a broken model is closed by probes")
+		}
+	})
+}
+
+// exhaustModel makes attempts that the node answers with failures until the model's circuit on it is open.
+func exhaustModel(t *testing.T, p *Pool, n *Node) {
+	t.Helper()
+	for range 100 {
+		lease, err := p.Model("").Pick(Ask{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lease.Done(map[bool]Outcome{true: Faulty, false: Success}[lease.Node() == n]); p.Model("").place(n).circuit() == Open {
+			return
+		}
+	}
+	t.Fatal("the circuit of the model is still closed")
 }
 
 // TestCrashedNodeIsBackAsSoonAsItIsReady is the whole path: the circuit opens, probes notice the crash, then the return,
