@@ -63,14 +63,20 @@ func (t *trial) newBed(ctx context.Context, f *fault, carrier string) (b *bed, e
 		}
 		b.addresses = append(b.addresses, address)
 	}
+	return b, b.start(ctx, nodes, overHTTP, overGRPC, carrier)
+}
+
+// start starts so many nodes, and a gateway that knows b.addresses, and waits until it has found all of them to be up.
+func (b *bed) start(ctx context.Context, count int, overHTTP, overGRPC []string, carrier string) (err error) {
+	t := b.trial
 	b.stack, err = stack.Start(ctx, stack.Config{
-		BinDir: t.options.bin, Models: t.repository(), NodeAddresses: overHTTP, NodeGRPC: overGRPC,
+		BinDir: t.options.bin, Models: t.repository(), Nodes: count, NodeAddresses: overHTTP, NodeGRPC: overGRPC,
 		GatewayConfig: gatewayConfig(b.addresses, carrier, t.extra), Out: t.log,
 	})
 	if err != nil {
-		return b, err
+		return err
 	}
-	return b, b.awaitNodes(ctx)
+	return b.awaitNodes(ctx)
 }
 
 // connect puts what the fault needs between the gateway and a node, and returns where the gateway finds that node. All nodes
@@ -78,7 +84,7 @@ func (t *trial) newBed(ctx context.Context, f *fault, carrier string) (b *bed, e
 func (b *bed) connect(f *fault, target, between string, plain bool) (string, error) {
 	if f.via == fronted {
 		front := newFront(target)
-		s, err := serve(between, front, plain)
+		s, err := serve(between, front, plain, 0)
 		if err == nil {
 			b.fronts, b.servers = append(b.fronts, front), append(b.servers, s)
 		}
@@ -141,9 +147,11 @@ func (b *bed) close() error {
 	for _, c := range b.cables {
 		c.close()
 	}
-	for i, s := range b.servers {
+	for _, s := range b.servers {
 		s.close()
-		b.fronts[i].close()
+	}
+	for _, f := range b.fronts {
+		f.close()
 	}
 	return err
 }
@@ -160,11 +168,11 @@ func (b *bed) awaitNodes(ctx context.Context) error {
 				up++
 			}
 		}
-		if err == nil && up == nodes {
+		if err == nil && up == len(b.addresses) {
 			return nil
 		}
 		if wait := pause(ctx, 20*time.Millisecond); wait != nil {
-			return fmt.Errorf("%d of %d nodes are up after %s: %w", up, nodes, patience, errors.Join(err, wait))
+			return fmt.Errorf("%d of %d nodes are up after %s: %w", up, len(b.addresses), patience, errors.Join(err, wait))
 		}
 	}
 }

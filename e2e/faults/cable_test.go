@@ -142,7 +142,7 @@ func TestFrontAnswersForItsNode(t *testing.T) {
 	}))
 	defer node.Close()
 	f := newFront(strings.TrimPrefix(node.URL, "http://"))
-	s, err := serve(free(t), f, false)
+	s, err := serve(free(t), f, false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,9 @@ type moments struct{ broke, healed time.Duration }
 // recovery is how long a gateway may take to find out that a node is back, after which nothing may fail.
 const recovery = time.Second
 
-// compute makes figures of what was seen. victim is its address, "" when there is no single one.
-func compute(w *watched, m moments, victim string) *figures {
+// compute makes figures of what was seen. victim is its address, "" when there is no single one; slack is by how much p99 may
+// exceed a quarter more than it was before, and still count as back.
+func compute(w *watched, m moments, victim string, slack time.Duration) *figures {
 	f := &figures{Requests: len(w.seen), Errors: map[string]int{}, Lasted: m.healed - m.broke}
 	var before, during, after, refused []time.Duration
 	for i := range w.seen {
@@ -74,7 +75,7 @@ func compute(w *watched, m moments, victim string) *figures {
 	if len(refused) > 0 {
 		f.RefusedMost = slices.Max(refused)
 	}
-	f.Settled = settled(w, m.broke, f.Before)
+	f.Settled = settled(w, m.broke, time.Duration(settledFactor*float64(f.Before))+slack)
 	if len(w.samples) > 1 {
 		attempts := w.samples[len(w.samples)-1].total() - w.samples[0].total()
 		f.Extra = max(float64(attempts)/float64(len(w.seen))-1, 0)
@@ -110,8 +111,8 @@ func p99(all []time.Duration) time.Duration {
 	return all[(99*len(all)+99)/100-1]
 }
 
-// What counts as p99 being what it was before: within a quarter, and within a millisecond, since what answers within one is
-// at the mercy of whoever else uses the machine. It is taken over a second, of which there has to be a row.
+// What counts as p99 being what it was before: within a quarter, and for real nodes within a millisecond, since they answer in
+// as little, at the mercy of whoever else uses the machine. It is taken over a second, of which there has to be a row.
 const (
 	settledFactor = 1.25
 	settledSlack  = time.Millisecond
@@ -120,9 +121,8 @@ const (
 	settledRow    = 4
 )
 
-// settled is how long after broke p99 was what it had been before, and stayed it for a while. A failure is no answer in time.
-func settled(w *watched, broke, before time.Duration) *time.Duration {
-	limit := time.Duration(settledFactor*float64(before)) + settledSlack
+// settled is how long after broke p99 was within limit, and stayed it for a while. A failure is no answer in time.
+func settled(w *watched, broke, limit time.Duration) *time.Duration {
 	var end time.Duration
 	for i := range w.seen {
 		end = max(end, w.seen[i].Due.Sub(w.began))

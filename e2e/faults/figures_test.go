@@ -51,7 +51,7 @@ func TestFiguresOfAFault(t *testing.T) {
 		return 2
 	})
 	w.samples[len(w.samples)-1].attempts["a"] += 100 // a tenth of the requests
-	f := compute(w, m, "a")
+	f := compute(w, m, "a", settledSlack)
 	if f.Requests != 1000 || f.Failed != 7 || f.Refused != 5 || f.Unrefused != 2 || f.LateFailed != 1 || f.Errors["503: no node"] != 5 {
 		t.Errorf("counted %+v", f)
 	}
@@ -81,11 +81,11 @@ func near(t *testing.T, what string, got *time.Duration, want, by time.Duration)
 func TestAFaultThatNobodyNotices(t *testing.T) {
 	m := moments{broke: 3 * time.Second, healed: 6 * time.Second}
 	even := func(time.Duration) uint64 { return 2 }
-	f := compute(made(func(time.Duration) (time.Duration, error) { return time.Millisecond, nil }, even), m, "a")
+	f := compute(made(func(time.Duration) (time.Duration, error) { return time.Millisecond, nil }, even), m, "a", settledSlack)
 	if f.Failed != 0 || f.Noticed != nil || f.Back != nil || f.Settled == nil || *f.Settled != 0 {
 		t.Errorf("%+v", f)
 	}
-	f = compute(made(func(due time.Duration) (time.Duration, error) { return time.Millisecond + due/100, nil }, even), m, "")
+	f = compute(made(func(due time.Duration) (time.Duration, error) { return time.Millisecond + due/100, nil }, even), m, "", settledSlack)
 	if f.Settled != nil {
 		t.Errorf("settled after %s, but it only gets slower", f.Settled)
 	}

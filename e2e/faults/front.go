@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ganglion/internal/hop"
 )
@@ -50,25 +51,26 @@ type server struct {
 	http    *http.Server
 	hop     *hop.Server
 	behind  answerer
-	idle    bool // speaks no hop
+	plain   bool
 
 	draining context.Context // over when the server closes
 	drain    context.CancelFunc
 	running  sync.WaitGroup
 }
 
-// serve starts a server on address, which runs until close.
-func serve(address string, behind answerer, plain bool) (*server, error) {
+// serve starts a server on address, which runs until close. A plain one speaks no hop; idle is when it closes connections that
+// nobody uses, 0 = never.
+func serve(address string, behind answerer, plain bool, idle time.Duration) (*server, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{address: address, behind: behind, idle: plain}
+	s := &server{address: address, behind: behind, plain: plain}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	if s.hop, err = hop.NewServer(s.exchange, hop.DefaultConfig(), nil); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	s.http = &http.Server{Handler: s, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)} //nolint:gosec // for loopback only
+	s.http = &http.Server{Handler: s, IdleTimeout: idle, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)} //nolint:gosec // for loopback only
 	s.running.Go(func() { _ = s.http.Serve(ln) })
 	return s, nil
 }
@@ -82,7 +84,7 @@ func (s *server) close() {
 
 // ServeHTTP answers one request by HTTP, or makes the connection a hop.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if token, ok := hop.Negotiate([]byte(r.Header.Get("Upgrade"))); ok && !s.idle {
+	if token, ok := hop.Negotiate([]byte(r.Header.Get("Upgrade"))); ok && !s.plain {
 		s.upgrade(w, token)
 		return
 	}

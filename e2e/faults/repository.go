@@ -11,8 +11,11 @@ import (
 	"ganglion/internal/onnxfile"
 )
 
-// model is the one that all scenarios with real nodes ask.
-const model = "work"
+// The models: work is what faults are measured with, light what systems are compared with, as it takes next to no time.
+const (
+	model = "work"
+	light = "light"
+)
 
 // Sizes of the model. A run takes one to two milliseconds of one core, so that nodes, and not the edge, are what there is
 // too little of, as it is with models that people serve; and four matrices of a MiB stay in a core's own cache, so that the
@@ -24,25 +27,30 @@ const (
 	workMatrices = 2
 )
 
-// writeRepository makes a model repository with that one model in dir. Its batch is fixed to one row: what a node can do is
-// then the same for every mix of requests.
+// writeRepository makes a model repository in dir. Batches are fixed to one row: what a node can do is then the same for every
+// mix of requests.
 func writeRepository(dir string) error {
-	version := filepath.Join(dir, model, "1")
-	if err := os.MkdirAll(version, 0o700); err != nil {
-		return err
+	for name, layers := range map[string]int{model: workLayers, light: 0} {
+		version := filepath.Join(dir, name, "1")
+		if err := os.MkdirAll(version, 0o700); err != nil {
+			return err
+		}
+		// One run at a time: three nodes on a machine of two cores are what three nodes would be, but for how fast.
+		config := []byte("max_batch_size = 0\ninstances = { count = 1 }\n")
+		if err := os.WriteFile(filepath.Join(dir, name, "config.toml"), config, 0o600); err != nil {
+			return err
+		}
+		if err := perceptron(name, layers).WriteFile(filepath.Join(version, "model.onnx")); err != nil {
+			return err
+		}
 	}
-	// One run at a time: three nodes on a machine of two cores are what three nodes would be, but for how fast.
-	config := []byte("max_batch_size = 0\ninstances = { count = 1 }\n")
-	if err := os.WriteFile(filepath.Join(dir, model, "config.toml"), config, 0o600); err != nil {
-		return err
-	}
-	return workModel().WriteFile(filepath.Join(version, "model.onnx"))
+	return nil
 }
 
-// workModel is a perceptron with random weights.
-func workModel() *onnxfile.Model {
+// perceptron is a model with random weights.
+func perceptron(name string, layers int) *onnxfile.Model {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same model every time is what is wanted
-	m := &onnxfile.Model{Name: model, Producer: "ganglion"}
+	m := &onnxfile.Model{Name: name, Producer: "ganglion"}
 	m.Input("x", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(workInputs))
 	m.Output("y", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(1))
 	weights := func(name string, rows int64) {
@@ -58,7 +66,7 @@ func workModel() *onnxfile.Model {
 	}
 	m.Node("MatMul", "x first", "h")
 	in := "h"
-	for i := range workLayers {
+	for i := range layers {
 		sum, out := fmt.Sprint("s", i), fmt.Sprint("h", i)
 		m.Node("MatMul", fmt.Sprint(in, " w", i%workMatrices), sum)
 		m.Node("Tanh", sum, out)

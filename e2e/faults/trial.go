@@ -63,10 +63,12 @@ func (t *trial) all(ctx context.Context) error {
 	if err := writeRepository(t.repository()); err != nil {
 		return err
 	}
-	if err := t.faults(ctx); err != nil {
-		return err
+	for _, part := range []func(context.Context) error{t.faults, t.slowOf8, t.references} {
+		if err := part(ctx); err != nil {
+			return err
+		}
 	}
-	return t.references(ctx)
+	return nil
 }
 
 // faults runs every fault that is asked for, over every carrier.
@@ -114,7 +116,7 @@ func (t *trial) calibrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = t.learn(ctx, b.stack)
+	err = t.learn(ctx, b.stack.Nodes()[1], model)
 	if err == nil {
 		err = t.settleRate(ctx, b.stack.GatewayURL())
 	}
@@ -161,8 +163,9 @@ func (t *trial) check(question int, body []byte) error {
 }
 
 // learn asks a node itself for the right answers.
-func (t *trial) learn(ctx context.Context, s *stack.Stack) error {
-	cfg := t.load("http://" + s.Nodes()[1].Address())
+func (t *trial) learn(ctx context.Context, node *stack.Process, model string) error {
+	cfg := t.load("http://" + node.Address())
+	cfg.Model = model
 	cfg.Rate, cfg.Clients, cfg.Duration, cfg.Warmup = 0, 1, 200*time.Millisecond, 0
 	right := map[int][]byte{}
 	var mu sync.Mutex
@@ -200,7 +203,7 @@ func (t *trial) fault(ctx context.Context, f *fault, carrier string) (r *row, er
 	if f.none {
 		victim = ""
 	}
-	r = &row{Name: f.name, What: f.what, Carrier: carrier, figures: *compute(seen, m, victim)}
+	r = &row{Name: f.name, What: f.what, Carrier: carrier, figures: *compute(seen, m, victim, settledSlack)}
 	r.Goals = goalsOf(f, &r.figures)
 	return r, nil
 }
