@@ -178,9 +178,11 @@ func TestUnlistedNodeFinishesItsWork(t *testing.T) {
 	eventually(t, "a request under way", func() bool { return e.gateway.Status().Pools[0].Nodes[0].InFlight == 1 })
 	z.list(stays)
 	eventually(t, "the other node being up", func() bool {
-		nodes := e.gateway.Status().Pools[0].Nodes
-		return len(nodes) == 1 && nodes[0].Address == stays.Address() && nodes[0].State == "up"
+		return e.node(stays).State == "up" && slices.Equal(e.members(), addresses(stays))
 	})
+	if st := e.node(goes); st.Draining != "left" || st.InFlight != 1 {
+		t.Errorf("the node that left is shown as %+v", st)
+	}
 	for range 5 {
 		if status, err := e.ask(); status != http.StatusOK {
 			t.Errorf("got %d, %v", status, err)
@@ -190,6 +192,7 @@ func TestUnlistedNodeFinishesItsWork(t *testing.T) {
 	if status := <-got; status != http.StatusOK {
 		t.Errorf("the request that was under way got %d", status)
 	}
+	eventually(t, "the node that left not being shown any more", func() bool { return e.node(goes).Address == "" })
 	if n := goes.Requests(); n != 1 {
 		t.Errorf("the node that left got %d requests, want 1", n)
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"ganglion/balancer"
@@ -35,10 +37,12 @@ type NodeStatus struct {
 	Cause    string `json:"cause,omitempty"` // what the last failed probe said
 	InFlight int64  `json:"in_flight"`
 	Attempts uint64 `json:"attempts"`
-	Failures uint64 `json:"failures"`           // it did not answer
-	Faults   uint64 `json:"faults"`             // it answered that it failed
-	Suspect  bool   `json:"suspect,omitempty"`  // it gives no sign of life
-	Draining string `json:"draining,omitempty"` // why it gets nothing new: weight, operator, node or unlisted
+	Failures uint64 `json:"failures"`          // it did not answer
+	Faults   uint64 `json:"faults"`            // it answered that it failed
+	Suspect  bool   `json:"suspect,omitempty"` // it gives no sign of life
+	// Draining is why it gets nothing new: weight, operator, node, unlisted, or left: it is none of the pool any more, and
+	// finishes what it has.
+	Draining string `json:"draining,omitempty"`
 
 	Models []ModelStatus `json:"models,omitempty"` // on the node
 
@@ -115,7 +119,28 @@ func (up *upstream) status() PoolStatus {
 		}
 		ps.Nodes = append(ps.Nodes, st)
 	}
+	ps.Nodes = append(ps.Nodes, up.departed()...)
 	return ps
+}
+
+// departed are the nodes that are no members any more and have requests in flight: whoever stops them has to know.
+func (up *upstream) departed() (all []NodeStatus) {
+	members := map[*balancer.Node]bool{}
+	for _, n := range up.Members() {
+		members[n] = true
+	}
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	for n := range up.present {
+		if inFlight := n.of.Inflight(); !members[n.of] && inFlight > 0 {
+			all = append(all, NodeStatus{
+				Address: n.address, State: n.of.State().String(), Circuit: n.of.Circuit().String(), InFlight: inFlight, Draining: "left",
+				Transport: n.transport.stats().name,
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b NodeStatus) int { return cmp.Compare(a.Address, b.Address) })
+	return all
 }
 
 // drainCause is why a node drains, "" if it does not.

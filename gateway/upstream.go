@@ -32,6 +32,7 @@ type upstream struct {
 // node is one member of an upstream.
 type node struct {
 	address   string
+	of        *balancer.Node // from join on
 	transport transport
 	probe     func(ctx context.Context) error
 	metrics   nodeMetrics
@@ -103,6 +104,7 @@ func (up *upstream) nodes() []*node {
 // join makes the edge's side of a node that becomes a member.
 func (up *upstream) join(member *balancer.Node, cfg balancer.NodeConfig) (any, error) {
 	n := up.newNode(member, cfg)
+	n.of = member
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.present[n] = true

@@ -21,7 +21,10 @@ const usage = `gateway puts one URL in front of many inference nodes.
 
 usage:
   gateway run      [--config FILE]           serve until SIGTERM or Ctrl-C
-  gateway validate [--config FILE] [--json]  check the file; exit 1 when it cannot be used
+  gateway validate [--config FILE] [--json]  check the file; exit 1 when it cannot be used. --resolve also looks at
+                                             where nodes come from, in DNS or files, and warns of what has none
+  gateway status   [--pool NAME] [--json]    what a running gateway knows of its pools, nodes and routes; see --help
+  gateway drain    NODE [--wait] [--undo]    no new requests for a node, so that it can be stopped; see --help
   gateway bench    --model NAME URL          measure how a server answers; see gateway bench --help
   gateway version                            print the version
   gateway help                               print this
@@ -68,7 +71,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case "run":
 		return serve(ctx, args, stdout, stderr)
 	case "validate":
-		return validate(args, stdout, stderr)
+		return validate(ctx, args, stdout, stderr)
+	case "status":
+		return status(ctx, args, stdout)
+	case "drain":
+		return drain(ctx, args, stdout)
 	case "bench":
 		return bench(ctx, args, stdout, stderr)
 	case "version", "--version", "-version":

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"ganglion/gateway"
 	"ganglion/internal/conf"
+	"ganglion/internal/discovery"
 )
 
 // report is what `gateway validate --json` prints.
@@ -28,10 +32,15 @@ type finding struct {
 }
 
 // validate checks a file and says what is wrong with it, all at once.
-func validate(args []string, stdout, stderr io.Writer) error {
+//
+// It asks nobody over the network unless told to: a file must be good or bad wherever it is checked, be that a machine that
+// builds or one that has no DNS server of ours. With --resolve it looks at the sources of nodes as the gateway would, and warns
+// of those that have no list now; they are no errors, since the gateway starts without them.
+func validate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("validate", flag.ContinueOnError)
 	file := flags.String("config", defaultConfig, "")
 	asJSON := flags.Bool("json", false, "")
+	resolve := flags.Bool("resolve", false, "")
 	if err := parse(flags, args, stdout); err != nil {
 		return unlessHelp(err)
 	}
@@ -39,6 +48,9 @@ func validate(args []string, stdout, stderr io.Writer) error {
 	var problems conf.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return err // the file could not be read
+	}
+	if *resolve && err == nil {
+		warnings = append(warnings, lookAtSources(ctx, *file, cfg)...)
 	}
 	if *asJSON {
 		return printReport(stdout, *file, cfg, problems, warnings)
@@ -82,9 +94,16 @@ func findings(problems conf.Problems) []finding {
 
 // summary is a configuration in one line.
 func summary(cfg *gateway.Config) string {
-	nodes, cached := 0, 0
+	nodes, cached, sources := 0, 0, 0
 	for _, p := range cfg.Pools {
 		nodes += len(p.Nodes)
+		if d := p.Discover; d != nil {
+			for _, source := range []string{d.DNS, d.SRV, d.File} {
+				if source != "" {
+					sources++
+				}
+			}
+		}
 	}
 	for _, rt := range cfg.Routes {
 		if rt.Cache.TTL > 0 {
@@ -92,6 +111,9 @@ func summary(cfg *gateway.Config) string {
 		}
 	}
 	s := fmt.Sprintf("%s to %s of %s", count(len(cfg.Routes), "route"), count(len(cfg.Pools), "pool"), count(nodes, "node"))
+	if sources > 0 {
+		s += " and those of " + count(sources, "source")
+	}
 	if cached > 0 {
 		s += fmt.Sprintf(", %d cached", cached)
 	}
@@ -103,6 +125,27 @@ func summary(cfg *gateway.Config) string {
 		s += ", admin at " + cfg.Server.Admin
 	}
 	return s
+}
+
+// lookAtSources warns of sources of nodes that have no list.
+func lookAtSources(ctx context.Context, file string, cfg *gateway.Config) (warnings conf.Problems) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
+		d := cfg.Pools[name].Discover
+		if d == nil {
+			continue
+		}
+		for _, st := range discovery.Lookup(ctx, *d) {
+			if st.Error == nil {
+				continue
+			}
+			text := st.Source + ": " + st.Error.Error()
+			if !st.Partial {
+				text += "; until it has a list, the pool has the nodes of the file only"
+			}
+			warnings = append(warnings, conf.Problem{File: file, Path: "pools." + conf.Quote(name) + ".discover", Msg: text})
+		}
+	}
+	return warnings
 }
 
 func count(n int, word string) string {

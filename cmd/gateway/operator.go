@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"ganglion/gateway"
+)
+
+// operator asks a running gateway over its admin port.
+type operator struct {
+	address string // "host:port"
+	client  *http.Client
+}
+
+// adminFlags are how the commands that ask a running gateway find it.
+type adminFlags struct{ admin, config string }
+
+func (a *adminFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&a.admin, "admin", "", "")
+	flags.StringVar(&a.config, "config", defaultConfig, "")
+}
+
+// operator finds the gateway: where --admin says, or else where its configuration has it listen.
+func (a *adminFlags) operator() (*operator, error) {
+	address := a.admin
+	if address == "" {
+		cfg, _, err := gateway.LoadConfig(a.config)
+		if err != nil {
+			return nil, fmt.Errorf("cannot learn from %s where the gateway's admin port is (--admin HOST:PORT says it too): %w", a.config, err)
+		}
+		if address = cfg.Server.Admin; address == "" {
+			return nil, fmt.Errorf("%s turns the admin port off (server.admin = \"\"): without it a gateway takes no orders", a.config)
+		}
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("--admin %q is no address: accepted is \"127.0.0.1:8082\": %w", address, errUsage)
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost" // what listens everywhere listens here
+	}
+	// No answer of this port takes long: it is made in memory.
+	return &operator{address: net.JoinHostPort(host, port), client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}}, nil
+}
+
+// close lets go of connections.
+func (o *operator) close() { o.client.CloseIdleConnections() }
+
+// ask sends one request and reads the answer into v.
+func (o *operator) ask(ctx context.Context, method, path string, query url.Values, v any) error {
+	target := url.URL{Scheme: "http", Host: o.address, Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return o.unreachable(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("the answer of %s broke off: %w", o.address, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return o.refusal(resp.StatusCode, path, body)
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("what answers at %s is no gateway's admin port: %w", o.address, err)
+	}
+	return nil
+}
+
+func (o *operator) unreachable(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return fmt.Errorf("no gateway answers at %s: %w; is it running, and is that its server.admin?", o.address, err)
+}
+
+func (o *operator) refusal(status int, path string, body []byte) error {
+	var said struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &said) == nil && said.Error != "" {
+		return fmt.Errorf("the gateway at %s says: %s", o.address, said.Error)
+	}
+	return fmt.Errorf("%s answers %d to %s: it is no gateway's admin port, or that of an older one", o.address, status, path)
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ganglion/gateway"
+	"ganglion/internal/conf"
+)
+
+const statusUsage = `gateway status prints what a running gateway knows of its pools, nodes and routes.
+
+usage: gateway status [flags]
+
+  --pool NAME         this pool only
+  --json              for scripts: as GET /status of the admin port has it
+  --admin HOST:PORT   the gateway's admin port (default: server.admin of the file)
+  --config FILE       the gateway's configuration (default gateway.toml)
+
+The exit code is 0 whatever the state is, and 1 if there is no answer.
+`
+
+// status is `gateway status`.
+func status(ctx context.Context, args []string, stdout io.Writer) error {
+	var at adminFlags
+	flags := flag.NewFlagSet("status", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	at.register(flags)
+	pool := flags.String("pool", "", "")
+	asJSON := flags.Bool("json", false, "")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, statusUsage)
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("status: %w: %w", err, errUsage)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("status: unexpected argument %q: %w", flags.Arg(0), errUsage)
+	}
+	o, err := at.operator()
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	var st gateway.Status
+	if err := o.ask(ctx, http.MethodGet, "/status", nil, &st); err != nil {
+		return err
+	}
+	if err := only(&st, *pool); err != nil {
+		return err
+	}
+	if *asJSON {
+		out := json.NewEncoder(stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(st)
+	}
+	printStatus(stdout, &st)
+	return nil
+}
+
+// only leaves one pool in a status, and the routes that use it; "" leaves all.
+func only(st *gateway.Status, pool string) error {
+	if pool == "" {
+		return nil
+	}
+	names := make([]string, len(st.Pools))
+	for i, p := range st.Pools {
+		names[i] = p.Name
+	}
+	if !slices.Contains(names, pool) {
+		text := fmt.Sprintf("no pool is named %q", pool)
+		if meant := conf.Suggest(pool, names); meant != "" {
+			return fmt.Errorf("%s; did you mean %q?", text, meant)
+		}
+		return fmt.Errorf("%s; there are %s", text, strings.Join(names, ", "))
+	}
+	st.Pools = slices.DeleteFunc(st.Pools, func(p gateway.PoolStatus) bool { return p.Name != pool })
+	st.Routes = slices.DeleteFunc(st.Routes, func(r gateway.RouteStatus) bool {
+		return !slices.ContainsFunc(r.Variants, func(v gateway.VariantStatus) bool { return v.Pool == pool })
+	})
+	return nil
+}
+
+// printStatus is the state for people: what is wrong catches the eye, since everything else is the same in each line.
+func printStatus(w io.Writer, st *gateway.Status) {
+	state := "ready"
+	if !st.Ready {
+		state = "NOT READY: " + st.Reason
+	}
+	fmt.Fprintf(w, "gateway %s, up %s, %d in flight, %s\n", st.Version, round(st.Uptime), st.InFlight, state)
+	for _, p := range st.Pools {
+		fmt.Fprintf(w, "\npool %s%s\n", p.Name, when(!p.Ready, ": no node is up"))
+		printNodes(w, p.Nodes)
+		for _, s := range p.Discovery {
+			fmt.Fprintln(w, "  from "+source(s))
+		}
+	}
+	fmt.Fprintln(w)
+	t := table(w)
+	fmt.Fprintln(t, "route\ttimeout\tcache\tvariants")
+	for _, r := range st.Routes {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.Name, brief(r.Timeout), or(brief(r.CacheTTL), "-"), variants(r.Variants))
+	}
+	flush(t)
+}
+
+func printNodes(w io.Writer, nodes []gateway.NodeStatus) {
+	t := table(w)
+	fmt.Fprintln(t, "  node\tstate\tcircuit\tin flight\tload\tweight\tdrains\tattempts\tfailed\tover\tnotes")
+	for _, n := range nodes {
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\t%d\t%d\t%s\t%s\n", n.Address, n.State, n.Circuit, n.InFlight, nodeLoad(n.Load), n.Weight,
+			or(n.Draining, "-"), n.Attempts, n.Failures+n.Faults, n.Transport, notes(n))
+	}
+	flush(t)
+}
+
+// nodeLoad is what a node said of itself last: requests at work and queued, and the wait.
+func nodeLoad(l *gateway.LoadStatus) string {
+	if l == nil {
+		return "-"
+	}
+	text := fmt.Sprintf("%d+%d", l.InFlight, l.Queued)
+	if l.Wait > 0 {
+		text += " " + round(l.Wait)
+	}
+	return text
+}
+
+// notes are what is wrong with a node or with a model on it.
+func notes(n gateway.NodeStatus) string {
+	var all []string
+	if n.Cause != "" {
+		all = append(all, n.Cause)
+	}
+	if n.Suspect {
+		all = append(all, "no sign of life")
+	}
+	for _, m := range n.Models {
+		switch {
+		case m.Missing:
+			all = append(all, m.Model+" missing")
+		case m.Circuit != "closed":
+			all = append(all, m.Model+" circuit "+m.Circuit)
+		case m.Ejected != "":
+			all = append(all, m.Model+" ejected: "+m.Ejected)
+		case m.Rest > 0:
+			all = append(all, m.Model+" rests "+round(m.Rest))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+func source(s gateway.SourceStatus) string {
+	text := fmt.Sprintf("%s: %s", s.Source, count(s.Nodes, "node"))
+	if s.Age != nil {
+		text += ", looked at " + round(*s.Age) + " ago"
+	}
+	if s.Error != "" {
+		text += "; " + when(s.Partial, "in part only: ") + s.Error + "; looks again in " + round(s.Next)
+	}
+	return text
+}
+
+func variants(all []gateway.VariantStatus) string {
+	texts := make([]string, len(all))
+	for i, v := range all {
+		texts[i] = v.Name + " " + v.Pool + when(v.Version != "", " version "+v.Version) + when(len(all) > 1, fmt.Sprintf(" %g %%", v.Percent))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// round is a time in seconds as people say it.
+func round(seconds float64) string {
+	return brief(short(time.Duration(seconds * float64(time.Second))))
+}
+
+// brief leaves out what is zero: "10m", not "10m0s".
+func brief(d string) string {
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(d, zero) {
+			d = d[:len(d)-2]
+		}
+	}
+	return d
+}
+
+func when(is bool, text string) string {
+	if is {
+		return text
+	}
+	return ""
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+// flush writes a table out. Nothing useful can be done when a terminal does not take it.
+func flush(t *tabwriter.Writer) { _ = t.Flush() }
