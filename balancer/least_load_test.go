@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -267,4 +268,65 @@ func TestWhatAllHearMakesNobodyIdle(t *testing.T) {
 	if got := n.load.foreign(p.now()); got != 0 {
 		t.Errorf("it was idle and is heard to be: %d of others", got)
 	}
+}
+
+// TestANodeThatWasSlowGetsItsShareBack is about nodes whose answers take the same time however much they hold, as those with
+// batches and cores to spare do. One that holds little for having been slow must not look slow for holding little, for ever:
+// after four seconds it has its share again.
+func TestANodeThatWasSlowGetsItsShareBack(t *testing.T) {
+	p, h := timed(t, equal(LeastLoad, 4))
+	rng := rand.New(rand.NewPCG(2, 1))
+	const latency, concurrency, each = 10 * time.Millisecond, 48, 10_000
+	var agenda leases
+	got := [4]int{}
+	for i := range 5 * each { // at 4,800 a second
+		agenda.advance(h, time.Duration(rng.ExpFloat64()*float64(latency)/concurrency))
+		lease, err := p.Model("").Pick(Ask{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		takes := latency
+		if lease.Node().index() == 0 && i >= each && i < 2*each {
+			takes *= 3
+		}
+		agenda.plan(&lease, h.Now().Add(takes))
+		if got[lease.Node().index()]++; i == 2*each-1 && got[0] > each/4*3/2 {
+			t.Errorf("picks = %v, want few of the slow node: the test shows nothing", got)
+		}
+		if i == 4*each-1 {
+			clear(got[:])
+		}
+	}
+	if got[0] < each/4*8/10 {
+		t.Errorf("picks = %v of the last %d, want a quarter of the node that is no longer slow", got, each)
+	}
+	agenda.advance(h, time.Hour)
+}
+
+// leases are those that are to end at a time, in its order.
+type leases []struct {
+	lease *Lease
+	at    time.Time
+}
+
+func (a *leases) plan(l *Lease, at time.Time) {
+	i := len(*a)
+	for i > 0 && (*a)[i-1].at.After(at) {
+		i--
+	}
+	*a = slices.Insert(*a, i, struct {
+		lease *Lease
+		at    time.Time
+	}{l, at})
+}
+
+// advance lets time pass, and leases end when theirs has come.
+func (a *leases) advance(h *hands, d time.Duration) {
+	until := h.Now().Add(d)
+	for len(*a) > 0 && !(*a)[0].at.After(until) {
+		h.advance((*a)[0].at.Sub(h.Now()))
+		(*a)[0].lease.Done(Success)
+		*a = (*a)[1:]
+	}
+	h.advance(until.Sub(h.Now()))
 }
