@@ -22,6 +22,10 @@ type Explanation struct {
 	// Trial reports that the node is picked, without asking the policy, as the trial of its open circuit, or to find out how slow
 	// it is.
 	Trial bool
+	// Look reports the same of a request that finds out how a node is which is, or may be, an outlier.
+	Look bool
+	// Waiting is how many exchanges wait in the pool's queue. They go first, so that nothing is picked while there are any.
+	Waiting int
 	// Sampled reports that the policy looks at a random part of so many nodes, so that another pick may go elsewhere.
 	Sampled bool
 }
@@ -31,8 +35,10 @@ type Candidate struct {
 	Node *Node
 	// Standing is how gladly the node is picked, in a word. A pick takes from the best standing that has a node for it.
 	Standing string
-	// Chosen reports that the policy chooses among nodes like this one now. Out says why not, or why it is passed over.
+	// Chosen reports that the policy chooses among nodes of this standing now, and Passed that it passes over this one: it was
+	// tried, or is at its limit. Out is all that keeps the node out or is to be said against it.
 	Chosen bool
+	Passed bool
 	Out    []string
 	// Score is what the policy makes of it; nil if the policy does not score, or the node is out.
 	Score *Score
@@ -81,6 +87,9 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	}
 	a := ask{key: want.Key, now: now, tried: *tried, ring: s.ring, peek: new(peek)}
 	chosen := e.choose(s, groups, by, &a)
+	if e.Waiting = int(m.pool.queue.waiting.Load()); e.Waiting > 0 {
+		e.Picked, e.Err, e.Trial, e.Look = nil, ErrFull, false, false
+	}
 	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick
 	for _, n := range m.pool.members.Load().nodes {
 		e.Candidates = append(e.Candidates, m.candidate(n, chosen, by, &a))
@@ -90,47 +99,40 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 
 // choose finds who would be picked, and the group that the policy chooses from.
 func (e *Explanation) choose(s *snapshot, groups []group, by policy, a *ask) *group {
-	if a.tried.Len() == 0 {
-		if pl := s.nextTrial(a.now); pl != nil {
-			e.Picked, e.Trial, e.Err = pl.node, true, nil
-		}
+	if a.tried.Len() == 0 && !e.Sticks {
+		e.tryTrials(s, a.now)
 	}
 	for i := range groups {
 		g := &groups[i]
 		pl := by.choose(g, *a)
-		switch {
-		case pl != nil && e.Sticks && pl.node.full():
-			if e.Picked == nil {
-				e.Err = ErrFull // it is waited for
-			}
-			return g
-		case pl != nil && e.Picked == nil:
-			e.Picked, e.Err = pl.node, nil
-			return g
-		case pl != nil:
-			return g
-		case g.anyUntried(&a.tried):
-			if e.Picked == nil {
-				e.Err = ErrFull
-			}
-			return g
+		if pl == nil && !g.anyUntried(&a.tried) {
+			continue
 		}
+		switch {
+		case e.Picked != nil: // the trial
+		case pl == nil || e.Sticks && pl.node.full(): // somebody is waited for
+			e.Err = ErrFull
+		default:
+			e.Picked, e.Err = pl.node, nil
+		}
+		return g
 	}
 	return nil
 }
 
-// nextTrial is who would get the next trial, nil if nobody is due for one.
-func (s *snapshot) nextTrial(now time.Duration) *placement {
+// tryTrials finds who is due for a trial, or for a request that finds out how an outlier is.
+func (e *Explanation) tryTrials(s *snapshot, now time.Duration) {
 	for _, pl := range s.trials {
 		of := pl.node.breaker.Load()
 		if of.circuit() == Closed {
 			of = pl.breaker.Load()
 		}
-		if (of.due(now) || of.circuit() == Closed && pl.lookDue(now)) && !pl.node.full() {
-			return pl
+		trial, look := of.due(now), of.circuit() == Closed && pl.lookDue(now)
+		if (trial || look) && !pl.node.full() {
+			e.Picked, e.Err, e.Trial, e.Look = pl.node, nil, !look, look
+			return
 		}
 	}
-	return nil
 }
 
 // candidate says how a pick sees the node. The caller holds Pool.control.
@@ -139,9 +141,11 @@ func (m *Model) candidate(n *Node, chosen *group, by policy, a *ask) Candidate {
 	st, _ := pl.standing(a.now)
 	c := Candidate{Node: n, Standing: st.String(), Out: pl.why(a.now)}
 	if a.tried.Has(n) {
+		c.Passed = true
 		c.Out = append(c.Out, "tried by this exchange")
 	}
 	if n.full() {
+		c.Passed = true
 		c.Out = append(c.Out, fmt.Sprintf("at its limit of %d", n.Limit()))
 	}
 	if chosen == nil {

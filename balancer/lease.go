@@ -24,8 +24,11 @@ type grant struct {
 	trialOf *breaker      // own or nodes
 	began   time.Duration // by the pool's clock
 	ahead   int64         // requests that the node held then, with this one, as far as anybody knows
-	first   bool          // of its exchange
-	late    bool          // it was broken off because it took too long
+	ask     Ask
+	attempt int  // of its exchange, from 1
+	among   int  // how many candidates of one standing
+	first   bool // of its exchange
+	late    bool // it was broken off because it took too long
 	untimed bool
 	// The placement's stopwatch follows it; it was sent to find out how the placement is.
 	followed, looks bool

@@ -142,7 +142,7 @@ func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
 func (m *Model) take(l *Lease, a Ask, tried *Tried) error {
 	for {
 		s, now := m.look()
-		l.began = now
+		l.began, l.ask = now, a
 		if err := m.lease(l, s, a, tried); !errors.Is(err, errMoved) {
 			return err
 		}
@@ -176,6 +176,7 @@ func (m *Model) refresh() {
 // lease lets the policy choose among the nodes of the best standing that has any that was not tried.
 func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 	if tried.Len() == 0 && len(s.trials) > 0 && !a.Stick && s.trial(l) {
+		l.among = 1
 		m.pool.granted(l, tried)
 		return nil
 	}
@@ -201,6 +202,7 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 		}
 		if pl != nil {
 			l.to(pl)
+			l.among = len(g.nodes)
 			m.pool.granted(l, tried)
 			return nil
 		}

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +18,9 @@ const (
 
 // policyNames are the policies in the order in which people are told of them.
 var policyNames = []string{RoundRobin, Weighted, LeastConnections, LeastLoad, PeakEWMA, ConsistentHash}
+
+// Policies are the names of the policies, in the order in which people are told of them.
+func Policies() []string { return slices.Clone(policyNames) }
 
 // policy chooses among nodes of one standing. It knows about shares and load; health, circuits and the network are the
 // pool's business. It keeps its own state, if any, in atomics: choose is called from all goroutines at once, must neither

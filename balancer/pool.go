@@ -66,6 +66,8 @@ type Pool struct {
 	common  *Model                            // stands for every model that nobody made known
 	known   atomic.Pointer[map[string]*Model] // replaced, never changed
 
+	recording atomic.Pointer[Recording] // nil = nobody records
+
 	control sync.Mutex // orders changes: guards the building of snapshots, membership, and what the nodes say it does
 	probing *probing   // nil = Run does not run
 }
@@ -130,6 +132,9 @@ func (o *Options) random() func() uint64 {
 // Name is the pool's name in gateway.toml.
 func (p *Pool) Name() string { return p.name }
 
+// Policy is the name of the policy.
+func (p *Pool) Policy() string { return p.cfg.Policy }
+
 // Attempts is how many attempts one exchange may make, the first included.
 func (p *Pool) Attempts() int { return p.cfg.Retry.Attempts }
 
@@ -143,6 +148,7 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 	}
 	n := l.place.node
 	tried.Add(n)
+	l.attempt = tried.Len()
 	l.ahead = n.inflight.Load()
 	if books := l.place.model.books; books != nil {
 		l.ahead += books.granted(l.place, l.began)
@@ -155,6 +161,9 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 // returned keeps the books of the end of one. Its place on the node is free from here on.
 func (p *Pool) returned(l *Lease, o Outcome) {
 	n := l.place.node
+	if r := p.recording.Load(); r != nil {
+		p.record(r, l, o)
+	}
 	n.count(o)
 	l.place.count(o)
 	l.learn(o)

@@ -85,6 +85,16 @@ func (s *Store) Lookup(k Key) (*Answer, bool) {
 	return nil, false
 }
 
+// Holds reports whether Lookup would find an answer, and counts nothing.
+func (s *Store) Holds(k Key) bool {
+	if s == nil {
+		return false
+	}
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	return s.inner != nil && s.find(&k) != nil
+}
+
 // Store keeps a copy of the answer under the key for ttl from now; a ttl that is not positive keeps nothing. An answer
 // that is stored already stays, with its own time: whoever meets it would not have had to ask.
 //

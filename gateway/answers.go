@@ -32,20 +32,11 @@ func (u cacheUse) String() string {
 // in x.use and x.key what remember needs.
 func (x *exchange) answerFromCache() bool {
 	store := x.gateway.cache.Load()
-	if x.route.ttl <= 0 || store == nil || !answersModel(x.call.Kind) {
+	if store == nil {
 		return false
 	}
-	h := &x.req.Header
-	httpserver.StripHopByHop(h) // first of all: what makes the key must be what a node gets
-	if x.use = useOf(h); x.use == cacheBypass {
-		return false
-	}
-	id, cacheable := x.question()
-	if !cacheable {
-		x.use = cacheBypass
-		return false
-	}
-	if x.use == cacheRefresh {
+	id, look := x.considerCache()
+	if !look {
 		return false
 	}
 	answer, ok := store.Lookup(x.key)
@@ -58,6 +49,25 @@ func (x *exchange) answerFromCache() bool {
 	x.reason = reasonCacheHit
 	x.writeHit(answer, id)
 	return true
+}
+
+// considerCache finds out how the cache may be used, makes the key if it may, and reports whether the answer may come from memory.
+// id is the request's own.
+func (x *exchange) considerCache() (id []byte, look bool) {
+	if x.route.ttl <= 0 || !answersModel(x.call.Kind) {
+		return nil, false
+	}
+	h := &x.req.Header
+	httpserver.StripHopByHop(h) // first of all: what makes the key must be what a node gets
+	if x.use = useOf(h); x.use == cacheBypass {
+		return nil, false
+	}
+	id, cacheable := x.question()
+	if !cacheable {
+		x.use = cacheBypass
+		return nil, false
+	}
+	return id, x.use != cacheRefresh
 }
 
 // question makes the key of what was asked: everything that may change the answer, and nothing else. That is the variant,

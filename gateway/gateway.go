@@ -46,9 +46,10 @@ type Gateway struct {
 	answers   hop.Budget // memory for large answers
 	ledger    ledger
 
-	serving  atomic.Bool
-	draining atomic.Bool
-	drains   sync.Mutex // orders Drain: what is checked holds until it is done
+	serving   atomic.Bool
+	draining  atomic.Bool
+	recording atomic.Bool // somebody records decisions
+	drains    sync.Mutex  // orders Drain: what is checked holds until it is done
 
 	metrics  metrics
 	inFlight atomic.Int64

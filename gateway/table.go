@@ -157,14 +157,18 @@ func (rt *route) choose(x *exchange) *variant {
 	if rt.choice == nil || x.call.Version != "" || !answersModel(x.call.Kind) {
 		return rt.stable
 	}
-	var forced []byte
-	if name := rt.choice.Header(); name != "" {
-		forced = x.req.Header.Peek(name)
-	}
-	if rt.choice.Canary(forced) {
+	if rt.choice.Canary(rt.forcing(x)) {
 		return rt.canary
 	}
 	return rt.stable
+}
+
+// forcing is the value of the header that may force the choice, nil without one.
+func (rt *route) forcing(x *exchange) []byte {
+	if name := rt.choice.Header(); name != "" {
+		return x.req.Header.Peek(name)
+	}
+	return nil
 }
 
 // answersModel reports whether the call makes the model work. Only such calls are split, cached and mirrored: metadata

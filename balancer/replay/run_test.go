@@ -92,7 +92,7 @@ func TestKeysMeetInAReplay(t *testing.T) {
 
 func TestFailedAttemptsAndNewNodesAreReplayed(t *testing.T) {
 	trace := fake(t, 100, 100, []int{1, 1}, []time.Duration{5 * ms, 5 * ms})
-	trace.Decisions[7].End, trace.Decisions[8].End = "failure", "faulty"
+	trace.Decisions[7].End, trace.Decisions[8].End = "failure", "fault"
 	trace.Decisions[9].Node, trace.Decisions[9].End = "10.9.9.9:9000", "neutral"
 	c, err := Run(trace, "", []string{"least_load"}, 1)
 	if err != nil {

@@ -42,7 +42,7 @@ type Decision struct {
 	Candidates int     `json:"candidates"`      // among how many nodes of one standing the policy chose
 	Node       string  `json:"node"`
 	Ahead      int64   `json:"ahead"` // requests on the node then, with this one, as far as the gateway knew
-	End        string  `json:"end"`   // success, failure, faulty or neutral
+	End        string  `json:"end"`   // success, failure, fault or neutral
 	Took       float64 `json:"took"`  // seconds
 	Load       *Load   `json:"load,omitempty"`
 }
@@ -86,7 +86,7 @@ type Trace struct {
 }
 
 // The words for how leases end.
-var ends = []string{"success", "failure", "faulty", "neutral"}
+var ends = []string{"success", "failure", "fault", "neutral"}
 
 // Bounds of what a reader believes.
 const (

@@ -25,6 +25,9 @@ usage:
                                              where nodes come from, in DNS or files, and warns of what has none
   gateway status   [--pool NAME] [--json]    what a running gateway knows of its pools, nodes and routes; see --help
   gateway drain    NODE [--wait] [--undo]    no new requests for a node, so that it can be stopped; see --help
+  gateway explain  --model NAME              what would be done with a request, and why; see gateway explain --help
+  gateway record   [--for D]                 write what a running gateway's pools decide; see gateway record --help
+  gateway replay   FILE                      what other policies make of a recording; see gateway replay --help
   gateway bench    --model NAME URL          measure how a server answers; see gateway bench --help
   gateway version                            print the version
   gateway help                               print this
@@ -76,6 +79,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return status(ctx, args, stdout)
 	case "drain":
 		return drain(ctx, args, stdout)
+	case "explain":
+		return explain(ctx, args, stdout, stderr)
+	case "record":
+		return record(ctx, args, stdout)
+	case "replay":
+		return replayTrace(args, stdout, stderr)
 	case "bench":
 		return bench(ctx, args, stdout, stderr)
 	case "version", "--version", "-version":

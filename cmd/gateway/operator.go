@@ -58,28 +58,54 @@ func (o *operator) close() { o.client.CloseIdleConnections() }
 
 // ask sends one request and reads the answer into v.
 func (o *operator) ask(ctx context.Context, method, path string, query url.Values, v any) error {
-	target := url.URL{Scheme: "http", Host: o.address, Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, target.String(), http.NoBody)
+	resp, err := o.open(ctx, method, path, query, http.NoBody)
 	if err != nil {
 		return err
 	}
+	return o.read(resp, v)
+}
+
+// open sends one request and returns its answer, which is a good one. The caller closes its body.
+func (o *operator) open(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Response, error) {
+	target := url.URL{Scheme: "http", Host: o.address, Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), body)
+	if err != nil {
+		return nil, err
+	}
 	resp, err := o.client.Do(req)
 	if err != nil {
-		return o.unreachable(err)
+		return nil, o.unreachable(err)
 	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, o.brokeOff(err)
+	}
+	return nil, o.refusal(resp.StatusCode, path, said)
+}
+
+// read reads an answer into v, and closes it.
+func (o *operator) read(resp *http.Response, v any) error {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("the answer of %s broke off: %w", o.address, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return o.refusal(resp.StatusCode, path, body)
+		return o.brokeOff(err)
 	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return fmt.Errorf("what answers at %s is no gateway's admin port: %w", o.address, err)
 	}
 	return nil
 }
+
+func (o *operator) brokeOff(err error) error {
+	return fmt.Errorf("the answer of %s broke off: %w", o.address, err)
+}
+
+// errNobody means that the admin port could not be reached.
+var errNobody = errors.New("no gateway answers")
 
 func (o *operator) unreachable(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -88,7 +114,7 @@ func (o *operator) unreachable(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}
-	return fmt.Errorf("no gateway answers at %s: %w; is it running, and is that its server.admin?", o.address, err)
+	return fmt.Errorf("%w at %s: %w; is it running, and is that its server.admin?", errNobody, o.address, err)
 }
 
 func (o *operator) refusal(status int, path string, body []byte) error {

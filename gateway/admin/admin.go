@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -30,6 +31,9 @@ type Edge interface {
 	Ready() error // nil = ready; its text is shown to whoever asks
 	Status() gateway.Status
 	Drain(order gateway.DrainOrder) ([]gateway.DrainedNode, error)
+	Explain(gateway.Question) (*gateway.Explanation, error)
+	// Record writes a trace of what pools decide, for a time.
+	Record(ctx context.Context, w io.Writer, flush func() error, pools []string, d time.Duration) error
 }
 
 // Server answers operators. Make it with [New], run it once.
@@ -57,6 +61,9 @@ func New(edge Edge, metrics prometheus.Gatherer, log *slog.Logger) *Server {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /drain", s.drain(true))
 	mux.HandleFunc("POST /undrain", s.drain(false))
+	mux.HandleFunc("GET /explain", s.explain)
+	mux.HandleFunc("POST /explain", s.explain)
+	mux.HandleFunc("POST /record", s.record)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		// One broken collector must not hide the rest in the hour when it is needed.
 		ErrorHandling: promhttp.ContinueOnError,
@@ -113,8 +120,8 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprint(w, "ganglion gateway\n\n/healthz  the process is alive\n/readyz   clients may be sent here\n/status   pools, nodes and routes, as JSON\n/metrics  for Prometheus\n"+
-		"\nPOST /drain?node=HOST:PORT[&pool=NAME]  no new requests for the node; /undrain takes it back\n")
+	fmt.Fprint(w, "ganglion gateway\n\n/healthz  the process is alive\n/readyz   clients may be sent here\n/status   pools, nodes and routes, as JSON\n/metrics  for Prometheus\n/explain  what would be done with a request, as JSON: ?model=NAME&header=Name: value&key=K\n"+
+		"\nPOST /drain?node=HOST:PORT[&pool=NAME]  no new requests for the node; /undrain takes it back\nPOST /record?for=10s[&pool=NAME]       what pools decide, a line of JSON for each attempt\n")
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

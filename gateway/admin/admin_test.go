@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -35,6 +36,24 @@ func (e *fakeEdge) Ready() error {
 
 func (e *fakeEdge) Status() gateway.Status {
 	return gateway.Status{Version: "test", Pools: []gateway.PoolStatus{{Name: "main"}}}
+}
+
+func (e *fakeEdge) Explain(q gateway.Question) (*gateway.Explanation, error) {
+	if q.Model == "" {
+		return nil, errors.New("no model is named")
+	}
+	return &gateway.Explanation{Model: q.Model, Outcome: strings.Join(q.Headers, "+") + q.Key + string(q.Body)}, nil
+}
+
+func (e *fakeEdge) Record(ctx context.Context, w io.Writer, flush func() error, pools []string, d time.Duration) error {
+	switch {
+	case d > time.Hour:
+		return gateway.ErrRecording
+	case len(pools) == 0:
+		return errors.New("which pool")
+	}
+	_, err := io.WriteString(w, "a line for "+d.String()+"\n")
+	return errors.Join(err, flush())
 }
 
 func start(t *testing.T, edge Edge) (get func(method, path string) (int, string)) {
@@ -65,7 +84,8 @@ func startAt(t *testing.T, edge Edge) (get func(method, path string) (int, strin
 	})
 	return func(method, path string) (int, string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+ln.Addr().String()+path, nil)
+		path, question, _ := strings.Cut(path, " ")
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+ln.Addr().String()+path, strings.NewReader(question))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,11 +23,22 @@ func (c *Choice) Header() string { return c.header }
 // Canary reports whether the request goes to the canary. forced is the value of the request's header; any value but
 // "always" and "never" leaves it to the split. Forced requests do not count towards the canary's share.
 func (c *Choice) Canary(forced []byte) bool {
-	switch string(forced) {
-	case Always:
-		return true
-	case Never:
-		return false
+	if canary, yes := c.Forced(forced); yes {
+		return canary
 	}
 	return c.split.Take()
 }
+
+// Forced reports where that value of the request's header sends it, and whether it forces anything.
+func (c *Choice) Forced(value []byte) (canary, yes bool) {
+	switch string(value) {
+	case Always:
+		return true, true
+	case Never:
+		return false, true
+	}
+	return false, false
+}
+
+// Next reports whether the next request that nothing forces would go to the canary, without counting as one.
+func (c *Choice) Next() bool { return c.split.Next() }

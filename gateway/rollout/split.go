@@ -35,3 +35,11 @@ func (s *Split) Take() bool {
 	}
 	return s.asked.Add(1)*golden < s.below
 }
+
+// Next reports whether the next request would belong to the share, without counting as one.
+func (s *Split) Next() bool {
+	if s.all || s.below == 0 {
+		return s.all
+	}
+	return (s.asked.Load()+1)*golden < s.below
+}
