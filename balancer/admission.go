@@ -38,6 +38,9 @@ type finder struct {
 	found   float64 // 0 = nothing yet
 }
 
+// Admission is the mode of the pool's admission.
+func (p *Pool) Admission() string { return p.cfg.Admission.Mode }
+
 // limitMost bounds what is found: a node that does more with more than a thousand requests at a time is no node of ours.
 const limitMost = 1024
 

@@ -18,6 +18,7 @@ type NodeStatus struct {
 	Suspect  bool    // it gives no sign of life
 	Inflight int64
 	Limit    int64 // of Inflight; 0 = none
+	Found    int64 // the limit that admission has found, in force or not; 0 = none
 	// Attempts is the number of leases granted since the node joined: those in flight and those that were reported as one
 	// of the following.
 	Attempts, Successes, Failures, Faults, Neutral uint64
@@ -70,7 +71,7 @@ func (n *Node) status() NodeStatus {
 		Node: n, Address: n.address, Weight: n.Weight(),
 		State: n.State(), Circuit: n.Circuit(), Drained: n.drained.Load(), Leaving: n.leaving.Load(),
 		Suspect: n.suspect.Load(), Suspicions: n.suspicions.Load(),
-		Inflight: n.Inflight(), Limit: n.Limit(),
+		Inflight: n.Inflight(), Limit: n.Limit(), Found: n.found.Load(),
 		Successes: n.successes.Load(), Failures: n.failures.Load(), Faults: n.faults.Load(), Neutral: n.neutral.Load(),
 		Load: n.Load(),
 	}

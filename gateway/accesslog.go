@@ -188,6 +188,9 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	if !turnedAway(x.reason) {
 		dst = appendMillis(dst, "ms", took)
 	}
+	if x.queued > 0 {
+		dst = appendMillis(dst, "queued_ms", x.queued)
+	}
 	if x.attempts > 0 {
 		dst = appendMillis(dst, "upstream_ms", x.upstream)
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -44,7 +45,7 @@ func (x *exchange) forward() {
 	for {
 		lease, err := x.lease(aim, &tried)
 		if err != nil {
-			if tried.Len() == 0 || !last.mute && (!last.unsent || again) {
+			if tried.Len() == 0 || !last.mute && (!last.unsent || again) || !errors.Is(err, balancer.ErrNoNode) {
 				break // nobody is left to ask
 			}
 			// Nobody else is there: the node that would not take it on one connection may do so on the next, and one that is
@@ -153,9 +154,8 @@ func (x *exchange) giveUp(reason Reason) {
 		x.kept.CopyTo(x.resp)
 		x.reason = classifyAnswer(x.kept).reason
 		x.cleanAnswer()
-	case x.attempts == 0:
-		x.cause = balancer.ErrNoNode
-		x.fail(failNoNode(x.call.Model, pool.RetryAfter()))
+	case x.attempts == 0, errors.Is(x.unleased, balancer.ErrLeft):
+		x.failUnleased()
 	case reason == reasonClientGone:
 		x.fail(failClientGone())
 	case reason == reasonDeadline:

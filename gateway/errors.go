@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"ganglion/balancer"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
 )
@@ -26,6 +27,7 @@ const (
 	reasonNoRoute                       // no route for this model
 	reasonNotReady                      // the gateway's own readiness was asked for, and it is not
 	reasonNoNode                        // no node of the pool is fit
+	reasonSaturated                     // every fit node is at its limit, and waiting for room would have been in vain, or was
 	reasonUpstreamBusy                  // every connection to the node was in use, or the model's queue was full
 	reasonUpstreamError                 // no node gave a usable answer, or the last one answered 5xx
 	reasonUpstreamTimeout               // the route's timeout ran out
@@ -39,7 +41,7 @@ func (r Reason) String() string {
 	return [reasonCount]string{
 		"panic", "ok", "cache_hit", "rejected", "not_found", "bad_method", "bad_request", "too_large",
 		"overload", "no_route",
-		"not_ready", "no_node", "upstream_busy", "upstream_error", "upstream_timeout",
+		"not_ready", "no_node", "saturated", "upstream_busy", "upstream_error", "upstream_timeout",
 		"deadline", "client_gone",
 	}[r]
 }
@@ -72,6 +74,27 @@ func failNotReady(why string) failure {
 
 func failNoNode(model string, retryAfter time.Duration) failure {
 	return failure{reason: reasonNoNode, status: 503, text: "no node for model '" + model + "' is available right now", retryAfter: retryAfter}
+}
+
+// failSaturated names the limit that was met, and what would help. It is a 503 and not a 429: the pool has more to do than it
+// can, whoever asks.
+func failSaturated(model string, full *balancer.QueueError) failure {
+	f := failure{reason: reasonSaturated, status: 503, retryAfter: full.RetryAfter}
+	pool := "pools." + full.Pool
+	why := ""
+	switch full.Reason {
+	case balancer.NoQueue:
+		why = "nobody may wait for one (" + pool + ".queue.max = 0)"
+	case balancer.QueueFull, balancer.Displaced:
+		why = "as many requests wait as may (" + pool + ".queue.max)"
+	case balancer.TooLong:
+		why = "this one would have to wait for longer than it may (" + pool + ".queue.timeout, or its own time)"
+	case balancer.TimedOut:
+		why = "none had room within the time that a request may wait (" + pool + ".queue.timeout, or its own time)"
+	}
+	f.text = "every node for model '" + model + "' has as many requests as it may have (" + pool + ".max_inflight), and " + why +
+		"; try again in " + strconv.Itoa(wholeSeconds(full.RetryAfter)) + " s, or send less at a time"
+	return f
 }
 
 // failUpstream is for attempts that ended without any answer of a node. It names no address: where the nodes are is

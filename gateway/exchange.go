@@ -10,6 +10,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"ganglion/balancer"
 	"ganglion/cache"
 	"ganglion/gateway/rollout"
 	"ganglion/internal/httpserver"
@@ -49,7 +50,8 @@ type exchange struct {
 	// Where it goes.
 	route   *route
 	variant *variant
-	out     *outbound // reused
+	out     *outbound        // reused
+	waiter  *balancer.Waiter // its place in the pool's queue; reused
 
 	// How it went.
 	reason   Reason
@@ -57,6 +59,8 @@ type exchange struct {
 	attempts int
 	tried    [maxNodes]*node
 	upstream time.Duration // spent on attempts
+	queued   time.Duration // spent waiting for room at a node
+	unleased error         // why there was no node for the last attempt
 	cause    error         // of the last failed attempt; for the log, never for the client
 	kept     *fasthttp.Response
 	status   int
@@ -78,7 +82,7 @@ func (p *exchanges) acquire() *exchange {
 	if x, ok := p.spare.Get().(*exchange); ok {
 		return x
 	}
-	return &exchange{out: new(outbound)}
+	return &exchange{out: new(outbound), waiter: new(balancer.Waiter)}
 }
 
 func (p *exchanges) release(x *exchange) {
@@ -86,8 +90,9 @@ func (p *exchanges) release(x *exchange) {
 		fasthttp.ReleaseResponse(x.kept)
 	}
 	x.out.reset()
+	x.waiter.Reset()
 	*x = exchange{
-		out: x.out, id: x.id[:0], client: x.client[:0],
+		out: x.out, waiter: x.waiter, id: x.id[:0], client: x.client[:0],
 		target: capped(x.target), lines: capped(x.lines),
 		asked: capped(x.asked), scratch: capped(x.scratch), line: capped(x.line),
 	}
@@ -137,7 +142,10 @@ func (g *Gateway) begin(req *fasthttp.Request, resp *fasthttp.Response, client n
 }
 
 // ClientGone breaks the exchange off: nobody waits for its answer any more. Any goroutine may call it, but none after finish.
-func (x *exchange) ClientGone() { x.out.breakOff() }
+func (x *exchange) ClientGone() {
+	x.out.breakOff()
+	x.waiter.Leave()
+}
 
 // finish keeps the answer in the cache, gives the shadow its copy, and records the exchange. The answer has been written,
 // or could not be.

@@ -1,10 +1,48 @@
 package gateway
 
-import "ganglion/balancer"
+import (
+	"errors"
 
-// lease picks a node for the next attempt of the exchange.
-func (x *exchange) lease(a aim, tried *balancer.Tried) (balancer.Lease, error) {
-	return x.model().Pick(balancer.Ask{Key: a.key, Stick: a.stick}, tried)
+	"ganglion/balancer"
+)
+
+// lease picks a node for the next attempt of the exchange, and waits for one that has room if it must. x.unleased says why
+// there is none.
+func (x *exchange) lease(a aim, tried *balancer.Tried) (l balancer.Lease, err error) {
+	m, ask := x.model(), balancer.Ask{Key: a.key, Stick: a.stick}
+	if l, err = m.Pick(ask, tried); errors.Is(err, balancer.ErrFull) {
+		l, err = x.queue(m, ask, tried)
+	}
+	x.unleased = err
+	return // by name: a lease is not copied
+}
+
+// queue waits in the pool's queue.
+func (x *exchange) queue(m *balancer.Model, ask balancer.Ask, tried *balancer.Tried) (balancer.Lease, error) {
+	w := x.waiter
+	w.Priority, w.Deadline = x.priority(), x.deadline
+	before := w.Waited
+	defer func() {
+		if waited := w.Waited - before; waited > 0 {
+			x.queued += waited
+			x.variant.pool.queued.Observe(waited.Seconds())
+		}
+	}()
+	return m.Wait(ask, tried, w)
+}
+
+// failUnleased tells the client why no node was asked.
+func (x *exchange) failUnleased() {
+	x.cause = x.unleased
+	full, refused := errors.AsType[*balancer.QueueError](x.unleased)
+	switch {
+	case refused:
+		x.fail(failSaturated(x.call.Model, full))
+	case errors.Is(x.unleased, balancer.ErrLeft):
+		x.fail(failClientGone())
+	default:
+		x.fail(failNoNode(x.call.Model, x.variant.pool.RetryAfter()))
+	}
 }
 
 // lease picks a node for a copy, of which all that is known here is the route that it went by.

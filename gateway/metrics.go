@@ -45,6 +45,13 @@ func newNodeMetrics(pool, address string) nodeMetrics {
 		prometheus.Labels{"pool": pool, "node": address})}
 }
 
+// newQueueHistogram times those who had to wait for a node; those who had not are in request_duration_seconds alone.
+func newQueueHistogram(pool string) prometheus.Histogram {
+	return newHistogram("queue_wait_seconds",
+		"Time that requests waited for room at a node, whether or not they got it, by pool. Those that need not wait are not in it.",
+		prometheus.Labels{"pool": pool})
+}
+
 func newHistogram(name, help string, labels prometheus.Labels) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: namespace, Name: name, Help: help, ConstLabels: labels, Buckets: latencyBuckets[:],

@@ -186,11 +186,15 @@ func lookOver(h *fasthttp.ResponseHeader) (own, timed bool) {
 	return own, timed
 }
 
-// addTiming adds to what a node that was asked says of its time what passed here: upstream is the wait for nodes, edge all of
-// it, in milliseconds as that header has them.
+// addTiming adds to what a node that was asked says of its time what passed here: edge-queue is the wait for room at
+// a node, if there was one, upstream that for nodes, edge all of it, in milliseconds as that header has them.
 func (x *exchange) addTiming(h *fasthttp.ResponseHeader) {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	h.Set(headerTiming, fmt.Sprintf("%s, upstream;dur=%.3f, edge;dur=%.3f", h.Peek(headerTiming), ms(x.upstream), ms(time.Since(x.start))))
+	timing := string(h.Peek(headerTiming))
+	if x.queued > 0 {
+		timing += fmt.Sprintf(", edge-queue;dur=%.3f", ms(x.queued))
+	}
+	h.Set(headerTiming, fmt.Sprintf("%s, upstream;dur=%.3f, edge;dur=%.3f", timing, ms(x.upstream), ms(time.Since(x.start))))
 }
 
 // appendRequestID appends the client's id for the request if it can be trusted to be harmless in headers and logs, or

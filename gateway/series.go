@@ -28,6 +28,14 @@ var (
 	retries       = series("retries_total", "Attempts after the first.", "pool")
 	retriesDenied = series("retries_denied_total", "Retries that the pool's budget did not allow.", "pool")
 
+	queueLength  = series("queue_length", "Requests that wait for room at a node.", "pool")
+	queueMax     = series("queue_max", "Requests that may wait, queue.max.", "pool")
+	queueExpect  = series("queue_expected_wait_seconds", "For how long a request that came now would wait, 0 when nobody does or nobody can tell.", "pool")
+	queueRefused = series("queue_refused_total", "Requests that were not let wait, or not any longer, by reason.", "pool", "reason")
+	queueLeft    = series("queue_left_total", "Requests whose client left while they waited.", "pool")
+	nodeLimit    = series("upstream_limit", "Attempts that the node may have at a time, 0 = any number.", "pool", "node")
+	nodeFound    = series("upstream_limit_found", "The limit that admission finds right for the node, in force or not; 0 = none yet.", "pool", "node")
+
 	nodeUp       = series("upstream_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
 	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
 	modelCircuit = series("upstream_model_circuit", "The circuit breaker of a model on the node, of models it was asked for: 0 closed, 1 half-open, 2 open. The model * stands for those that are not known by name.", "pool", "node", "model")
@@ -98,6 +106,7 @@ func (s sink) collectPool(up *upstream) {
 	s.counter(retries, up.retries.made.Load(), pool)
 	s.counter(retriesDenied, up.retries.denied.Load(), pool)
 	s.collectSources(pool, up.roster)
+	s.collectQueue(pool, up)
 	for _, st := range up.Nodes() {
 		s.gauge(nodeUp, upValue(st.State), pool, st.Address)
 		s.gauge(nodeCircuit, float64(st.Circuit), pool, st.Address)
@@ -108,6 +117,8 @@ func (s sink) collectPool(up *upstream) {
 		s.gauge(nodeSuspect, suspect, pool, st.Address)
 		s.counter(suspicions, st.Suspicions, pool, st.Address)
 		s.gauge(nodeInFlight, float64(st.Inflight), pool, st.Address)
+		s.gauge(nodeLimit, float64(st.Limit), pool, st.Address)
+		s.gauge(nodeFound, float64(st.Found), pool, st.Address)
 		s.counter(attempts, st.Successes, pool, st.Address, "success")
 		s.counter(attempts, st.Failures, pool, st.Address, "failure")
 		s.counter(attempts, st.Faults, pool, st.Address, "fault")
@@ -141,6 +152,18 @@ func oneIf(b bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+func (s sink) collectQueue(pool string, up *upstream) {
+	q := up.Queue()
+	s.gauge(queueLength, float64(q.Waiting), pool)
+	s.gauge(queueMax, float64(q.Max), pool)
+	s.gauge(queueExpect, q.Expected.Seconds(), pool)
+	for _, why := range balancer.QueueReasons() {
+		s.counter(queueRefused, q.Refused[why], pool, why.String())
+	}
+	s.counter(queueLeft, q.Left, pool)
+	s.ch <- up.queued
 }
 
 func upValue(st balancer.State) float64 {

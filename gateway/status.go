@@ -25,7 +25,20 @@ type PoolStatus struct {
 	Ready bool         `json:"ready"`
 	Nodes []NodeStatus `json:"nodes"`
 
+	Queue     QueueStatus `json:"queue"`
+	Admission string      `json:"admission"` // off, observe or enforce
+
 	Discovery []SourceStatus `json:"discovery,omitempty"` // where nodes come from that are not in the file
+}
+
+// QueueStatus is where the requests of a pool wait while every fit node is at its limit.
+type QueueStatus struct {
+	Waiting  int64             `json:"waiting"`
+	Max      int               `json:"max"`
+	Timeout  string            `json:"timeout"`
+	Expected float64           `json:"expected_wait_seconds,omitempty"` // of one that came now
+	Waited   uint64            `json:"waited"`                          // had to, since the pool was made
+	Refused  map[string]uint64 `json:"refused,omitempty"`               // by reason
 }
 
 // NodeStatus is one node.
@@ -36,6 +49,8 @@ type NodeStatus struct {
 	Circuit  string `json:"circuit"`         // closed, half-open or open
 	Cause    string `json:"cause,omitempty"` // what the last failed probe said
 	InFlight int64  `json:"in_flight"`
+	Limit    int64  `json:"limit,omitempty"`       // of in_flight
+	Found    int64  `json:"limit_found,omitempty"` // by admission, in force or not
 	Attempts uint64 `json:"attempts"`
 	Failures uint64 `json:"failures"`          // it did not answer
 	Faults   uint64 `json:"faults"`            // it answered that it failed
@@ -106,11 +121,11 @@ func (g *Gateway) Status() Status {
 }
 
 func (up *upstream) status() PoolStatus {
-	ps := PoolStatus{Name: up.Name(), Ready: up.Ready(), Discovery: up.roster.sources()}
+	ps := PoolStatus{Name: up.Name(), Ready: up.Ready(), Discovery: up.roster.sources(), Queue: queueStatus(up.Queue()), Admission: up.Admission()}
 	for _, n := range up.Nodes() {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
-			InFlight: n.Inflight, Attempts: n.Attempts, Failures: n.Failures, Faults: n.Faults,
+			InFlight: n.Inflight, Limit: n.Limit, Found: n.Found, Attempts: n.Attempts, Failures: n.Failures, Faults: n.Faults,
 			Suspect: n.Suspect, Draining: up.drainCause(n), Models: modelStatus(n.Models),
 			Transport: memberOf(n.Node).transport.stats().name,
 		}
@@ -141,6 +156,20 @@ func (up *upstream) departed() (all []NodeStatus) {
 	}
 	slices.SortFunc(all, func(a, b NodeStatus) int { return cmp.Compare(a.Address, b.Address) })
 	return all
+}
+
+// queueStatus leaves out the reasons for which nobody was refused.
+func queueStatus(q balancer.QueueStatus) QueueStatus {
+	qs := QueueStatus{Waiting: q.Waiting, Max: q.Max, Timeout: q.Timeout.String(), Expected: q.Expected.Seconds(), Waited: q.Waited}
+	for _, why := range balancer.QueueReasons() {
+		if n := q.Refused[why]; n > 0 {
+			if qs.Refused == nil {
+				qs.Refused = map[string]uint64{}
+			}
+			qs.Refused[why.String()] = n
+		}
+	}
+	return qs
 }
 
 // drainCause is why a node drains, "" if it does not.

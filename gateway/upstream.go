@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ganglion/balancer"
 	"ganglion/internal/certs"
 )
@@ -16,6 +18,7 @@ type upstream struct {
 	*balancer.Pool
 	roster  *roster
 	retries retryTally
+	queued  prometheus.Histogram // seconds, of those who had to wait for a node
 
 	keyed     bool   // the policy asks which requests belong together
 	keyHeader string // that tells, in canonical form; "" = the question does
@@ -47,7 +50,7 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	cfg.NodesLater = cfg.Discover != nil
-	u := &upstream{roster: newRoster(name, whole, log), present: map[*node]bool{}, failed: make(chan error, 1)}
+	u := &upstream{queued: newQueueHistogram(name), roster: newRoster(name, whole, log), present: map[*node]bool{}, failed: make(chan error, 1)}
 	u.newNode = func(n *balancer.Node, nc balancer.NodeConfig) *node {
 		return &node{
 			address:   nc.Address,

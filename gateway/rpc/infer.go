@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -116,9 +117,18 @@ var passedOn = [...][2]string{ // read-only
 	{"Server-Timing", "server-timing"},
 }
 
-// tellAbout sends, with the answer, what its headers say.
+// tellAbout sends, with the answer, what its headers say. With an error it goes into the trailers: a client's own retries, and
+// the word when they make sense, are only for calls that got nothing before their status.
 func tellAbout(stream grpc.ServerStream, a Answer) error {
-	return stream.SetHeader(metadataOf(a))
+	md := metadataOf(a)
+	if codeOf(a.Status()) == codes.OK {
+		return stream.SetHeader(md)
+	}
+	if seconds, err := strconv.Atoi(a.Header("Retry-After")); err == nil && seconds > 0 {
+		md.Set("grpc-retry-pushback-ms", strconv.Itoa(1000*seconds))
+	}
+	stream.SetTrailer(md)
+	return nil
 }
 
 func metadataOf(a Answer) metadata.MD {
