@@ -13,6 +13,9 @@ import (
 // pools; the rest share the common model's state.
 const knownMost = 1024
 
+// placesMost bounds the placements of a pool, each of about a kilobyte: 128 models on a thousand nodes.
+const placesMost = 128 << 10
+
 // nameMost bounds the names that a pool remembers.
 const nameMost = 512
 
@@ -68,26 +71,29 @@ func (p *Pool) Model(name string) *Model {
 	return p.common
 }
 
-// Know makes a model known, so that what happens to it on a node counts for it alone. A pool knows 1024 models; for one
-// more, and for a name beyond 512 bytes, it returns the common one. The name is copied.
+// Know makes a model known, so that what happens to it on a node counts for it alone. A pool knows 1024 models, or fewer
+// if it has more than 128 nodes; for one more, and for a name beyond 512 bytes, it returns the common one. The name is copied.
 func (p *Pool) Know(name string) *Model {
-	if m := p.Model(name); m != p.common || name == "" || len(name) > nameMost {
+	if m := p.Model(name); m != p.common || name == "" || len(name) > nameMost || p.knowsEnough() {
 		return m
 	}
 	p.control.Lock()
 	defer p.control.Unlock()
-	known := *p.known.Load()
-	if m, ok := known[name]; ok || len(known) >= knownMost {
-		if !ok {
-			m = p.common
-		}
-		return m
+	if m := p.Model(name); m != p.common || p.knowsEnough() {
+		return m // somebody else was quicker
 	}
+	known := *p.known.Load()
 	name = strings.Clone(name)
 	grown := maps.Clone(known)
 	grown[name] = p.newModel(name)
 	p.known.Store(&grown)
 	return grown[name]
+}
+
+// knowsEnough reports whether the pool can know no further model.
+func (p *Pool) knowsEnough() bool {
+	known := len(*p.known.Load())
+	return known >= knownMost || (known+1)*len(p.members.Load().nodes) > placesMost
 }
 
 // models yields the common model and then all that are known, in no order.
