@@ -160,6 +160,8 @@ func (x *exchange) giveUp(reason Reason) {
 		x.fail(failClientGone())
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))
+	case reason == reasonUpstreamError && unanswered(x.cause):
+		x.fail(failUnanswered(pool.RetryAfter()))
 	default:
 		x.fail(failUpstream(reason, x.route.timeout, pool.RetryAfter()))
 	}

@@ -111,6 +111,13 @@ func failUpstream(reason Reason, timeout, retryAfter time.Duration) failure {
 	return failure{reason: reasonUpstreamError, status: 502, text: "no node gave a usable answer; see the gateway's log for this X-Request-Id"}
 }
 
+// failUnanswered is for nodes that were gone before they had answered anything: not a bad answer (502) but none, which is the
+// same to a client as a pool without nodes, and as worth another try. So it is answered the same in the moment in which all
+// nodes die as in the next, when the gateway knows.
+func failUnanswered(retryAfter time.Duration) failure {
+	return failure{reason: reasonUpstreamError, status: 503, text: "no node answered; see the gateway's log for this X-Request-Id", retryAfter: retryAfter}
+}
+
 // failBadRequest is for what the gateway itself reads of a request and finds wanting.
 func failBadRequest(err error) failure {
 	return failure{reason: reasonBadRequest, status: 400, text: err.Error()}

@@ -86,8 +86,8 @@ func TestWithoutAnyAnswerTheErrorNamesNoAddress(t *testing.T) {
 	e := start(t, twoNodes+anyRoute, a, b)
 	a.ResetConnections()
 	b.ResetConnections()
-	got := e.infer("X-Request-Id: find-me").want(t, 502)
-	if got.message() == "" || strings.Contains(got.body, "127.0.0.1") || got.header.Get("X-Request-Id") != "find-me" {
+	got := e.infer("X-Request-Id: find-me").want(t, 503)
+	if got.message() == "" || got.header.Get("Retry-After") == "" || strings.Contains(got.body, "127.0.0.1") || got.header.Get("X-Request-Id") != "find-me" {
 		t.Errorf("the client reads %q with id %q", got.body, got.header.Get("X-Request-Id"))
 	}
 	line := e.logged(1)[0]

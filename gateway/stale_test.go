@@ -144,7 +144,7 @@ func TestAFreshConnectionThatEndsIsAFailure(t *testing.T) {
 	n := testnode.Start(t)
 	e := start(t, oneNode+anyRoute, n)
 	n.Always(testnode.NoAnswer)
-	e.infer().want(t, 502)
+	e.infer().want(t, 503)
 	if got := n.Requests(); got != 1 {
 		t.Errorf("the node was asked %d times, want 1", got)
 	}

@@ -168,6 +168,19 @@ type transportError struct {
 	blameless bool // the node has been blamed for it already, or is not to blame
 }
 
+// unanswered reports whether err is that of a node which was gone before it had begun to answer.
+func unanswered(err error) bool {
+	broken, ok := errors.AsType[*transportError](err)
+	if !ok {
+		return false
+	}
+	switch broken.phase {
+	case connecting, sending, waiting, hopping, draining, mute:
+		return true
+	}
+	return false
+}
+
 // Error implements error.
 func (e *transportError) Error() string { return string(e.phase) + ": " + e.err.Error() }
 
