@@ -22,6 +22,7 @@ import (
 type zone struct {
 	*dnstest.Server
 	name string
+	ttl  uint32
 }
 
 func newZone(t testing.TB) *zone {
@@ -32,7 +33,7 @@ func newZone(t testing.TB) *zone {
 	}
 	t.Cleanup(s.Close)
 	s.Set("host.test.", 0, "A 127.0.0.1")
-	return &zone{s, "_oip._tcp.nodes.test."}
+	return &zone{Server: s, name: "_oip._tcp.nodes.test."}
 }
 
 // list makes nodes the ones that the record names.
@@ -42,7 +43,7 @@ func (z *zone) list(nodes ...*testnode.Node) {
 		_, port, _ := strings.Cut(n.Address(), ":")
 		lines = append(lines, "SRV 0 0 "+port+" host.test.")
 	}
-	z.Set(z.name, 0, lines...)
+	z.Set(z.name, z.ttl, lines...)
 }
 
 // pool is the configuration of a pool that learns its nodes from the zone, looking ten times a second.
@@ -221,6 +222,25 @@ func TestFlappingRecordKeepsConnections(t *testing.T) {
 	e.awaitMembers(a)
 	b.Stop()
 	eventually(t, "the dead one gone", func() bool { return len(e.gateway.Status().Pools[0].Nodes) == 1 })
+}
+
+// A node that goes down has the sources looked at before their time.
+func TestLostNodeHasItsSourceAsked(t *testing.T) {
+	z := newZone(t)
+	z.ttl = 3600
+	z.Set("host.test.", 3600, "A 127.0.0.1")
+	old, fresh := testnode.Start(t), testnode.Start(t)
+	z.list(old)
+	e := launch(t, fmt.Sprintf(z.pool("0s"), "")+anyRoute)
+	e.awaitReady()
+	asked := z.Asked()
+	z.list(fresh)
+	old.Stop()
+	e.awaitMembers(fresh)
+	e.awaitReady()
+	if n := z.Asked() - asked; n > 10 {
+		t.Errorf("the source was asked %d times", n)
+	}
 }
 
 // Without a node at start the gateway runs, is not ready and says why; it is as soon as there is one.
