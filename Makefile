@@ -93,6 +93,10 @@ bench-node: build ## inference rates with and without batching, through one node
 bench-sim: ## what each policy makes of many nodes and gateways, simulated beside one ideal central queue, in a minute
 	go run ./bench/sim
 
+.PHONY: bench-rank
+bench-rank: ## the order of the policies, simulated and against four real node processes behind a real gateway, in three minutes
+	go run ./bench/sim --real --for 30s
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each

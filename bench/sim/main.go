@@ -14,6 +14,13 @@ import (
 )
 
 func main() {
+	if kind := os.Getenv(asChild); kind != "" {
+		if err := beChild(kind, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintf(os.Stderr, "sim, as a %s: %v\n", kind, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		os.Exit(1)
@@ -32,6 +39,8 @@ type options struct {
 	policies  []string
 	scenarios []scenario
 	json, svg string
+	real      bool
+	seconds   time.Duration
 }
 
 // run does one benchmark.
@@ -39,6 +48,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	opt, err := parse(args, stderr)
 	if err != nil {
 		return err
+	}
+	if opt.real {
+		return runReal(opt, stdout, stderr)
 	}
 	r := report{Seed: opt.seed, Scale: opt.scale, policies: opt.policies}
 	began := time.Now()
@@ -80,6 +92,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	names := flags.String("policies", strings.Join(policies, ","), "compare these `names` only, beside the ideal")
 	flags.StringVar(&opt.json, "json", "", "`file` for the figures")
 	flags.StringVar(&opt.svg, "svg", "", "`file` for the plot")
+	flags.BoolVar(&opt.real, "real", false, "run few scenarios in the simulation and against real node and gateway processes, and compare the order of the policies")
+	flags.DurationVar(&opt.seconds, "for", 20*time.Second, "with --real: how `long` each scenario takes")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -88,6 +102,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	if !(opt.scale > 0 && opt.scale <= 100) {
 		return nil, fmt.Errorf("--scale %v: accepted is more than 0, up to 100", opt.scale)
+	}
+	if opt.seconds < time.Second || opt.seconds > 10*time.Minute {
+		return nil, fmt.Errorf("--for %s: accepted is 1s to 10m", opt.seconds)
 	}
 	opt.policies = strings.Split(*names, ",")
 	for _, name := range opt.policies {
