@@ -39,6 +39,7 @@ type carrier struct {
 func newCarrier(via dialer, p peer, cfg UpstreamConfig, answers hop.Budget, log *slog.Logger) *carrier {
 	c := &carrier{via: via, peer: p, cfg: cfg, log: log.With("node", via.address), again: make(chan struct{}, 1)}
 	c.plain = newH1(via, cfg, answers, func() { signal(c.again) })
+	c.plain.vigil = newVigil(p, c.log, &c.plain.conns.heard, func(ctx context.Context) error { return isAlive(ctx, via) }, c.plain.conns.release)
 	c.hopCfg = hop.DefaultConfig()
 	c.hopCfg.MaxBody = int64(cfg.MaxAnswer)
 	c.hopCfg.Budget = answers
@@ -102,6 +103,7 @@ func (c *carrier) run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { c.plain.sweep(ctx) })
+	parts.Go(func() { c.plain.vigil.run(ctx) })
 	for pause := time.Duration(0); ctx.Err() == nil; {
 		rest(ctx, pause)
 		if line := c.hop.Load(); line != nil && !line.suspected.Load() {

@@ -17,9 +17,15 @@ type conn struct {
 	in  *bufio.Reader
 	out []byte // the request being sent; reused
 
+	heard *atomic.Uint64 // reads of all connections to the node
+
 	answers  hop.Budget
 	held     *held // of the exchange
 	received int   // bytes since the exchange began that count against answers
+
+	mute    atomic.Bool // its exchange has to come back: the node gives no sign of life
+	patient bool        // but not this one
+	place   int         // in conns.busy
 
 	idleness // watches for what comes between two exchanges
 
@@ -38,6 +44,9 @@ const holdStep = 256 << 10
 // Read reads from the node, and stops when there is no memory for more.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Add(1)
+	}
 	for c.received += n; c.received > keepScratch; {
 		if !c.held.grow(c.answers, holdStep) {
 			return 0, errAnswerMemory
@@ -66,9 +75,11 @@ type conns struct {
 	onDial  func()
 	slots   chan struct{} // one element for each connection in use
 	dialed  atomic.Uint64
+	heard   atomic.Uint64
 
 	mu   sync.Mutex
 	idle []*conn // oldest first
+	busy busyConns
 	shut bool
 }
 
@@ -81,14 +92,14 @@ var longAgo = time.Unix(1, 0)
 
 // acquire returns a connection for one exchange: an idle one, or else a new one. The caller gives it back
 // by giveBack, exactly once.
-func (p *conns) acquire(now, deadline time.Time) (*conn, error) {
+func (p *conns) acquire(now, deadline time.Time, patient bool) (*conn, error) {
 	if !p.takeSlot() {
 		return nil, errBusy
 	}
-	if c := p.pop(now); c != nil {
+	if c := p.pop(now, patient); c != nil {
 		return c, nil
 	}
-	c, err := p.dial(now, deadline)
+	c, err := p.dial(now, deadline, patient)
 	if err != nil {
 		p.surrender()
 	}
@@ -112,7 +123,7 @@ func (p *conns) takeSlot() bool {
 }
 
 // pop takes the youngest idle connection. When that one is too old, all are.
-func (p *conns) pop(now time.Time) *conn {
+func (p *conns) pop(now time.Time, patient bool) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle) - 1
@@ -122,11 +133,12 @@ func (p *conns) pop(now time.Time) *conn {
 	c := p.idle[n]
 	p.idle[n] = nil
 	p.idle = p.idle[:n]
+	p.busy.add(c, patient)
 	return c
 }
 
 // dial makes a connection; the caller holds the slot for it.
-func (p *conns) dial(now, deadline time.Time) (*conn, error) {
+func (p *conns) dial(now, deadline time.Time, patient bool) (*conn, error) {
 	if soon := now.Add(p.cfg.ConnectTimeout); soon.Before(deadline) {
 		deadline = soon
 	}
@@ -136,31 +148,55 @@ func (p *conns) dial(now, deadline time.Time) (*conn, error) {
 	}
 	p.dialed.Add(1)
 	p.onDial()
-	c := &conn{Conn: raw, answers: p.answers}
+	c := &conn{Conn: raw, answers: p.answers, heard: &p.heard}
 	c.in = bufio.NewReaderSize(c, connReader)
 	c.watch(raw)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy.add(c, patient)
 	return c, nil
 }
 
 // giveBack ends the use of a connection: it is kept for the next exchange if it may carry one, and closed otherwise. A
 // nil c stands for a connection that could not be made.
 func (p *conns) giveBack(c *conn, now time.Time) {
-	if c != nil && !(c.usable && p.keep(c, now)) {
+	if c != nil && !p.keep(c, now) {
 		c.Close()
 	}
 	p.surrender()
 }
 
-// keep makes a connection idle, unless no more are kept.
-func (p *conns) keep(c *conn, now time.Time) bool {
+// drop closes a connection that carried an exchange, whose place another one takes.
+func (p *conns) drop(c *conn) {
+	p.mu.Lock()
+	p.busy.remove(c)
+	p.mu.Unlock()
+	c.Close()
+}
+
+// release makes the exchanges come back that wait for the node, but for the patient.
+func (p *conns) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.busy {
+		if !c.patient {
+			c.mute.Store(true)
+			c.SetDeadline(longAgo)
+		}
+	}
+}
+
+// keep makes a connection idle, unless it is of no use or no more are kept.
+func (p *conns) keep(c *conn, now time.Time) (keep bool) {
 	c.used = true
 	c.idleSince = now
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.shut {
+	p.busy.remove(c)
+	if keep = c.usable && !p.shut; keep {
 		p.idle = append(p.idle, c)
 	}
-	return !p.shut
+	return keep
 }
 
 // surrender frees a slot.

@@ -48,7 +48,7 @@ func (d dialer) dial(ctx context.Context, deadline time.Time) (net.Conn, error) 
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
-	var tcp net.Dialer
+	tcp := net.Dialer{Control: boundSilence}
 	nc, err := tcp.DialContext(ctx, "tcp", d.address)
 	if err != nil || d.secure == nil {
 		return nc, err

@@ -21,6 +21,7 @@ import (
 // h1 is the transport to any HTTP/1.1 server: one exchange at a time on each of several keep-alive connections.
 type h1 struct {
 	conns *conns
+	vigil *vigil // nil = nobody watches
 	host  []byte // the Host line and the end of the headers
 	stale atomic.Uint64
 }
@@ -37,7 +38,14 @@ func newH1(via dialer, cfg UpstreamConfig, answers hop.Budget, dialed func()) *h
 // on who hangs up. Such a request is sent once more, on a fresh connection to the same node, since the node has done
 // nothing wrong; what happens on that connection then counts.
 func (t *h1) roundTrip(out *outbound, resp *fasthttp.Response) error {
-	c, err := t.conns.acquire(out.start, out.deadline)
+	if t.vigil != nil {
+		if !t.vigil.enter(out.patient) {
+			out.end = time.Now()
+			return t.vigil.errMute(errSilent, true)
+		}
+		defer t.vigil.leave()
+	}
+	c, err := t.conns.acquire(out.start, out.deadline, out.patient)
 	if err != nil {
 		out.end = time.Now()
 		return err
@@ -47,22 +55,26 @@ func (t *h1) roundTrip(out *outbound, resp *fasthttp.Response) error {
 		t.conns.giveBack(c, out.end)
 	}()
 	err = c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
-	if err == nil || !c.used || !hungUp(err) {
-		return err
+	if err != nil && c.used && hungUp(err) {
+		t.stale.Add(1)
+		if c, err = t.refresh(c, out); err != nil {
+			return err
+		}
+		err = c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
 	}
-	t.stale.Add(1)
-	if c, err = t.refresh(c, out.deadline); err != nil {
-		return err
+	if err != nil && c.mute.Load() && !errors.Is(err, errLeft) {
+		c.usable = false
+		return t.vigil.errMute(err, false)
 	}
-	return c.exchange(out, t.host, resp, int(t.conns.cfg.MaxAnswer))
+	return err
 }
 
 // refresh puts a fresh connection in the place of a stale one; nil when that fails.
-func (t *h1) refresh(stale *conn, deadline time.Time) (*conn, error) {
-	stale.Close()
+func (t *h1) refresh(stale *conn, out *outbound) (*conn, error) {
+	t.conns.drop(stale)
 	// What has been idle for longer is no better: without this, each of them would cost a request its detour.
 	t.conns.closeIdle(stale.idleSince)
-	return t.conns.dial(time.Now(), deadline)
+	return t.conns.dial(time.Now(), out.deadline, out.patient)
 }
 
 // hungUp reports whether the connection ended before the first byte of an answer.

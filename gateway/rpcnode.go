@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/oip"
+	"ganglion/internal/oip/pb"
 	"ganglion/internal/rpcwire"
 )
 
@@ -37,10 +39,55 @@ type rpcNode struct {
 	bridges  bridges
 	busy     atomic.Int64
 	dialed   atomic.Uint64
+
+	vigil    *vigil // nil = nobody watches
+	heard    atomic.Uint64
+	incident atomic.Pointer[incident]
+	line     atomic.Pointer[listening] // the newest connection
 }
 
 func newRPCNode(via dialer, cfg UpstreamConfig, answers hop.Budget, inflated inflation) *rpcNode {
-	return &rpcNode{via: via, cfg: cfg, answers: answers, inflated: inflated, began: make(chan struct{})}
+	t := &rpcNode{via: via, cfg: cfg, answers: answers, inflated: inflated, began: make(chan struct{})}
+	t.incident.Store(newIncident())
+	return t
+}
+
+// incident is what calls that wait for the node have in common: they come back together when it falls silent.
+type incident struct {
+	ctx context.Context
+	end context.CancelCauseFunc
+}
+
+func newIncident() *incident {
+	ctx, end := context.WithCancelCause(context.Background())
+	return &incident{ctx, end}
+}
+
+// watch has the calls come back when nothing is heard of the node.
+func (t *rpcNode) watch(p peer, log *slog.Logger) {
+	t.vigil = newVigil(p, log, &t.heard, t.isAlive, t.release)
+}
+
+// isAlive asks the node for a sign of life, on the connection that carries the calls. Whatever it answers is one.
+func (t *rpcNode) isAlive(ctx context.Context) error {
+	conn := t.conn.Load()
+	if conn == nil {
+		return errNotRunning
+	}
+	before := t.heard.Load()
+	_, err := pb.NewGRPCInferenceServiceClient(conn).ServerLive(ctx, &pb.ServerLiveRequest{})
+	if err != nil && t.heard.Load() == before {
+		return err
+	}
+	return nil
+}
+
+// release makes the calls come back that wait for the node. Should only the connection be dead, the next one will not be.
+func (t *rpcNode) release() {
+	t.incident.Swap(newIncident()).end(errSilent)
+	if line := t.line.Swap(nil); line != nil {
+		_ = line.Close() // fails only if it is closed
+	}
 }
 
 // run implements transport.
@@ -53,7 +100,11 @@ func (t *rpcNode) run(ctx context.Context) error {
 	t.conn.Store(conn)
 	close(t.began)
 	defer t.conn.Store(nil)
-	<-ctx.Done()
+	if t.vigil == nil {
+		<-ctx.Done()
+		return nil
+	}
+	t.vigil.run(ctx)
 	return nil
 }
 
@@ -87,12 +138,15 @@ func (t *rpcNode) connect(opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 const nodeWindow = 1 << 20
 
 func (t *rpcNode) dial(ctx context.Context, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: t.cfg.ConnectTimeout}
+	dialer := net.Dialer{Timeout: t.cfg.ConnectTimeout, Control: boundSilence}
 	c, err := dialer.DialContext(ctx, "tcp", address)
-	if err == nil {
-		t.dialed.Add(1)
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	t.dialed.Add(1)
+	line := &listening{c, &t.heard}
+	t.line.Store(line)
+	return line, nil
 }
 
 // stats implements transport: one connection, which is busy while any call is on it.
@@ -110,11 +164,21 @@ func (t *rpcNode) roundTrip(out *outbound, resp *fasthttp.Response) error {
 	t.busy.Add(1)
 	defer t.busy.Add(-1)
 	defer func() { out.end = time.Now() }()
+	if t.vigil != nil {
+		if !t.vigil.enter(out.patient) {
+			return t.vigil.errMute(errSilent, true)
+		}
+		defer t.vigil.leave()
+	}
 	conn := t.client(out.start)
 	if conn == nil {
 		return &transportError{phase: connecting, err: errNotRunning, unsent: true}
 	}
-	ctx, cancel := context.WithDeadline(metadata.NewOutgoingContext(context.Background(), outgoing(out)), out.deadline)
+	together := context.Background()
+	if !out.patient {
+		together = t.incident.Load().ctx
+	}
+	ctx, cancel := context.WithDeadline(metadata.NewOutgoingContext(together, outgoing(out)), out.deadline)
 	defer cancel()
 	if !out.boardCall(cancel) {
 		return errLeft
@@ -125,6 +189,9 @@ func (t *rpcNode) roundTrip(out *outbound, resp *fasthttp.Response) error {
 	err := t.ask(context.WithValue(ctx, heardKey{}, said), conn, out, resp)
 	if out.alight() {
 		return errLeft
+	}
+	if err != nil && context.Cause(together) != nil && !said.trailer.Load() {
+		return t.vigil.errMute(err, false)
 	}
 	if n := len(resp.Body()); err == nil && n > keepScratch && !out.answer.grow(t.answers, int64(n)) {
 		return errAnswerMemory

@@ -45,6 +45,11 @@ func startRPCNode(t testing.TB, opts ...grpc.ServerOption) *rpcServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveRPCNode(t, ln, opts...)
+}
+
+func serveRPCNode(t testing.TB, ln net.Listener, opts ...grpc.ServerOption) *rpcServer {
+	t.Helper()
 	n := &rpcServer{address: ln.Addr().String()}
 	server := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true))...)
 	pb.RegisterGRPCInferenceServiceServer(server, n)

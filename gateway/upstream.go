@@ -75,7 +75,9 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 func newTransport(n *balancer.Node, protocol string, via dialer, cfg *Config, mem memory, log *slog.Logger) transport {
 	inflated := inflation{most: int(cfg.Server.MaxBody), memory: mem.bodies}
 	if protocol == balancer.ProtocolGRPC {
-		return newRPCNode(via, cfg.Upstream, mem.answers, inflated)
+		t := newRPCNode(via, cfg.Upstream, mem.answers, inflated)
+		t.watch(n, log.With("node", via.address))
+		return t
 	}
 	c := newCarrier(via, n, cfg.Upstream, mem.answers, log)
 	c.inflated = inflated
