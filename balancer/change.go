@@ -46,8 +46,11 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 	if state == Up && (change.OldState == Down || change.OldState == Unknown && n.late) {
 		n.cameBack.Store(int64(max(1, p.now())))
 	}
-	if change.OldState == Down && state == Up {
+	switch {
+	case change.OldState == Down && state == Up:
 		p.forgive(n)
+	case state == Down:
+		p.forgetModels(n)
 	}
 	change.Circuit = roughly(n.Circuit())
 	p.rebuild()
@@ -66,12 +69,19 @@ func (p *Pool) forgive(n *Node) {
 		pl.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 		pl.reported = Closed
 		pl.rests.Store(0)
-		pl.missing.Store(0)
 		if c := pl.conduct.Load(); c != nil {
 			c.acquit(pl.counters(p.now()))
 			c.setback = p.cfg.Outlier.setback()
 		}
 		pl.ejected.Store(false)
+	}
+}
+
+// forgetModels forgets which models a process lacks that is gone. The probes that find the next one up have heard already what it
+// has. The caller holds p.control.
+func (p *Pool) forgetModels(n *Node) {
+	for m := range p.models {
+		m.place(n).missing.Store(0)
 	}
 }
 

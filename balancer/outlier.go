@@ -317,7 +317,7 @@ func (o *outliers) sentence(now time.Duration) (ejected bool) {
 	}
 	out := 0
 	for _, pl := range o.field {
-		out += oneIf(pl.ejected.Load() || pl.circuit() != Closed)
+		out += oneIf(pl.ejected.Load() || pl.circuit() != Closed || pl.node.suspect.Load())
 	}
 	slices.SortFunc(o.guilty, func(a, b charge) int { return cmp.Compare(b.surprise, a.surprise) })
 	for _, g := range o.guilty {

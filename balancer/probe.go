@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Probe asks a node whether it would serve requests now; nil = it would. It must return soon
-// after ctx ends, which it does when the health timeout has passed.
+// Probe asks a node whether it would serve requests now; nil = it would. What it hears of models on the way it tells
+// [Node.Found]. It must return soon after ctx ends, which it does when the health timeout has passed. [ErrUnasked] says nothing of
+// the node.
 type Probe func(ctx context.Context, n *Node) error
 
 // probing is what Run runs: a goroutine for each node. Guarded by Pool.control.
@@ -87,6 +88,11 @@ func (p *Pool) watch(ctx context.Context, n *Node) {
 		if mended.hear(open, err == nil) {
 			p.mend(n)
 		}
+		if errors.Is(err, ErrUnasked) {
+			p.unasked(n, err)
+			timer.Reset(p.cfg.Health.pause(true))
+			continue
+		}
 		n.complain(err)
 		if err == nil {
 			n.Trust()
@@ -113,6 +119,18 @@ func (p *Pool) ask(ctx context.Context, n *Node) (err error) {
 		return fmt.Errorf("no answer to the probe within %s", p.cfg.Health.Timeout)
 	}
 	return err
+}
+
+// ErrUnasked is what a probe returns that could not ask, for a reason of our own, such as having no descriptor left for a
+// connection. The node stays what it is: else a gateway that is short of something would take all of its nodes for dead.
+var ErrUnasked = errors.New("the node could not be asked")
+
+// unasked tells people of a probe that was none, once in a row.
+func (p *Pool) unasked(n *Node, err error) {
+	if before := n.cause.Load(); before == nil || *before != err.Error() {
+		p.log.Warn("cannot probe", "pool", p.name, "node", n.address, "error", err)
+	}
+	n.complain(err)
 }
 
 var errProbeTimeout = errors.New("probe timeout")

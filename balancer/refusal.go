@@ -45,7 +45,7 @@ func (l *Lease) Refused(r Refusal, d time.Duration) {
 		pl.rest(now, min(max(d, restLeast), restMost))
 	case NotReady:
 		if !pl.model.Common() {
-			pl.setMissing(true)
+			pl.refusedAsMissing(now)
 		}
 	case Draining:
 		pl.node.Goaway()
@@ -70,17 +70,13 @@ func (pl *placement) rest(now, d time.Duration) {
 	}
 }
 
-// setMissing notes whether the node has the model.
-func (pl *placement) setMissing(missing bool) {
-	now := pl.model.pool.now()
-	until := int64(0)
-	if missing {
-		until = int64(now + missingTime)
+// refusedAsMissing notes that the node does not have the model.
+func (pl *placement) refusedAsMissing(now time.Duration) {
+	p := pl.model.pool
+	if until, yes := pl.lacks(now); yes && until-now > missingTime/2 {
+		return // of many attempts under way, the first has said it
 	}
-	_, before := pl.lacks(now)
-	pl.missing.Store(until)
-	if before != missing {
-		pl.logMissing(missing)
-		pl.model.publish()
-	}
+	p.control.Lock()
+	defer p.control.Unlock()
+	pl.note(true, now, missingTime)
 }

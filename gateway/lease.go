@@ -75,7 +75,7 @@ func (x *exchange) know(m *balancer.Model) {
 func (v *variant) appendModel(dst []byte, model string) []byte {
 	dst = append(dst, model...)
 	if v.version != "" {
-		dst = append(dst, "/versions/"...)
+		dst = append(dst, versionsPart...)
 		dst = append(dst, v.version...)
 	}
 	return dst

@@ -30,6 +30,11 @@ func (x *exchange) answerControl() {
 		timeout: controlTimeout,
 	})
 	rt.loads.Add(1) // even if some failed: others may answer differently now
+	for _, up := range pools {
+		for _, n := range up.Members() {
+			n.Recheck()
+		}
+	}
 	var failed []reply
 	for _, r := range replies {
 		if !r.good() {

@@ -126,11 +126,19 @@ func (t *table) find(model string) *route {
 	return t.rest
 }
 
+// ready reports whether a node is up that has the variant's model, or any node if the model is a matter of the request.
+func (v *variant) ready() bool {
+	if v.model != nil {
+		return v.model.Ready()
+	}
+	return v.pool.Ready()
+}
+
 // ready returns nil when at least one route can serve, or what is missing.
 func (t *table) ready() error {
-	text := "no route has a node that is up"
+	text := "no route has a node that is up and has its model"
 	for _, rt := range t.routes {
-		if rt.stable.pool.Ready() {
+		if rt.stable.ready() {
 			return nil
 		}
 		if why := rt.stable.pool.roster.empty(); why != "" && !strings.Contains(text, why) {

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ganglion/balancer"
-	"ganglion/internal/certs"
 )
 
 // upstream is a pool as the edge sees it: the balancer says who, the nodes' transports know how to get there.
@@ -37,7 +36,7 @@ type node struct {
 	address   string
 	of        *balancer.Node // from join on
 	transport transport
-	probe     func(ctx context.Context) error
+	probe     probe
 	metrics   nodeMetrics
 
 	stop context.CancelFunc // of the transport; nil = it does not run; under upstream.mu
@@ -55,12 +54,12 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 		return &node{
 			address:   nc.Address,
 			transport: newTransport(n, nc.Protocol, dialer{nc.Address, secure}, whole, mem, log.With("pool", name)),
-			probe:     prober(nc, secure),
+			probe:     newProbe(nc, secure),
 			metrics:   newNodeMetrics(name, nc.Address),
 		}
 	}
 	u.Pool, err = balancer.New(name, cfg.Config, balancer.Options{
-		Probe: func(ctx context.Context, n *balancer.Node) error { return memberOf(n).probe(ctx) },
+		Probe: func(ctx context.Context, n *balancer.Node) error { return memberOf(n).probe(ctx, n) },
 		Join:  u.join, Leave: u.leave, Observe: u.roster.observe, Log: log,
 	})
 	if err != nil {
@@ -82,15 +81,6 @@ func newTransport(n *balancer.Node, protocol string, via dialer, cfg *Config, me
 	c := newCarrier(via, n, cfg.Upstream, mem.answers, log)
 	c.inflated = inflated
 	return c
-}
-
-// prober asks a node in the protocol that it speaks.
-func prober(n balancer.NodeConfig, secure *certs.Client) func(ctx context.Context) error {
-	ask := probe
-	if n.Protocol == balancer.ProtocolGRPC {
-		ask = probeRPC
-	}
-	return func(ctx context.Context) error { return ask(ctx, dialer{n.Address, secure}) }
 }
 
 // memberOf is the edge's side of a node.

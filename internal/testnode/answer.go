@@ -32,9 +32,15 @@ func (n *Node) handle(w http.ResponseWriter, r *http.Request) {
 	if ice := n.script.ice(); ice != nil && !n.wait(r, ice) {
 		return
 	}
+	if asksIndex(r) {
+		n.answerIndex(w)
+		return
+	}
 	if isProbe(r.URL.Path) {
-		n.probes.Add(1)
-		n.answerProbe(w)
+		if r.UserAgent() != gatewayProbe || !strings.HasPrefix(r.URL.Path, "/v2/models/") {
+			n.probes.Add(1) // a gateway's is one, whatever it asks beside
+		}
+		n.answerProbe(w, r)
 		return
 	}
 	if r.URL.Path == "/v2" {
@@ -79,10 +85,10 @@ func isProbe(path string) bool {
 	return strings.HasSuffix(path, "/ready") || strings.HasSuffix(path, "/live")
 }
 
-func (n *Node) answerProbe(w http.ResponseWriter) {
+func (n *Node) answerProbe(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(NameHeader, n.Name())
 	w.Header().Set("Content-Type", "application/json")
-	ready := n.ready.Load()
+	ready := n.ready.Load() && n.has(r.URL.Path)
 	if !ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}

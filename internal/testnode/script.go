@@ -18,6 +18,7 @@ type script struct {
 	next   []Fault // one a request, first in first out; beats always
 	always Fault   // nil = the plain answer
 	frozen chan struct{}
+	models inventory
 }
 
 // SetDelay makes the node wait this long before whatever it does with a request
