@@ -41,7 +41,7 @@ func conditions() []condition {
 				pl.node.stays()
 			}
 		}},
-		{"missing", missing, func(pl *placement, on bool) { pl.setMissing(on) }},
+		{"missing", missing, func(pl *placement, on bool) { pl.node.Found(map[string]bool{pl.model.name: !on}) }},
 		{"down", standings, func(pl *placement, on bool) {
 			// Not setState: a node that comes up again is forgiven everything, which would hide the other conditions.
 			pl.node.state.Store(uint32(map[bool]State{true: Down, false: Up}[on]))
