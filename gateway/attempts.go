@@ -105,6 +105,9 @@ func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
 	x.upstream += took
 	n.metrics.duration.Observe(took.Seconds())
 
+	if err == nil && answersModel(x.call.Kind) && nonsense(resp) {
+		err = errNonsense
+	}
 	if err != nil {
 		resp.Reset() // half an answer is none
 	}

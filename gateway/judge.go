@@ -48,6 +48,8 @@ func classify(err error, resp *fasthttp.Response, late bool) verdict {
 	case errors.Is(err, errAnswerTooLarge):
 		// Another node would give the same answer.
 		return verdict{node: balancer.Neutral, reason: reasonUpstreamError}
+	case errors.Is(err, errNonsense):
+		return verdict{node: balancer.Faulty, retry: true, reason: reasonUpstreamError}
 	case errors.Is(err, errAnswerMemory), errors.Is(err, errBodyMemory):
 		return verdict{node: balancer.Neutral, reason: reasonOverload}
 	}
