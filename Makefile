@@ -97,6 +97,11 @@ bench-sim: ## what each policy makes of many nodes and gateways, simulated besid
 bench-rank: ## the order of the policies, simulated and against four real node processes behind a real gateway, in three minutes
 	go run ./bench/sim --real --for 30s
 
+.PHONY: bench-overload
+bench-overload: build ## what is left of a node's capacity at up to ten times the load, and without nodes, beside HAProxy and nginx, in seven minutes
+	@bench/setup.sh
+	go run ./bench/overload
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each

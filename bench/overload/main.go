@@ -1,0 +1,129 @@
+//go:build linux
+
+// Overload measures what is left of a node's capacity when clients want more: how many answers come in time, how quickly
+// the others are refused, and what happens when no node is left, for our gateway beside HAProxy and nginx, all in one run on
+// this machine.
+//
+//	go run ./bench/overload            seven minutes; docs/overload.md has the figures and says how to read them
+//	go run ./bench/overload --quick    short runs: does everything work?
+//
+// It owns the processes it starts and their configuration in a temporary folder, the nodes, which are its own, and the
+// load: requests that are due at a fixed rate, whether or not earlier ones are answered, each from a client that waits a
+// second and tells nobody. One goroutine drives; each request has one, and each process one that waits for it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "overload:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	gateway  string
+	duration time.Duration
+	only     []string
+	json     string
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := new(options)
+	fs := flag.NewFlagSet("overload", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.gateway, "gateway", "bin/gateway", "our binary, as `make build` leaves it")
+	fs.DurationVar(&o.duration, "duration", 10*time.Second, "of one measurement")
+	only := fs.String("only", "", "`systems` to measure, with commas between: "+strings.Join(systemNames(), ","))
+	fs.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
+	quick := fs.Bool("quick", false, "runs of two seconds: to see that everything works")
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if *quick {
+		o.duration = 2 * time.Second
+	}
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	return o, o.check(fs.Args())
+}
+
+// check refuses what cannot be measured.
+func (o *options) check(rest []string) error {
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unexpected argument %q: only flags are accepted", rest[0])
+	case o.duration < time.Second || o.duration > time.Hour:
+		return fmt.Errorf("--duration %s: 1s to 1h are accepted", o.duration)
+	}
+	for _, name := range o.only {
+		if !slices.Contains(systemNames(), name) {
+			return fmt.Errorf("--only %q: accepted are %s", name, strings.Join(systemNames(), ", "))
+		}
+	}
+	return nil
+}
+
+// loads are what is offered, as multiples of the capacity.
+var loads = [...]float64{0.5, 1, 2, 10} // read-only
+
+// run measures and prints the tables to stdout, progress to stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "ganglion-overload-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := &bench{options: o, dir: dir, progress: stderr}
+	r := &report{Offered: loads[:], Patience: patience}
+	if err := b.calibrate(ctx, r); err != nil {
+		return err
+	}
+	for _, s := range o.systems() {
+		if err := b.measure(ctx, s, r); err != nil {
+			return fmt.Errorf("%s: %w", s.title, err)
+		}
+	}
+	for _, s := range o.systems() {
+		if s.tool == "" || s.name == "ganglion-enforce" || s.name == "haproxy-deny" {
+			continue // nothing that the outage would show beside the others
+		}
+		if err := b.outage(ctx, s, r); err != nil {
+			return fmt.Errorf("%s without nodes: %w", s.title, err)
+		}
+	}
+	r.print(stdout)
+	if o.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Clean(o.json), append(text, '\n'), 0o600)
+}

@@ -1,0 +1,121 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	*options
+	dir      string
+	progress io.Writer
+}
+
+// calibrate finds out what a node can really do here: timers are late by a little, on a busy machine by more.
+func (b *bench) calibrate(ctx context.Context, r *report) error {
+	n, err := startNode("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer n.stop()
+	r.Capacity = newClients(n.address).fill(ctx, 2*slots, min(b.duration, 5*time.Second))
+	if r.Capacity < 1 {
+		return fmt.Errorf("the node answers nothing")
+	}
+	fmt.Fprintf(b.progress, "capacity: %.0f requests/s\n", r.Capacity)
+	return ctx.Err()
+}
+
+// measure offers a system every load.
+func (b *bench) measure(ctx context.Context, s system, r *report) error {
+	n, err := startNode("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer n.stop()
+	p, address, err := b.start(s, n)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	asked := newClients(address)
+	if err := p.await(func() bool { return asked.ask(time.Now()).status == 200 }); err != nil {
+		return err
+	}
+	if s.enforce {
+		asked.offer(ctx, 1.5*r.Capacity, learning) // a limit is found under load only
+	}
+	for _, load := range loads {
+		outcomes := asked.offer(ctx, load*r.Capacity, warmup+b.duration)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		row := newRow(s.title, load, b.duration, outcomes)
+		fmt.Fprintf(b.progress, "%-50s %4.1f × capacity: %.0f%% of it in time, refusals within %s\n", s.title, load, 100*row.PerSecond/r.Capacity, row.Refused.P99)
+		r.Rows = append(r.Rows, row)
+		if err := n.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warmup is not counted: that is when queues fill.
+const warmup = 2 * time.Second
+
+// learning is how long a limit may take to be found: some trials of a few seconds.
+const learning = 20 * time.Second
+
+// outage offers a system a pool of two nodes that both break: first every connection is reset, then nobody listens.
+func (b *bench) outage(ctx context.Context, s system, r *report) error {
+	var nodes []*node
+	defer func() {
+		for _, n := range nodes {
+			n.stop()
+		}
+	}()
+	for range 2 {
+		n, err := startNode("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		nodes = append(nodes, n)
+	}
+	p, address, err := b.start(s, nodes...)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	asked := newClients(address)
+	if err := p.await(func() bool { return asked.ask(time.Now()).status == 200 }); err != nil {
+		return err
+	}
+	rate := r.Capacity
+	asked.offer(ctx, rate, 2*time.Second) // as it was before
+	before := attempts(nodes)
+	for _, n := range nodes {
+		n.broken.Store(true)
+	}
+	outcomes := asked.offer(ctx, rate, b.duration)
+	row := newOutage(s.title, outcomes, attempts(nodes)-before)
+	for _, n := range nodes {
+		n.stop()
+	}
+	nodes = nil
+	row.closed(asked.offer(ctx, rate, b.duration))
+	fmt.Fprintf(b.progress, "%-50s no node: %.2f attempts a request, answers within %s\n", s.title, row.Attempts, row.Reset.P99)
+	r.Outages = append(r.Outages, row)
+	return ctx.Err()
+}
+
+func attempts(nodes []*node) (sum int64) {
+	for _, n := range nodes {
+		sum += n.asked.Load()
+	}
+	return sum
+}
