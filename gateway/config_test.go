@@ -97,7 +97,7 @@ func FuzzParseConfig(f *testing.F) {
 			t.Errorf("accepted a file that serves nothing:\n%s", src)
 		}
 		if err == nil {
-			if _, err := buildTable(cfg, memory{answers: hop.NewBudget(0), bodies: hop.NewBudget(0)}, quiet); err != nil {
+			if _, err := buildTable(cfg, nil, memory{answers: hop.NewBudget(0), bodies: hop.NewBudget(0)}, quiet); err != nil {
 				t.Errorf("accepted a file from which no table can be made: %v\n%s", err, src)
 			}
 		}

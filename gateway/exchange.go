@@ -185,9 +185,9 @@ func (x *exchange) mirror() {
 // record counts the exchange and writes its line.
 func (x *exchange) record(took time.Duration) {
 	g := x.gateway
-	m := &g.metrics.noRoute
+	m := g.metrics.noRoute
 	if x.variant != nil {
-		m = &x.variant.metrics
+		m = x.variant.metrics
 	}
 	if x.rpc != nil {
 		m.calls.add(x.status, x.reason)

@@ -40,6 +40,7 @@ type Gateway struct {
 	server    *httpserver.Server
 	rpc       *rpc.Server // nil = off
 	table     atomic.Pointer[table]
+	crew      *crew                       // runs the table's parts
 	cache     atomic.Pointer[cache.Store] // opened by Run; nil = off
 	accessLog *accessLog                  // nil = off
 	exchanges exchanges
@@ -49,7 +50,8 @@ type Gateway struct {
 	serving   atomic.Bool
 	draining  atomic.Bool
 	recording atomic.Bool // somebody records decisions
-	drains    sync.Mutex  // orders Drain: what is checked holds until it is done
+	reloads   reloads
+	drains    sync.Mutex // orders Drain: what is checked holds until it is done
 
 	metrics  metrics
 	inFlight atomic.Int64
@@ -68,7 +70,9 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	g.answers = hop.NewBudget(int64(cfg.Upstream.MaxAnswerMemory))
 	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
 	g.server.ObserveRefusals(g.refused)
-	t, err := buildTable(cfg, memory{answers: g.answers, bodies: g.server}, g.log)
+	g.crew = newCrew()
+	g.reloads.status.Loaded = g.began
+	t, err := buildTable(cfg, nil, g.memory(), g.log)
 	if err != nil {
 		return nil, err
 	}
@@ -109,18 +113,13 @@ func (g *Gateway) Run(ctx context.Context, ln, rpcs net.Listener) error {
 	if g.accessLog != nil {
 		parts.Add("access log", g.accessLog.run)
 	}
-	t := g.table.Load()
-	for _, up := range t.pools {
-		parts.Add("pool "+up.Name(), up.Run)
-	}
-	for _, rt := range t.routes {
-		if rt.mirror != nil {
-			parts.Add("shadow of "+rt.name, rt.mirror.Run)
-		}
-	}
+	parts.Add("pools", func(ctx context.Context) error { return g.crew.run(ctx, g.table.Load) })
 	parts.Add("edge", func(ctx context.Context) error { return g.serve(ctx, ln, rpcs) })
 	return parts.Run(ctx)
 }
+
+// memory is what the nodes' transports share.
+func (g *Gateway) memory() memory { return memory{answers: g.answers, bodies: g.server} }
 
 // serve runs the servers until ctx ends and the drain is over, or until one of them fails.
 func (g *Gateway) serve(ctx context.Context, ln, rpcs net.Listener) error {

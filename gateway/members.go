@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -85,9 +86,6 @@ func (r *roster) run(ctx context.Context) {
 func (r *roster) update(now time.Time) (next time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.known() {
-		return 0 // and the file's nodes are members since the pool was made
-	}
 	listed, own := r.listed()
 	nodes, next := r.withLingering(listed, now)
 	for i := range nodes {
@@ -97,21 +95,38 @@ func (r *roster) update(now time.Time) (next time.Duration) {
 	if own != "" {
 		problem = "node " + own + " is this gateway itself"
 	}
-	if len(nodes) == 0 {
-		problem += "; no node is left"
-	} else if err := r.pool.Update(nodes); err != nil {
-		problem = err.Error()
+	if len(nodes) > 0 { // else no source has had a list yet
+		if err := r.pool.Update(nodes); err != nil {
+			problem = err.Error()
+		}
 	}
-	if problem = strings.TrimPrefix(problem, "; "); problem != r.problem && problem != "" {
+	if problem != r.problem && problem != "" {
 		r.log.Warn("not every node of the list is used", "cause", problem)
 	}
 	r.problem = problem
 	return next
 }
 
-// known reports whether a source has had a list.
-func (r *roster) known() bool {
-	return slices.ContainsFunc(r.watchers, func(w *discovery.Watcher) bool { return w.Status().Nodes != nil })
+// refix replaces the nodes of the file.
+func (r *roster) refix(nodes []balancer.NodeConfig) {
+	r.mu.Lock()
+	same := slices.Equal(r.fixed, nodes)
+	r.fixed = nodes
+	r.mu.Unlock()
+	if !same {
+		r.update(time.Now())
+		signal(r.wake) // somebody may linger now
+	}
+}
+
+// takeOver drains what operators have drained in the pool that this one replaces.
+func (r *roster) takeOver(old *roster) {
+	old.mu.Lock()
+	drained := maps.Clone(old.drained)
+	old.mu.Unlock()
+	for address := range drained {
+		_ = r.drain(address, true) // of an address that is one
+	}
 }
 
 // listed are the nodes of the file and of all sources, each once: the file's word counts first, then that of the first source.

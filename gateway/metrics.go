@@ -20,7 +20,7 @@ var latencyBuckets = [...]float64{.0001, .00025, .0005, .001, .0025, .005, .01, 
 
 // metrics are the gateway's own; those of the table live in it.
 type metrics struct {
-	noRoute variantMetrics // exchanges that reached no route
+	noRoute *variantMetrics // exchanges that reached no route
 }
 
 // variantMetrics count the exchanges of one variant.
@@ -30,8 +30,8 @@ type variantMetrics struct {
 	duration prometheus.Histogram
 }
 
-func newVariantMetrics(route, variant string) variantMetrics {
-	return variantMetrics{duration: newHistogram("request_duration_seconds",
+func newVariantMetrics(route, variant string) *variantMetrics {
+	return &variantMetrics{duration: newHistogram("request_duration_seconds",
 		"Time from a request's last byte to its answer's, by route and variant.",
 		prometheus.Labels{"route": route, "variant": variant})}
 }
@@ -126,14 +126,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge(buildInfo, 1, g.version, runtime.Version())
 	s.gauge(inFlight, float64(g.inFlight.Load()))
 	s.counter(panics, g.panicked())
+	s.collectReloads(g.configStatus())
 	s.collectServer(g)
 	if g.rpc != nil {
 		s.collectRPC(g.rpc.Stats())
 	}
-	s.collectVariant(&g.metrics.noRoute, "", "")
+	s.collectVariant(g.metrics.noRoute, "", "")
 	t := g.table.Load()
 	for v := range t.variants {
-		s.collectVariant(&v.metrics, v.route.name, v.name)
+		s.collectVariant(v.metrics, v.route.name, v.name)
 	}
 	for _, rt := range t.routes {
 		s.collectRoute(rt)

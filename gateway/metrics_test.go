@@ -123,7 +123,7 @@ func TestSeriesEndWithTheirNode(t *testing.T) {
 	pool := cfg.Pools["main"]
 	pool.Nodes = pool.Nodes[:1]
 	cfg.Pools["main"] = pool
-	smaller, err := buildTable(&cfg, memory{answers: hop.NewBudget(0), bodies: hop.NewBudget(0)}, quiet)
+	smaller, err := buildTable(&cfg, nil, memory{answers: hop.NewBudget(0), bodies: hop.NewBudget(0)}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ type Status struct {
 	InFlight int64         `json:"in_flight"`
 	Pools    []PoolStatus  `json:"pools"`
 	Routes   []RouteStatus `json:"routes"`
+	Config   ConfigStatus  `json:"config"`
 }
 
 // PoolStatus is one pool.
@@ -105,7 +106,7 @@ type VariantStatus struct {
 
 // Status reads the state of the gateway. Any goroutine may call it.
 func (g *Gateway) Status() Status {
-	st := Status{Version: g.version, Uptime: time.Since(g.began).Seconds(), InFlight: g.inFlight.Load()}
+	st := Status{Version: g.version, Uptime: time.Since(g.began).Seconds(), InFlight: g.inFlight.Load(), Config: g.configStatus()}
 	if err := g.Ready(); err != nil {
 		st.Reason = err.Error()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 // table is what a configuration says about routes and pools. It is immutable once it is published; an exchange keeps
 // the one it started with. Counters inside it move.
 type table struct {
+	cfg    *Config
 	routes []*route // by name
 	named  map[string]*route
 	rest   *route // "*"; may be nil
@@ -38,8 +40,9 @@ type route struct {
 	shadow *variant        // nil = none
 	mirror *rollout.Mirror // nil without a shadow
 
-	cacheTally cacheTally
-	loads      atomic.Uint64 // through this gateway; answers from before the last one are not given any more
+	// Counters, which the route has together with those of its name in tables before and after this one.
+	cacheTally *cacheTally
+	loads      *atomic.Uint64 // through this gateway; answers from before the last one are not given any more
 }
 
 // variant is one target of a route.
@@ -50,7 +53,7 @@ type variant struct {
 	model   *balancer.Model // of a route that is named after one; nil = each request says
 	version string          // "" = as the client asked
 	percent float64
-	metrics variantMetrics
+	metrics *variantMetrics // as the route's counters
 
 	identity []byte // route, variant and pool, as a part of cache keys
 }
@@ -61,20 +64,27 @@ type memory struct {
 	bodies  hop.Memory // server.max_body_memory
 }
 
-// buildTable makes the table of a checked configuration. It starts nothing.
-func buildTable(cfg *Config, mem memory, log *slog.Logger) (*table, error) {
-	t := &table{named: make(map[string]*route, len(cfg.Routes))}
+// buildTable makes the table of a checked configuration, of what did not change in the one before it; nil = there was none. It
+// starts nothing.
+func buildTable(cfg *Config, before *table, mem memory, log *slog.Logger) (*table, error) {
+	t := &table{cfg: cfg, named: make(map[string]*route, len(cfg.Routes))}
 	pools := make(map[string]*upstream, len(cfg.Pools))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
-		up, err := newUpstream(name, cfg, mem, log)
-		if err != nil {
-			return nil, fmt.Errorf("pool %q: %w", name, err)
+		up := before.keptPool(name, cfg)
+		if up == nil {
+			var err error
+			if up, err = newUpstream(name, cfg, mem, log); err != nil {
+				return nil, fmt.Errorf("pool %q: %w", name, err)
+			}
 		}
 		pools[name] = up
 		t.pools = append(t.pools, up)
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
-		rt := newRoute(name, cfg.Routes[name], pools, log)
+		rt := before.keptRoute(name, cfg, pools)
+		if rt == nil {
+			rt = newRoute(name, cfg.Routes[name], pools, before, log)
+		}
 		t.routes = append(t.routes, rt)
 		if name == anyModel {
 			t.rest = rt
@@ -85,8 +95,64 @@ func buildTable(cfg *Config, mem memory, log *slog.Logger) (*table, error) {
 	return t, nil
 }
 
-func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slog.Logger) *route {
-	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL}
+// keptPool is the pool of that name if only its nodes have changed, else nil.
+func (t *table) keptPool(name string, cfg *Config) *upstream {
+	if t == nil {
+		return nil
+	}
+	if old, was := t.cfg.Pools[name]; !was || !old.sameBut(cfg.Pools[name]) {
+		return nil
+	}
+	return t.pool(name)
+}
+
+// keptRoute is the route of that name if nothing has changed for it, else nil.
+func (t *table) keptRoute(name string, cfg *Config, pools map[string]*upstream) *route {
+	rt := t.route(name)
+	if rt == nil || !reflect.DeepEqual(t.cfg.Routes[name], cfg.Routes[name]) {
+		return nil
+	}
+	for _, v := range rt.variants() {
+		if pools[v.pool.Name()] != v.pool {
+			return nil
+		}
+	}
+	return rt
+}
+
+// route is the route of that name, nil if there is none.
+func (t *table) route(name string) *route {
+	switch {
+	case t == nil:
+		return nil
+	case name == anyModel:
+		return t.rest
+	}
+	return t.named[name]
+}
+
+// variants are those that the route has.
+func (rt *route) variants() []*variant {
+	return slices.DeleteFunc([]*variant{rt.stable, rt.canary, rt.shadow}, func(v *variant) bool { return v == nil })
+}
+
+// countOn makes the route go on with the counters of the one that had its name, nil for none.
+func (rt *route) countOn(old *route) {
+	if old == nil {
+		return
+	}
+	rt.cacheTally, rt.loads = old.cacheTally, old.loads
+	for _, v := range rt.variants() {
+		for _, was := range old.variants() {
+			if v.name == was.name {
+				v.metrics = was.metrics
+			}
+		}
+	}
+}
+
+func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, before *table, log *slog.Logger) *route {
+	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL, cacheTally: new(cacheTally), loads: new(atomic.Uint64)}
 	rt.stable = rt.newVariant("stable", pools[cfg.Pool], cfg.Version, 100)
 	if cn := cfg.Canary; cn != nil {
 		rt.canary = rt.newVariant("canary", pools[or(cn.Pool, cfg.Pool)], or(cn.Version, cfg.Version), cn.Weight)
@@ -97,6 +163,7 @@ func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, log *slo
 		rt.shadow = rt.newVariant("shadow", pools[or(sh.Pool, cfg.Pool)], or(sh.Version, cfg.Version), sh.Percent)
 		rt.mirror = rollout.NewMirror(sh.Percent, sh.Timeout, rt.shadow.sendCopy, log.With("route", name))
 	}
+	rt.countOn(before.route(name))
 	return rt
 }
 
@@ -151,8 +218,8 @@ func (t *table) ready() error {
 // variants yields every variant of every route.
 func (t *table) variants(yield func(*variant) bool) {
 	for _, rt := range t.routes {
-		for _, v := range []*variant{rt.stable, rt.canary, rt.shadow} {
-			if v != nil && !yield(v) {
+		for _, v := range rt.variants() {
+			if !yield(v) {
 				return
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"ganglion/gateway"
 	"ganglion/gateway/admin"
+	"ganglion/internal/conf"
 	"ganglion/internal/testnode"
 )
 
@@ -43,10 +44,13 @@ func runGateway(t *testing.T, config string) running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reload := func(ctx context.Context) (gateway.Reloaded, error) {
+		return edge.Reload(ctx, func() (*gateway.Config, conf.Problems, error) { return gateway.LoadConfig(r.file) })
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- edge.Run(ctx, clients, nil) }()
-	go func() { done <- admin.New(edge, prometheus.NewRegistry(), quiet).Run(ctx, operators) }()
+	go func() { done <- admin.New(edge, reload, prometheus.NewRegistry(), quiet).Run(ctx, operators) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		cancel()

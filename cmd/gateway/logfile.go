@@ -39,16 +39,14 @@ func (l accessLog) Close() {
 
 // reopen is what SIGHUP asks for.
 func (l accessLog) reopen(log *slog.Logger) {
-	const rest = "gateway.toml is read at start only"
 	if l.file == nil {
-		log.Info("SIGHUP: the access log is no file, nothing was reopened; " + rest)
 		return
 	}
 	if err := l.file.reopen(); err != nil {
-		log.Error("SIGHUP: cannot reopen the access log, the old file stays in use; "+rest, "error", err)
+		log.Error("SIGHUP: cannot reopen the access log, the old file stays in use", "error", err)
 		return
 	}
-	log.Info("SIGHUP: reopened the access log; "+rest, "file", l.file.path)
+	log.Info("SIGHUP: reopened the access log", "file", l.file.path)
 }
 
 // logFile is a file that is appended to and can be opened anew while it is. One write goes to one file as a whole.

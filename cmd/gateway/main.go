@@ -24,6 +24,7 @@ usage:
   gateway validate [--config FILE] [--json]  check the file; exit 1 when it cannot be used. --resolve also looks at
                                              where nodes come from, in DNS or files, and warns of what has none
   gateway status   [--pool NAME] [--json]    what a running gateway knows of its pools, nodes and routes; see --help
+  gateway reload                             have a running gateway read its file again; exit 1 when it is refused
   gateway drain    NODE [--wait] [--undo]    no new requests for a node, so that it can be stopped; see --help
   gateway explain  --model NAME              what would be done with a request, and why; see gateway explain --help
   gateway record   [--for D]                 write what a running gateway's pools decide; see gateway record --help
@@ -32,11 +33,11 @@ usage:
   gateway version                            print the version
   gateway help                               print this
 
-FILE is gateway.toml in the current directory unless given. It is read at start only.
+FILE is gateway.toml in the current directory unless given. A running gateway reads it again when told to.
 
 signals of a running gateway:
   SIGTERM, Ctrl-C  finish what is in flight, then end; a second one cuts it and exits 1
-  SIGHUP           reopen the access log, once it has been renamed
+  SIGHUP           reopen the access log, once it has been renamed, and read the file again, as gateway reload does
 `
 
 func main() {
@@ -77,6 +78,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return validate(ctx, args, stdout, stderr)
 	case "status":
 		return status(ctx, args, stdout)
+	case "reload":
+		return reload(ctx, args, stdout, stderr)
 	case "drain":
 		return drain(ctx, args, stdout)
 	case "explain":

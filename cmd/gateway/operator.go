@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"ganglion/gateway"
@@ -119,9 +120,13 @@ func (o *operator) unreachable(err error) error {
 
 func (o *operator) refusal(status int, path string, body []byte) error {
 	var said struct {
-		Error string `json:"error"`
+		Error    string   `json:"error"`
+		Problems []string `json:"problems"`
 	}
 	if json.Unmarshal(body, &said) == nil && said.Error != "" {
+		if len(said.Problems) > 0 {
+			said.Error += ":\n" + strings.Join(said.Problems, "\n")
+		}
 		return fmt.Errorf("the gateway at %s says: %s", o.address, said.Error)
 	}
 	return fmt.Errorf("%s answers %d to %s: it is no gateway's admin port, or that of an older one", o.address, status, path)

@@ -38,7 +38,14 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer accessLog.Close()
-	ctx, release := lifecycle.Signals(ctx, log, accessLog.reopen)
+	hangups := make(chan struct{}, 1) // one token: the configuration is to be read anew
+	ctx, release := lifecycle.Signals(ctx, log, func(log *slog.Logger) {
+		accessLog.reopen(log)
+		select {
+		case hangups <- struct{}{}:
+		default: // it will be anyway
+		}
+	})
 	defer release()
 
 	registry := prometheus.NewRegistry()
@@ -46,6 +53,10 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	edge, err := gateway.New(cfg, gateway.Options{Version: version, Log: log, AccessLog: accessLog.Writer, Registry: registry})
 	if err != nil {
 		return err
+	}
+
+	reload := func(ctx context.Context) (gateway.Reloaded, error) {
+		return edge.Reload(ctx, func() (*gateway.Config, conf.Problems, error) { return gateway.LoadConfig(*file) })
 	}
 
 	// All ports are taken before anything runs, so that one in use is all that is said.
@@ -62,7 +73,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 		defer operators.Close()
-		parts.Add("admin", func(ctx context.Context) error { return admin.New(edge, registry, log).Run(ctx, operators) })
+		parts.Add("admin", func(ctx context.Context) error { return admin.New(edge, reload, registry, log).Run(ctx, operators) })
 		log.Info("admin port is open", "address", operators.Addr().String())
 	}
 	var calls net.Listener
@@ -73,6 +84,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer calls.Close()
 		log.Info("gRPC port is open", "address", calls.Addr().String())
 	}
+	parts.Add("reloads", func(ctx context.Context) error { reloadAt(ctx, hangups, reload); return nil })
 	parts.Add("gateway", func(ctx context.Context) error { return edge.Run(ctx, clients, calls) })
 	log.Info("serving", "address", clients.Addr().String(), "version", version, "config", *file)
 	if err := parts.Run(ctx); err != nil {
@@ -80,6 +92,18 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// reloadAt reloads at each hangup until ctx ends. What went wrong is in the log: nobody waits for an answer.
+func reloadAt(ctx context.Context, hangups <-chan struct{}, reload admin.Reload) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			_, _ = reload(ctx)
+		}
+	}
 }
 
 // load reads the configuration and prints what there is to say about it.

@@ -38,8 +38,9 @@ type Edge interface {
 
 // Server answers operators. Make it with [New], run it once.
 type Server struct {
-	edge Edge
-	http http.Server
+	edge  Edge
+	again Reload
+	http  http.Server
 }
 
 // Time limits of the admin port: everything it reads is a short request line, and everything it writes is made in
@@ -53,12 +54,13 @@ const (
 )
 
 // New makes the server. It starts nothing.
-func New(edge Edge, metrics prometheus.Gatherer, log *slog.Logger) *Server {
-	s := &Server{edge: edge}
+func New(edge Edge, again Reload, metrics prometheus.Gatherer, log *slog.Logger) *Server {
+	s := &Server{edge: edge, again: again}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /drain", s.drain(true))
 	mux.HandleFunc("POST /undrain", s.drain(false))
 	mux.HandleFunc("GET /explain", s.explain)
@@ -121,7 +123,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprint(w, "ganglion gateway\n\n/healthz  the process is alive\n/readyz   clients may be sent here\n/status   pools, nodes and routes, as JSON\n/metrics  for Prometheus\n/explain  what would be done with a request, as JSON: ?model=NAME&header=Name: value&key=K\n"+
-		"\nPOST /drain?node=HOST:PORT[&pool=NAME]  no new requests for the node; /undrain takes it back\nPOST /record?for=10s[&pool=NAME]       what pools decide, a line of JSON for each attempt\n")
+		"\nPOST /drain?node=HOST:PORT[&pool=NAME]  no new requests for the node; /undrain takes it back\nPOST /reload                           read the configuration anew\nPOST /record?for=10s[&pool=NAME]       what pools decide, a line of JSON for each attempt\n")
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

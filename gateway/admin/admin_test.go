@@ -62,8 +62,13 @@ func start(t *testing.T, edge Edge) (get func(method, path string) (int, string)
 	return get
 }
 
-// startAt is start that also tells where.
 func startAt(t *testing.T, edge Edge) (get func(method, path string) (int, string), address string) {
+	t.Helper()
+	return startWith(t, edge, nil)
+}
+
+// startWith is start that also tells where, with somebody who reloads.
+func startWith(t *testing.T, edge Edge, again Reload) (get func(method, path string) (int, string), address string) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "one"}, func() float64 { return 1 }))
@@ -73,7 +78,7 @@ func startAt(t *testing.T, edge Edge) (get func(method, path string) (int, strin
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- New(edge, registry, slog.New(slog.DiscardHandler)).Run(ctx, ln) }()
+	go func() { done <- New(edge, again, registry, slog.New(slog.DiscardHandler)).Run(ctx, ln) }()
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(func() {
 		cancel()
@@ -152,7 +157,7 @@ func TestRunReportsALostListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	err = New(new(fakeEdge), prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).Run(t.Context(), ln)
+	err = New(new(fakeEdge), nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).Run(t.Context(), ln)
 	if err == nil {
 		t.Error("Run returned nil with a closed listener")
 	}

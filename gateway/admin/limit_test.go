@@ -35,7 +35,7 @@ func TestIdleClientsAreFew(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- New(new(fakeEdge), prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).Run(ctx, counting)
+		done <- New(new(fakeEdge), nil, prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).Run(ctx, counting)
 	}()
 	idle := make([]net.Conn, maxConnections+10)
 	for i := range idle {
