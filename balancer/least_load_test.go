@@ -252,6 +252,10 @@ func TestLeastLoadPrefersWhoWillBeDoneFirst(t *testing.T) {
 func TestWhatAllHearMakesNobodyIdle(t *testing.T) {
 	p, _ := timed(t, equal(LeastLoad, 2))
 	n := p.Members()[0]
+	n.Hear(Load{Known: true, Queued: 8, InFlight: 8}, 1) // one that batches: a part of the truth at a time
+	if got := n.load.foreign(p.now()); got != 2 {
+		t.Errorf("heard once of 8 requests of others: %d", got)
+	}
 	n.Hear(Load{Known: true, Queued: 4, InFlight: 1}, 2)
 	if got := n.load.foreign(p.now()); got != 3 {
 		t.Errorf("heard of 5 requests, 2 of them ours: %d of others", got)

@@ -33,6 +33,8 @@ const (
 	newsLife = 31
 	// othersMost is more requests than a node can hold, and times the life fits into 63 bits.
 	othersMost = 1 << 24
+	// heardMemory is how many loads of a node that runs several requests at a time an average is of.
+	heardMemory = 4
 	// ownWindow is the base-2 logarithm in nanoseconds of the time for which own leases count as known to the node: about
 	// 2 ms. Nodes find their load out every millisecond, so a batch that comes back at once still counts in what it brings.
 	ownWindow = 21
@@ -60,6 +62,12 @@ func (n *Node) Hear(l Load, own int64) {
 	n.load.keep(l)
 	now := n.pool.now()
 	others := int64(l.Queued) + int64(min(l.InFlight, 1)) - own
+	if l.InFlight > 1 {
+		// A node that batches holds least when its run has just begun, which is when the next one is farthest. Only the average
+		// says how busy it is. In the simulation, where 64 nodes batch and tell every millisecond, p99 is 2.2 times the ideal
+		// without this, 1.7 with it.
+		others = (heardMemory-1)*n.load.foreign(now)/heardMemory + (others+heardMemory-1)/heardMemory
+	}
 	n.note(max(others, min(n.load.foreign(now), 1)), now)
 }
 

@@ -13,6 +13,7 @@ func (s *simulation) die(n *node) {
 	n.life++
 	n.pace = pace{}
 	n.busy = 0
+	clear(n.from)
 	for i := range n.running {
 		for _, x := range n.running[i].exchanges {
 			s.drop(x)

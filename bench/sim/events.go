@@ -23,6 +23,9 @@ const (
 	nodeReturns
 	noticedDead // a gateway's probes find the node down
 	noticedBack // a gateway's probes find the node up
+	slows       // a node becomes slow
+	tellDue     // a node may tell its load again
+	heard       // what it told arrives at the gateways; what is the news
 )
 
 // agenda is what will happen, soonest first: a binary heap.

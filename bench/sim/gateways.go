@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +12,10 @@ import (
 func newGateway(s *scenario, policy string, opt balancer.Options) (*balancer.Pool, error) {
 	var cfg balancer.Config
 	cfg.SetDefaults()
-	cfg.Policy = policy
+	cfg.Policy, cfg.MaxInflight = policy, s.limit
+	if s.spared {
+		cfg.Outlier.LatencyFactor = 0
+	}
 	// gobreaker has a clock of its own, which does not know the simulation's: nothing may depend on it. A circuit opens by
 	// failures in a row and closes when the node is found to be back.
 	cfg.Breaker.Window, cfg.Breaker.OpenTime = time.Hour, time.Hour
@@ -40,27 +44,56 @@ func warm(pool *balancer.Pool, attempts int) {
 	}
 }
 
-// send makes the next attempt of an exchange.
+// send makes the next attempt of an exchange, or has it wait until a node is below its limit.
 func (s *simulation) send(x int32) {
+	if q := &s.waiting[s.gatewayOf(x)]; q.count > 0 || !s.trySend(x) {
+		q.push(x)
+	}
+}
+
+// letIn sends those who wait at a gateway, first come, first served, as far as nodes are below their limits. The pool's own queue
+// does the same for goroutines, which a simulation has none of.
+func (s *simulation) letIn(gateway int32) {
+	q := &s.waiting[gateway]
+	for q.count > 0 {
+		if x := q.pop(); !s.trySend(x) {
+			q.pushFront(x)
+			return
+		}
+	}
+}
+
+// trySend makes an attempt, or ends the exchange if there is no node for it. False = every node is at its limit.
+func (s *simulation) trySend(x int32) bool {
 	e := &s.exchanges[x]
 	r := &s.requests[e.request]
 	var err error
-	if e.lease, err = s.gateways[r.gateway].Model("").Pick(balancer.Ask{Key: r.key}, &e.tried); err != nil {
+	e.lease, err = s.gateways[r.gateway].Model("").Pick(balancer.Ask{Key: r.key}, &e.tried)
+	if errors.Is(err, balancer.ErrFull) {
+		return false
+	}
+	if err != nil {
 		s.finish(x, true)
-		return
+		return true
 	}
 	e.node = e.lease.Node().Member().(int32)
 	s.findings.picked(s.now, e.node, r)
 	s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
+	return true
 }
 
 // answered ends an exchange with the answer of its node.
 func (s *simulation) answered(x int32) {
-	if e := &s.exchanges[x]; s.common == nil {
-		e.lease.Node().Report(e.load)
-		e.lease.Done(balancer.Success)
+	e := &s.exchanges[x]
+	if s.common != nil {
+		s.finish(x, false)
+		return
 	}
+	e.lease.Node().Report(e.load)
+	e.lease.Done(balancer.Success)
+	gateway := s.gatewayOf(x)
 	s.finish(x, false)
+	s.letIn(gateway)
 }
 
 // refused is what a gateway does with an attempt that failed: try another node, if the pool's budget allows.
@@ -68,9 +101,11 @@ func (s *simulation) refused(x int32) {
 	e := &s.exchanges[x]
 	pool := s.gateways[s.requests[e.request].gateway]
 	e.lease.Done(balancer.Failure)
+	gateway := s.gatewayOf(x)
 	if e.tried.Len() >= pool.Attempts() || !pool.Retry() {
 		s.finish(x, true)
-		return
+	} else {
+		s.send(x)
 	}
-	s.send(x)
+	s.letIn(gateway)
 }

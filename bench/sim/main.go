@@ -40,6 +40,9 @@ type options struct {
 	scenarios []scenario
 	json, svg string
 	real      bool
+	limit     int
+	told      time.Duration
+	spared    bool
 	seconds   time.Duration
 }
 
@@ -92,6 +95,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	names := flags.String("policies", strings.Join(policies, ","), "compare these `names` only, beside the ideal")
 	flags.StringVar(&opt.json, "json", "", "`file` for the figures")
 	flags.StringVar(&opt.svg, "svg", "", "`file` for the plot")
+	flags.IntVar(&opt.limit, "limit", 0, "let a gateway have so `many` requests at a node at a time, in all scenarios; the others wait at the gateway")
+	flags.DurationVar(&opt.told, "told", 0, "let nodes tell gateways of every change of their load, at most so `often`, in all scenarios")
+	flags.BoolVar(&opt.spared, "spared", false, "eject no outliers, in all scenarios")
 	flags.BoolVar(&opt.real, "real", false, "run few scenarios in the simulation and against real node and gateway processes, and compare the order of the policies")
 	flags.DurationVar(&opt.seconds, "for", 20*time.Second, "with --real: how `long` each scenario takes")
 	if err := flags.Parse(args); err != nil {
@@ -116,5 +122,23 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if len(opt.scenarios) == 0 {
 		return nil, fmt.Errorf("--only %q: no scenario has that in its name", *only)
 	}
-	return opt, nil
+	return opt, opt.vary()
+}
+
+// vary makes the scenarios what the command line says of all of them.
+func (opt *options) vary() error {
+	if opt.limit < 0 || opt.told < 0 {
+		return fmt.Errorf("--limit %d, --told %s: accepted are 0 and more", opt.limit, opt.told)
+	}
+	for i := range opt.scenarios {
+		s := &opt.scenarios[i]
+		if opt.limit > 0 {
+			s.limit = opt.limit
+		}
+		if opt.told > 0 {
+			s.told = opt.told
+		}
+		s.spared = s.spared || opt.spared
+	}
+	return nil
 }

@@ -33,6 +33,11 @@ type node struct {
 	busy    int
 	pace    pace
 
+	from   []int32 // requests that it holds, by gateway
+	toldAt time.Duration
+	told   balancer.Load // last, to all gateways
+	due    bool          // it will tell
+
 	load   balancer.Load // as of loadAt
 	loadAt time.Duration
 }
@@ -101,11 +106,14 @@ const loadAge = time.Millisecond
 // loadNow is what the node says with an answer.
 func (n *node) loadNow(now time.Duration) balancer.Load {
 	if now-n.loadAt > loadAge {
-		n.loadAt = now
-		n.load = balancer.Load{
-			Known: true, Queued: uint32(n.queue.count), InFlight: uint32(n.inFlight()),
-			Wait: n.pace.wait(n.queue.count, n.busy, len(n.running)),
-		}
+		n.loadAt, n.load = now, n.loadExactly()
 	}
 	return n.load
+}
+
+func (n *node) loadExactly() balancer.Load {
+	return balancer.Load{
+		Known: true, Queued: uint32(n.queue.count), InFlight: uint32(n.inFlight()),
+		Wait: n.pace.wait(n.queue.count, n.busy, len(n.running)),
+	}
 }

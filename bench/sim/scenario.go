@@ -16,10 +16,15 @@ type scenario struct {
 	weighted bool      // the gateways are told the speeds as weights
 	spread   spread
 	bursts   bursts
-	slow     float64 // the first node takes so many times as long; 0 = no
+	slow     float64       // the first node takes so many times as long; 0 = no
+	slows    time.Duration // when it begins to; 0 = it has always been so
 	churn    churn
 	load     float64 // offered, as a fraction of what the nodes can do
 	requests int     // simulated by default
+
+	limit  int           // requests of one gateway at one node at a time; the others wait at the gateway. 0 = any number
+	told   time.Duration // nodes tell gateways of every change of their load, at most so often; 0 = they tell with answers only
+	spared bool          // no node is ejected as an outlier
 }
 
 // churn takes nodes away. The zero value takes none.
@@ -77,6 +82,9 @@ func scenarios() []scenario {
 	add(batches, 8, 1)
 	add(batches, 8, 8)
 	add(batches, 64, 8)
+	several := scenario{name: "instances", why: "nodes that run four requests at a time, each four times as long", model: model{work: 20 * time.Millisecond, batch: 1, instances: 4}}
+	add(several, 8, 1)
+	add(several, 8, 8)
 	waves := scenario{name: "bursts", why: "every 400 ms, 100 ms of 1.75 times the mean rate", model: plain}
 	waves.bursts = bursts{period: 400 * time.Millisecond, length: 100 * time.Millisecond, high: 1.75}
 	add(waves, 8, 1)
@@ -87,6 +95,13 @@ func scenarios() []scenario {
 	add(slow, 8, 1)
 	add(slow, 8, 8)
 	add(slow, 64, 8)
+	slow.name, slow.why, slow.slows, slow.requests = "slows", "one node takes ten times as long from the tenth second on", 10*time.Second, 40_000
+	add(slow, 8, 1)
+	add(slow, 8, 8)
+	slow.name, slow.why, slow.spared = "slows (none ejected)", "the same, without the ejection of outliers", true
+	add(slow, 8, 1)
+	limited := scenario{name: "limited", why: "requests differ (exponential), and each node has one at a time: the gateway's queue is the central one", model: plain, spread: exponential, limit: 1}
+	add(limited, 8, 1)
 	// A process that is killed and started again by what runs it, loads its model and is there again.
 	dying := scenario{name: "churn", why: "an eighth of the nodes is killed every 5 s and back after 3 s", model: plain}
 	dying.churn = churn{every: 5 * time.Second, away: 3 * time.Second, at: 1}
@@ -103,7 +118,7 @@ func (s *scenario) speed(index int) float64 {
 	if len(s.speeds) > 0 {
 		speed = s.speeds[index%len(s.speeds)]
 	}
-	if s.slow > 0 && index == 0 {
+	if s.slow > 0 && s.slows == 0 && index == 0 {
 		speed /= s.slow
 	}
 	return speed

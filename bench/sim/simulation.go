@@ -22,6 +22,11 @@ type simulation struct {
 	unused    []int32 // exchanges that may be used again
 	ended     []int32 // scratch: those of the run that ends
 	findings  *findings
+
+	members [][]*balancer.Node // of each gateway
+	waiting []queue            // of each gateway: exchanges for which every node is at its limit
+	news    []news             // on their way
+	spare   []int32            // news that may be used again
 }
 
 // exchange is a request on its way.
@@ -47,11 +52,14 @@ func newSimulation(s *scenario, policy string, seed uint64, requests []request) 
 		if q == nil {
 			q = &queue{}
 		}
-		sim.nodes = append(sim.nodes, newNode(i, s.model, s.speed(i), q))
+		n := newNode(i, s.model, s.speed(i), q)
+		n.from = make([]int32, s.gateways)
+		sim.nodes = append(sim.nodes, n)
 	}
 	if policy == ideal {
 		return sim, nil
 	}
+	sim.waiting = make([]queue, s.gateways)
 	for i := range s.gateways {
 		g, err := newGateway(s, policy, balancer.Options{Now: sim.clock, Rand: stream(seed, 100+uint64(i)).Uint64})
 		if err != nil {
@@ -59,6 +67,7 @@ func newSimulation(s *scenario, policy string, seed uint64, requests []request) 
 		}
 		warm(g, sim.chance.IntN(s.nodes))
 		sim.gateways = append(sim.gateways, g)
+		sim.members = append(sim.members, g.Members())
 	}
 	return sim, nil
 }
@@ -72,6 +81,9 @@ func (s *simulation) run() *findings {
 		for i := range s.scenario.churn.at {
 			s.agenda.plan(event{at: s.scenario.churn.every, kind: nodeDies, who: int32(i)})
 		}
+	}
+	if s.scenario.slows > 0 {
+		s.agenda.plan(event{at: s.scenario.slows, kind: slows})
 	}
 	for next := 0; s.findings.over() < len(s.requests); {
 		if next < len(s.requests) && (s.agenda.empty() || s.requests[next].at <= s.agenda.next()) {
@@ -97,6 +109,15 @@ func (s *simulation) happen(e event) {
 		}
 	case answered:
 		s.answered(e.what)
+	case slows:
+		n := s.nodes[e.who]
+		n.speed /= s.scenario.slow
+		s.findings.changed(s.now, n)
+	case tellDue:
+		s.nodes[e.who].due = false
+		s.tell(s.nodes[e.who])
+	case heard:
+		s.hear(e.what)
 	case refused:
 		s.refused(e.what)
 	case nodeDies:
@@ -115,6 +136,7 @@ func (s *simulation) mark(e event, state balancer.State, cause error) {
 	if err := s.gateways[e.who].Mark(address(int(e.what)), state, cause); err != nil {
 		panic("BUG: " + err.Error())
 	}
+	s.letIn(e.who) // a node that is back has room
 }
 
 // arrive begins the exchange of a request.
@@ -152,7 +174,9 @@ func (s *simulation) arriveAtNode(x int32) {
 		return
 	}
 	n.queue.push(x)
+	n.from[s.gatewayOf(x)]++
 	s.start(n)
+	s.tell(n)
 }
 
 // wake lets the fastest idle node have what waits in the central queue.
@@ -200,7 +224,13 @@ func (s *simulation) endOfRun(n *node, instance int) {
 	n.busy--
 	s.start(n)
 	for _, x := range s.ended {
+		if s.common == nil {
+			n.from[s.gatewayOf(x)]--
+		}
 		s.exchanges[x].load = n.loadNow(s.now)
 		s.agenda.plan(event{at: s.now + wire, kind: answered, what: x})
 	}
+	s.tell(n)
 }
+
+func (s *simulation) gatewayOf(x int32) int32 { return s.requests[s.exchanges[x].request].gateway }
