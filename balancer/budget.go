@@ -67,6 +67,15 @@ func (b *budget) take() bool {
 	}
 }
 
+// left reports whether take would pay now.
+func (b *budget) left() bool {
+	if b.balance.Load() >= retryUnits {
+		return true
+	}
+	spent := b.spent.Load()
+	return spent>>32 != uint64(b.now()/time.Second) && b.floor > 0 || int64(uint32(spent)) < b.floor
+}
+
 // pay takes one retry out of the bucket, if it is there or may be owed.
 func (b *budget) pay(mayOwe bool) bool {
 	for {

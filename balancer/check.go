@@ -155,9 +155,6 @@ func (c *Config) warnings() []finding {
 	if c.Policy != ConsistentHash && c.Hash.Header != "" {
 		fs.addf("hash.header", "the policy %q does not look at it; %q does", c.Policy, ConsistentHash)
 	}
-	if c.Hedge != nil {
-		fs.addf("hedge", "this version does not hedge yet: the table changes nothing")
-	}
 	if c.Hedge != nil && c.Retry.Attempts == 1 {
 		fs.addf("hedge", "retry.attempts = 1 leaves no second attempt to hedge with: the table changes nothing")
 	}

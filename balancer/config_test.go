@@ -126,7 +126,8 @@ func TestNoNodes(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"nodes = [{ address = \"a:1\" }]\n[main.hash]\nheader = \"X-User\"", `does not look at it; "consistent_hash" does`},
-		{"nodes = [{ address = \"a:1\" }]\n[main.hedge]", "does not hedge yet"},
+		{"nodes = [{ address = \"a:1\" }]\nretry = { attempts = 1 }\n[main.hedge]", "no second attempt to hedge with"},
+		{"nodes = [{ address = \"a:1\" }]\nretry = { attempts = 1, attempt_timeout = \"1s\" }", "no attempt to follow"},
 		{"policy = \"round_robin\"\nnodes = [{ address = \"a:1\" }, { address = \"b:1\", weight = 2 }]", "whatever its weight"},
 		{"nodes = [{ address = \"a:1\", weight = 0 }]", "every node has weight 0"},
 	} {
@@ -136,7 +137,7 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("%q: %v, warnings %v; want one with %q", c.text, err, warnings, c.want)
 			continue
 		}
-		if p, err := New("main", f.Main, Options{}); err != nil || p.Attempts() != 2 {
+		if p, err := New("main", f.Main, Options{}); err != nil || p.Attempts() != f.Main.Retry.Attempts {
 			t.Errorf("%q: New = %v", c.text, err)
 		}
 	}

@@ -66,10 +66,13 @@ func (p *Pool) late() *quantile {
 	return newQuantile(p.cfg.Hedge.Quantile)
 }
 
+// Hedges reports whether the pool hedges at all.
+func (p *Pool) Hedges() bool { return p.hedges != nil && p.cfg.Retry.Attempts > 1 }
+
 // HedgeAfter is how long a first attempt of the model takes that is late. ok is false if the pool does not hedge, or has too
 // few attempts of the model behind it to tell. It takes no lock.
 func (m *Model) HedgeAfter() (delay time.Duration, ok bool) {
-	if m.late == nil || m.pool.cfg.Retry.Attempts < 2 {
+	if !m.pool.Hedges() {
 		return 0, false
 	}
 	delay, ok = m.late.value()

@@ -155,6 +155,17 @@ func (m *Model) take(l *Lease, a Ask, tried *Tried) error {
 	}
 }
 
+// Another reports whether the model has a node that was not tried and that nothing is to be said against.
+func (m *Model) Another(tried *Tried) bool {
+	s := m.current.Load()
+	for i := range s.groups {
+		if g := &s.groups[i]; g.standing < ejected && g.anyUntried(tried) {
+			return true
+		}
+	}
+	return false
+}
+
 // look is what a pick goes by: the nodes, and the time.
 func (m *Model) look() (*snapshot, time.Duration) {
 	s, now := m.current.Load(), m.pool.now()

@@ -191,6 +191,12 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 // Retry takes one retry out of the pool's budget. False = the budget is spent, and the exchange answers with what it has.
 func (p *Pool) Retry() bool { return p.retries.take() }
 
+// MayRetry reports whether Retry would say yes now.
+func (p *Pool) MayRetry() bool { return p.retries.left() }
+
+// AttemptTimeout is how long one attempt may take that another one may follow; 0 = there is no such limit.
+func (p *Pool) AttemptTimeout() time.Duration { return p.cfg.Retry.AttemptTimeout }
+
 // Ready reports whether the pool has a node that is up. Nodes nobody has probed yet do not count: who asks for readiness
 // wants to know, while who has a request would rather try.
 func (p *Pool) Ready() bool {

@@ -47,13 +47,19 @@ type ModelStatus struct {
 	Successes, Failures, Faults, Neutral uint64
 }
 
+// Models are the models that the pool knows, the common one first and then by name.
+func (p *Pool) Models() []*Model {
+	models := slices.Collect(p.models)
+	slices.SortFunc(models, func(a, b *Model) int { return cmp.Compare(a.name, b.name) })
+	return models
+}
+
 // Nodes is the state of every node, in the order of the configuration.
 func (p *Pool) Nodes() []NodeStatus {
 	p.control.Lock()
 	defer p.control.Unlock()
 	nodes := p.members.Load().nodes
-	models := slices.Collect(p.models)
-	slices.SortFunc(models, func(a, b *Model) int { return cmp.Compare(a.name, b.name) })
+	models := p.Models()
 	statuses := make([]NodeStatus, len(nodes))
 	for i, n := range nodes {
 		statuses[i] = n.status()

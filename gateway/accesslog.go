@@ -223,7 +223,11 @@ func appendNodes(dst []byte, x *exchange) []byte {
 		dst = oip.AppendJSONString(dst, n.address)
 	}
 	dst = append(dst, ']')
-	return appendNumber(dst, "attempts", int64(x.attempts))
+	dst = appendNumber(dst, "attempts", int64(x.attempts))
+	if x.hedged != hedgeNone {
+		dst = appendField(dst, "hedge", x.hedged.String())
+	}
+	return dst
 }
 
 func appendField(dst []byte, key, value string) []byte {

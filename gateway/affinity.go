@@ -15,8 +15,9 @@ const headerSequence = "X-Sequence-Id"
 
 // aim is what an exchange wants of the choice of its node.
 type aim struct {
-	key   uint64 // the same for requests that should meet; 0 = none
-	stick bool   // they must
+	key     uint64 // the same for requests that should meet; 0 = none
+	stick   bool   // they must
+	willing bool   // a node has refused it: none that wants to be left alone
 }
 
 // aim finds out which requests this one should meet. Keys depend on nothing but the request, so that gateways agree.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -19,7 +20,6 @@ func (x *exchange) prepare() {
 		out.method = methodPost // what it means here, and what every node knows
 	}
 	out.headers = x.appendHeaders(out.headers[:0])
-	out.deadline = x.deadline // one for all attempts: a retry has what the first left
 }
 
 // nameJSON calls a body JSON that its client has not called anything, or what curl and Python call every body, a form. Most
@@ -37,43 +37,62 @@ func (x *exchange) nameJSON() {
 
 // forward asks nodes until one gives an answer worth passing on, or no further attempt makes sense.
 func (x *exchange) forward() {
-	pool := x.variant.pool
 	last := verdict{reason: reasonNoNode}
 	aim := x.aim()
-	var tried balancer.Tried
-	sent, again := 0, false
+	x.out.patient = aim.stick // there is nobody else for it
+	again := false
 	for {
-		lease, err := x.lease(aim, &tried)
+		lease, err := x.lease(aim, &x.met)
 		if err != nil {
-			if tried.Len() == 0 || !last.mute && (!last.unsent || again) || !errors.Is(err, balancer.ErrNoNode) {
+			if x.met.Len() == 0 || !last.mute && (!last.unsent || again) || !errors.Is(err, balancer.ErrNoNode) {
 				break // nobody is left to ask
 			}
 			// Nobody else is there: the node that would not take it on one connection may do so on the next, and one that is
 			// silent may speak again.
-			tried, again, x.out.patient = balancer.Tried{}, true, last.mute
+			x.met, again, x.out.patient = balancer.Tried{}, true, last.mute || aim.stick
 			continue
 		}
 		var answered bool
-		last, answered = x.attempt(&lease)
+		if h := x.hedgeFor(aim, lease.Model()); h != nil {
+			last, answered = x.race(h, &lease)
+		} else {
+			last, answered = x.attempt(&lease, aim)
+		}
 		if answered && x.settled(last) {
 			return
 		}
-		if !last.retry || x.late() {
-			break
-		}
-		if last.unsent {
-			continue // no node has had work of it, so that asking another one is no burden beyond the first
-		}
-		if sent++; sent >= pool.Attempts() || !pool.allowRetry() {
-			if !last.mute {
+		if !x.mayGoOn(aim, last) {
+			if !last.mute || aim.stick || x.late() {
 				break
 			}
 			// A silent node has given it back, and no retry is left: it takes its chance with whoever is best now, and waits.
-			tried, again, x.out.patient = balancer.Tried{}, true, true
+			x.met, again, x.out.patient = balancer.Tried{}, true, true
 		}
+		aim.willing = last.refusal == balancer.RetryAfter
 	}
 	x.giveUp(last.reason)
 }
+
+// mayGoOn reports whether another attempt makes sense and is allowed. What it says yes to is paid for.
+func (x *exchange) mayGoOn(a aim, last verdict) bool {
+	switch {
+	case !last.retry || x.late():
+		return false
+	case last.unsent:
+		return true // no node has had work of it, so that asking another one is no burden beyond the first
+	case a.stick && last.refusal != balancer.NotReady:
+		return false // the node may have moved the sequence on, and no other one has what came before
+	}
+	if last.died {
+		x.deaths++
+	}
+	x.sent++
+	pool := x.variant.pool
+	return x.sent < pool.Attempts() && x.deaths < poison && pool.allowRetry()
+}
+
+// poison is how many nodes may die of one request. The second may be chance; a third would be our doing.
+const poison = 2
 
 // allowRetry takes a retry from the pool's budget, and counts.
 func (up *upstream) allowRetry() bool {
@@ -87,51 +106,96 @@ func (up *upstream) allowRetry() bool {
 
 // attempt sends the request to the leased node and judges what comes back. The answer, if there was one, is in the
 // client's response.
-func (x *exchange) attempt(lease *balancer.Lease) (v verdict, answered bool) {
-	v = verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
-	defer func() { lease.Done(v.node) }()
-	n := memberOf(lease.Node())
+func (x *exchange) attempt(lease *balancer.Lease, a aim) (v verdict, answered bool) {
+	out := x.out
+	if out.start = x.start; x.attempts > 0 || x.use != cacheOff {
+		out.start = time.Now() // otherwise there is nothing but a microsecond between the two
+	}
+	out.deadline = x.attemptDeadline(lease.Model(), a)
+	x.note(memberOf(lease.Node()))
+	v, err := x.try(lease, out, x.resp)
+	x.upstream += out.end.Sub(out.start)
+	switch {
+	case v.beaten: // by a hedge: there is nothing to complain about
+	case err != nil:
+		x.cause = err
+	case v.retry || x.resp.StatusCode() >= fasthttp.StatusInternalServerError:
+		x.cause = errAnswered(x.resp)
+	}
+	return v, err == nil
+}
+
+// note remembers who was asked.
+func (x *exchange) note(n *node) {
 	if x.attempts < maxNodes {
 		x.tried[x.attempts] = n
 	}
 	x.attempts++
+}
 
-	if x.out.start = x.start; x.attempts > 1 || x.use != cacheOff {
-		x.out.start = time.Now() // otherwise there is nothing but a microsecond between the two
-	}
-	resp := x.resp
-	err := n.transport.roundTrip(x.out, resp)
-	took := x.out.end.Sub(x.out.start)
-	x.upstream += took
-	n.metrics.duration.Observe(took.Seconds())
-
+// try sends out to the leased node, judges what comes back, and gives the lease back. The answer, if err is nil, is in resp.
+// It changes nothing of the exchange, so that a hedge may do the same at the same time.
+func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Response) (v verdict, err error) {
+	v = verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
+	defer func() { lease.Done(v.node) }()
+	n := memberOf(lease.Node())
+	err = n.transport.roundTrip(out, resp)
+	n.metrics.duration.Observe(out.end.Sub(out.start).Seconds())
 	if err == nil && answersModel(x.call.Kind) && nonsense(resp) {
 		err = errNonsense
 	}
 	if err != nil {
 		resp.Reset() // half an answer is none
 	}
-	lease.Node().Report(balancer.Load(x.out.node))
-	v = classify(err, resp, x.late())
-	if x.hurried() && (v.reason == reasonUpstreamTimeout || (v.reason == reasonClientGone && x.late())) {
-		v = verdict{node: balancer.Neutral, reason: reasonDeadline}
+	lease.Node().Report(balancer.Load(out.node))
+	v = x.judge(err, out, resp)
+	if v.beaten || v.cut {
+		lease.Late()
 	}
 	if v.reason == reasonRejected {
 		lease.Untimed()
 	}
 	if v.refusal != 0 {
-		lease.Refused(v.refusal, v.rest)
+		lease.Refused(v.refusal, v.restFor(out))
 	}
 	if v.reason == reasonOK {
 		x.know(lease.Model())
 	}
+	return v, err
+}
+
+// judge is classify with what the exchange knows of time: whose it was that ran out, and who broke the attempt off.
+func (x *exchange) judge(err error, out *outbound, resp *fasthttp.Response) verdict {
+	v := classify(err, resp, !out.end.Before(out.deadline))
+	late := !out.end.Before(x.deadline)
 	switch {
-	case err != nil:
-		x.cause = err
-	case v.retry || resp.StatusCode() >= fasthttp.StatusInternalServerError:
-		x.cause = errAnswered(resp)
+	case v.reason == reasonClientGone && out.beaten():
+		v.beaten = true
+	case v.reason == reasonUpstreamTimeout && out.deadline.Before(x.deadline):
+		// It had its share of the time, and another node may need less.
+		v.cut, v.retry = true, true
+		x.variant.pool.cut.Add(1)
+	case x.hurried() && (v.reason == reasonUpstreamTimeout || v.reason == reasonClientGone && late):
+		v = verdict{node: balancer.Neutral, reason: reasonDeadline}
+	default:
+		v.died = died(err)
 	}
-	return v, err == nil
+	return v
+}
+
+// died reports whether an attempt ended as it does when the node's process dies of it.
+func died(err error) bool {
+	broken, ok := errors.AsType[*transportError](err)
+	return ok && !broken.unsent && (broken.phase == waiting || broken.phase == receiving || broken.phase == hopping)
+}
+
+// restFor is for how long the node rests. HTTP knows no less than a second, in which a queue that was full has long been
+// empty; a node of ours says over the hop how long it takes.
+func (v *verdict) restFor(out *outbound) time.Duration {
+	if v.refusal == balancer.Full && out.node.Known {
+		return out.model.Wait
+	}
+	return v.rest
 }
 
 // settled passes the node's answer on if it is one that no other node would better, and reports whether it did.
@@ -141,12 +205,19 @@ func (x *exchange) settled(v verdict) bool {
 		x.cleanAnswer()
 		return true
 	}
-	// The answer of a node that failed: kept until a better one comes.
+	x.keep(v)
+	return false
+}
+
+// keep holds on to the answer of a node that failed until a better one comes.
+func (x *exchange) keep(v verdict) {
 	if x.kept == nil {
 		x.kept = fasthttp.AcquireResponse()
 	}
 	x.resp.CopyTo(x.kept)
-	return false
+	if v.rest > 0 && (x.comeBack == 0 || v.rest < x.comeBack) {
+		x.comeBack = v.rest
+	}
 }
 
 // giveUp tells the client why there is no good answer: in the words of the last node that gave any, or in our own.
@@ -157,6 +228,10 @@ func (x *exchange) giveUp(reason Reason) {
 		x.kept.CopyTo(x.resp)
 		x.reason = classifyAnswer(x.kept).reason
 		x.cleanAnswer()
+		if h := &x.resp.Header; len(h.Peek(fasthttp.HeaderRetryAfter)) > 0 && x.comeBack > 0 {
+			// Of several nodes that said when to come back, one is enough.
+			h.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(wholeSeconds(x.comeBack)))
+		}
 	case x.attempts == 0, errors.Is(x.unleased, balancer.ErrLeft):
 		x.failUnleased()
 	case reason == reasonClientGone:
@@ -166,6 +241,10 @@ func (x *exchange) giveUp(reason Reason) {
 	case reason == reasonUpstreamError && unanswered(x.cause):
 		x.fail(failUnanswered(pool.RetryAfter()))
 	default:
-		x.fail(failUpstream(reason, x.route.timeout, pool.RetryAfter()))
+		patience := x.route.timeout
+		if !x.late() {
+			patience = x.out.deadline.Sub(x.out.start) // the attempt's
+		}
+		x.fail(failUpstream(reason, patience, pool.RetryAfter()))
 	}
 }

@@ -90,16 +90,16 @@ func newConns(via dialer, cfg UpstreamConfig, answers hop.Budget, onDial func())
 // longAgo is a deadline that has passed: setting it makes whoever reads or writes the connection return at once.
 var longAgo = time.Unix(1, 0)
 
-// acquire returns a connection for one exchange: an idle one, or else a new one. The caller gives it back
-// by giveBack, exactly once.
-func (p *conns) acquire(now, deadline time.Time, patient bool) (*conn, error) {
+// acquire returns a connection for an attempt that begins now: an idle one, or else a new one. The caller gives it back by
+// giveBack, exactly once.
+func (p *conns) acquire(out *outbound) (*conn, error) {
 	if !p.takeSlot() {
 		return nil, errBusy
 	}
-	if c := p.pop(now, patient); c != nil {
+	if c := p.pop(out.start, out.patient); c != nil {
 		return c, nil
 	}
-	c, err := p.dial(now, deadline, patient)
+	c, err := p.dial(out, out.start)
 	if err != nil {
 		p.surrender()
 	}
@@ -138,11 +138,20 @@ func (p *conns) pop(now time.Time, patient bool) *conn {
 }
 
 // dial makes a connection; the caller holds the slot for it.
-func (p *conns) dial(now, deadline time.Time, patient bool) (*conn, error) {
+func (p *conns) dial(out *outbound, now time.Time) (*conn, error) {
+	deadline := out.deadline
 	if soon := now.Add(p.cfg.ConnectTimeout); soon.Before(deadline) {
 		deadline = soon
 	}
-	raw, err := p.via.dial(context.Background(), deadline)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if !out.boardCall(cancel) {
+		return nil, errLeft
+	}
+	raw, err := p.via.dial(ctx, deadline)
+	if left := out.alight(); left && err != nil {
+		return nil, errLeft
+	}
 	if err != nil {
 		return nil, &transportError{phase: connecting, err: err, unsent: true}
 	}
@@ -153,7 +162,7 @@ func (p *conns) dial(now, deadline time.Time, patient bool) (*conn, error) {
 	c.watch(raw)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.busy.add(c, patient)
+	p.busy.add(c, out.patient)
 	return c, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"ganglion/balancer"
 	"ganglion/internal/oip"
 )
 
@@ -82,6 +83,21 @@ func (x *exchange) parameterTimeout() (micros uint64, found bool, err error) {
 		return 0, false, nil
 	}
 	return oip.FindWhole(json, "timeout")
+}
+
+// attemptDeadline is when the next attempt, which is about to begin, has to be over. It has all of the exchange's time unless
+// retry.attempt_timeout leaves it a share, and unless no other attempt could follow: then breaking it off would only make an
+// answer that is late into none.
+func (x *exchange) attemptDeadline(m *balancer.Model, a aim) time.Time {
+	pool := x.variant.pool
+	most := pool.AttemptTimeout()
+	if most == 0 || a.stick || x.sent+1 >= pool.Attempts() {
+		return x.deadline
+	}
+	if limit := x.out.start.Add(most); limit.Before(x.deadline) && pool.MayRetry() && m.Another(&x.met) {
+		return limit
+	}
+	return x.deadline
 }
 
 // late reports whether the last attempt used up the exchange's time.

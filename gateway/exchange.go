@@ -58,6 +58,11 @@ type exchange struct {
 	use      cacheUse
 	attempts int
 	tried    [maxNodes]*node
+	met      balancer.Tried
+	sent     int           // attempts that nodes have had work of, but for the last
+	deaths   int           // nodes that hung up while they had the request
+	hedged   hedged        // what became of the hedge
+	comeBack time.Duration // the shortest time that a node wanted to be left alone for; 0 = none said
 	upstream time.Duration // spent on attempts
 	queued   time.Duration // spent waiting for room at a node
 	unleased error         // why there was no node for the last attempt
@@ -66,6 +71,8 @@ type exchange struct {
 	status   int
 	bytesIn  int
 	copied   *rollout.Copy // for the shadow; nil = none
+
+	hedge *hedge // reused; nil = never needed one
 
 	key     cache.Key
 	target  []byte // out.target
@@ -92,7 +99,7 @@ func (p *exchanges) release(x *exchange) {
 	x.out.reset()
 	x.waiter.Reset()
 	*x = exchange{
-		out: x.out, waiter: x.waiter, id: x.id[:0], client: x.client[:0],
+		out: x.out, hedge: x.hedge, waiter: x.waiter, id: x.id[:0], client: x.client[:0],
 		target: capped(x.target), lines: capped(x.lines),
 		asked: capped(x.asked), scratch: capped(x.scratch), line: capped(x.line),
 	}

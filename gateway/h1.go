@@ -45,7 +45,7 @@ func (t *h1) roundTrip(out *outbound, resp *fasthttp.Response) error {
 		}
 		defer t.vigil.leave()
 	}
-	c, err := t.conns.acquire(out.start, out.deadline, out.patient)
+	c, err := t.conns.acquire(out)
 	if err != nil {
 		out.end = time.Now()
 		return err
@@ -74,7 +74,7 @@ func (t *h1) refresh(stale *conn, out *outbound) (*conn, error) {
 	t.conns.drop(stale)
 	// What has been idle for longer is no better: without this, each of them would cost a request its detour.
 	t.conns.closeIdle(stale.idleSince)
-	return t.conns.dial(time.Now(), out.deadline, out.patient)
+	return t.conns.dial(out, time.Now())
 }
 
 // hungUp reports whether the connection ended before the first byte of an answer.

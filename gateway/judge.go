@@ -17,6 +17,9 @@ type verdict struct {
 	reason Reason
 	unsent bool // this node has not begun, and will not
 	mute   bool // this node gives no sign of life
+	died   bool // the connection broke while the node had the request, as it does when a process dies
+	cut    bool // its share of the exchange's time was over
+	beaten bool // its hedge was quicker
 
 	refusal balancer.Refusal // why the node would refuse others too; 0 = it would not
 	rest    time.Duration    // for which it wants none of them; 0 = it does not say

@@ -9,7 +9,7 @@ import (
 // lease picks a node for the next attempt of the exchange, and waits for one that has room if it must. x.unleased says why
 // there is none.
 func (x *exchange) lease(a aim, tried *balancer.Tried) (l balancer.Lease, err error) {
-	m, ask := x.model(), balancer.Ask{Key: a.key, Stick: a.stick}
+	m, ask := x.model(), balancer.Ask{Key: a.key, Stick: a.stick, Willing: a.willing}
 	if l, err = m.Pick(ask, tried); errors.Is(err, balancer.ErrFull) {
 		l, err = x.queue(m, ask, tried)
 	}

@@ -23,6 +23,7 @@ func TestMetricNames(t *testing.T) {
 pool = "main"
 cache = { ttl = "1h" }
 shadow = { pool = "next" }
+[pools.main.hedge]
 [pools.main.discover]
 file = "testdata/nothing"
 `, main, next)

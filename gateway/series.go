@@ -36,6 +36,14 @@ var (
 	nodeLimit    = series("upstream_limit", "Attempts that the node may have at a time, 0 = any number.", "pool", "node")
 	nodeFound    = series("upstream_limit_found", "The limit that admission finds right for the node, in force or not; 0 = none yet.", "pool", "node")
 
+	attemptsCut = series("attempt_timeouts_total", "Attempts broken off by retry.attempt_timeout.", "pool")
+
+	hedgesSent   = series("hedges_total", "Second attempts made while the first was late.", "pool")
+	hedgesWon    = series("hedges_won_total", "Hedges that were answered before the first attempt.", "pool")
+	hedgesDenied = series("hedges_denied_total", "Late attempts without a hedge: the pool's budget was spent (budget), no other node was idle enough (busy), there was no other sound node (no_node), or the request may be part of a sequence (sequence).",
+		"pool", "reason")
+	hedgeDelay = series("hedge_delay_seconds", "After how long a first attempt of the model is late: the quantile that the pool hedges at, 0 until enough is known.", "pool", "model")
+
 	nodeUp       = series("upstream_up", "1 when probes find the node ready, 0 when not, -1 while not known yet.", "pool", "node")
 	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
 	modelCircuit = series("upstream_model_circuit", "The circuit breaker of a model on the node, of models it was asked for: 0 closed, 1 half-open, 2 open. The model * stands for those that are not known by name.", "pool", "node", "model")
@@ -105,6 +113,8 @@ func (s sink) collectPool(up *upstream) {
 	pool := up.Name()
 	s.counter(retries, up.retries.made.Load(), pool)
 	s.counter(retriesDenied, up.retries.denied.Load(), pool)
+	s.counter(attemptsCut, up.cut.Load(), pool)
+	s.collectHedges(up)
 	s.collectSources(pool, up.roster)
 	s.collectQueue(pool, up)
 	for _, st := range up.Nodes() {
@@ -164,6 +174,26 @@ func (s sink) collectQueue(pool string, up *upstream) {
 	}
 	s.counter(queueLeft, q.Left, pool)
 	s.ch <- up.queued
+}
+
+func (s sink) collectHedges(up *upstream) {
+	if !up.Hedges() {
+		return
+	}
+	pool, t := up.Name(), &up.hedges
+	s.counter(hedgesSent, t.sent.Load(), pool)
+	s.counter(hedgesWon, t.won.Load(), pool)
+	s.counter(hedgesDenied, t.overBudget.Load(), pool, "budget")
+	s.counter(hedgesDenied, t.noRoom.Load(), pool, "busy")
+	s.counter(hedgesDenied, t.noNode.Load(), pool, "no_node")
+	s.counter(hedgesDenied, t.stateful.Load(), pool, "sequence")
+	for _, m := range up.Models() {
+		delay, ok := m.HedgeAfter()
+		if !ok {
+			delay = 0
+		}
+		s.gauge(hedgeDelay, delay.Seconds(), pool, or(m.Name(), anyModel))
+	}
 }
 
 func upValue(st balancer.State) float64 {

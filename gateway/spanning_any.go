@@ -3,7 +3,6 @@ package gateway
 import (
 	"github.com/valyala/fasthttp"
 
-	"ganglion/balancer"
 	"ganglion/internal/httpserver"
 )
 
@@ -26,14 +25,13 @@ func (x *exchange) askAny() {
 		defer httpserver.Unwatch(x.http)
 	}
 	last := verdict{reason: reasonNoNode}
-	var tried balancer.Tried
 	for {
-		lease, err := x.lease(aim{}, &tried)
+		lease, err := x.lease(aim{}, &x.met)
 		if err != nil {
 			break
 		}
 		var answered bool
-		last, answered = x.attempt(&lease)
+		last, answered = x.attempt(&lease, aim{})
 		switch {
 		case answered && x.resp.StatusCode() < fasthttp.StatusBadRequest:
 			x.reason = reasonOK

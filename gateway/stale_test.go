@@ -119,7 +119,7 @@ func TestAConnectionThatWasIdleTooLongIsNotTaken(t *testing.T) {
 	now := time.Now()
 	take := func(at time.Time) *conn {
 		t.Helper()
-		c, err := p.acquire(at, now.Add(time.Minute), false)
+		c, err := p.acquire(&outbound{start: at, deadline: now.Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,9 +46,11 @@ type outbound struct {
 
 	mu   sync.Mutex
 	left bool  // nobody waits for the answer
+	lost bool  // its rival has one
 	conn *conn // the HTTP/1.1 connection that carries it now
 
-	cancel context.CancelFunc // the gRPC call that carries it now
+	cancel context.CancelFunc // of the gRPC call that carries it now, or of the connection that is being made for it
+	rival  *outbound          // the same request on its way to another node; see hedge
 
 	exchange hop.Exchange // what carries it over a hop
 }
@@ -62,6 +64,14 @@ func (out *outbound) breakOff() {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.left = true
+	out.halt()
+	if out.rival != nil {
+		out.rival.breakOff()
+	}
+}
+
+// halt stops whatever carries out. The caller holds out.mu.
+func (out *outbound) halt() {
 	out.exchange.Cancel()
 	if out.conn != nil {
 		out.conn.SetDeadline(longAgo)
@@ -71,12 +81,12 @@ func (out *outbound) breakOff() {
 	}
 }
 
-// boardCall is board for a call of gRPC, which cancel ends.
+// boardCall is board for a call of gRPC, or for a connection that is being made, which cancel ends.
 func (out *outbound) boardCall(cancel context.CancelFunc) bool {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.cancel = cancel
-	return !out.left
+	return !out.left && !out.lost
 }
 
 // board notes that c carries out now, so that breakOff finds it; false = nobody waits any more.
@@ -84,7 +94,7 @@ func (out *outbound) board(c *conn) bool {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.conn = c
-	return !out.left
+	return !out.left && !out.lost
 }
 
 // alight ends what board began, and reports whether out was broken off.
@@ -92,7 +102,7 @@ func (out *outbound) alight() (left bool) {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.conn, out.cancel = nil, nil
-	return out.left
+	return out.left || out.lost
 }
 
 // reset readies out for another request. It gives back the memory of the answer, which nobody reads any more.
@@ -107,7 +117,7 @@ func (out *outbound) reset() {
 	out.method, out.target, out.headers, out.body = nil, nil, headers[:0], nil
 	out.start, out.end, out.deadline = time.Time{}, time.Time{}, time.Time{}
 	out.node, out.model = hop.Load{}, hop.Load{}
-	out.left, out.patient = false, false
+	out.left, out.lost, out.patient = false, false, false
 }
 
 // keepHeaders bounds the list that is kept from one request to the next: browsers and proxies come to twenty.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,6 +19,8 @@ type upstream struct {
 	roster  *roster
 	retries retryTally
 	queued  prometheus.Histogram // seconds, of those who had to wait for a node
+	hedges  hedgeTally
+	cut     atomic.Uint64 // attempts broken off by retry.attempt_timeout
 
 	keyed     bool   // the policy asks which requests belong together
 	keyHeader string // that tells, in canonical form; "" = the question does
