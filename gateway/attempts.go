@@ -168,6 +168,9 @@ func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Resp
 func (x *exchange) judge(err error, out *outbound, resp *fasthttp.Response) verdict {
 	v := classify(err, resp, !out.end.Before(out.deadline))
 	late := !out.end.Before(x.deadline)
+	if err == nil && resp.StatusCode() == fasthttp.StatusGatewayTimeout && !out.end.Before(out.deadline.Add(-alarmSlack)) {
+		v.reason = reasonUpstreamTimeout // the node knows when our time is over, and was first to see it
+	}
 	switch {
 	case v.reason == reasonClientGone && out.beaten():
 		v.beaten = true
@@ -182,6 +185,9 @@ func (x *exchange) judge(err error, out *outbound, resp *fasthttp.Response) verd
 	}
 	return v
 }
+
+// alarmSlack is how much earlier than we a node may find that our time is over: alarms ring late, on either side.
+const alarmSlack = 20 * time.Millisecond
 
 // died reports whether an attempt ended as it does when the node's process dies of it.
 func died(err error) bool {
