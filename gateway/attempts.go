@@ -108,7 +108,7 @@ func (up *upstream) allowRetry() bool {
 // client's response.
 func (x *exchange) attempt(lease *balancer.Lease, a aim) (v verdict, answered bool) {
 	out := x.out
-	if out.start = x.start; x.attempts > 0 || x.use != cacheOff {
+	if out.start = x.start; x.attempts > 0 || x.use != cacheOff || x.queued > 0 {
 		out.start = time.Now() // otherwise there is nothing but a microsecond between the two
 	}
 	out.deadline = x.attemptDeadline(lease.Model(), a)
