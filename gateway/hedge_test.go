@@ -239,7 +239,7 @@ func TestAClientThatLeavesCancelsBoth(t *testing.T) {
 		eventually(t, "both attempts", func() bool { return d.attempts("gone") == 2 })
 		leave()
 		<-done
-		if d.gone(t) == d.gone(t) {
+		if one, other := d.gone(t), d.gone(t); one == other {
 			t.Error("both attempts were on the same node")
 		}
 		if line := e.line("gone"); line["reason"] != "client_gone" || line["hedge"] != "lost" {
