@@ -68,7 +68,7 @@ func (pl *placement) look(l *Lease) bool {
 	}
 	c := pl.conduct.Load()
 	if !c.stopwatch.follow(l.began) {
-		pl.node.release()
+		pl.node.surrender()
 		return false
 	}
 	l.to(pl)

@@ -11,7 +11,7 @@ import (
 // TestSurprisesAreProbabilities draws sums of surprises by chance alone and counts how many are as large as reckoned.
 func TestSurprisesAreProbabilities(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	const draws = 200_000
+	const draws = 100_000
 	for _, n := range []int{1, 2, 5, 20, 64} {
 		sums := make([]float64, draws)
 		for i := range sums {

@@ -74,7 +74,7 @@ func TestEqualNodesAreNotEjected(t *testing.T) {
 // long is how long to play until it is clear that nothing happens: less under the race detector, for which there is nothing to see.
 func long(d time.Duration) time.Duration {
 	if raceEnabled {
-		return d / 20
+		return d / 100
 	}
 	return d
 }
