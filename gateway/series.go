@@ -48,6 +48,7 @@ var (
 	nodeCircuit  = series("upstream_circuit", "The node's circuit breaker: 0 closed, 1 half-open, 2 open.", "pool", "node")
 	modelCircuit = series("upstream_model_circuit", "The circuit breaker of a model on the node, of models it was asked for: 0 closed, 1 half-open, 2 open. The model * stands for those that are not known by name.", "pool", "node", "model")
 	modelEjected = series("upstream_model_ejected", "1 while the model is ejected from the node as an outlier, of models it was asked for.", "pool", "node", "model")
+	modelMissing = series("upstream_model_missing", "1 while the node says that it does not have the model ready, of models it was asked for and those of routes.", "pool", "node", "model")
 	ejections    = series("upstream_ejections_total", "Models ejected from the node as outliers: slower than on the others, silent, or failing more.", "pool", "node")
 	nodeSuspect  = series("upstream_suspect", "1 while the node gives no sign of life, so that only what nobody else can take is sent to it.", "pool", "node")
 	suspicions   = series("upstream_suspicions_total", "Times that the node was found to give no sign of life while requests waited for it.", "pool", "node")
@@ -149,6 +150,9 @@ func (s sink) collectModels(pool string, st balancer.NodeStatus) {
 	var ejected uint64
 	for _, m := range st.Models {
 		ejected += m.Ejections
+		if m.Asked() || m.Missing {
+			s.gauge(modelMissing, oneIf(m.Missing), pool, st.Address, or(m.Model, anyModel))
+		}
 		if m.Asked() {
 			s.gauge(modelCircuit, float64(m.Circuit), pool, st.Address, or(m.Model, anyModel))
 			s.gauge(modelEjected, oneIf(m.Ejected), pool, st.Address, or(m.Model, anyModel))
