@@ -89,6 +89,10 @@ bench-codec: ## reading and writing messages beside encoding/json and beside the
 bench-node: build ## inference rates with and without batching, through one node, in one run
 	go run ./bench/node
 
+.PHONY: bench-pick
+bench-pick: ## what choosing a node costs under every policy, from one core and from all, beside the goals, in half a minute
+	go run ./bench/pick
+
 .PHONY: bench-sim
 bench-sim: ## what each policy makes of many nodes and gateways, simulated beside one ideal central queue, in a minute
 	go run ./bench/sim

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -23,6 +24,9 @@ type outliers struct {
 	census *census
 	met    bool // this judgement has filled the census
 	guilty []charge
+
+	quickest timing    // the least latency and the least gap that are usual on any node, at once on one or not
+	least    allowance // that any node has
 }
 
 const (
@@ -68,6 +72,7 @@ func (m *Model) hearAll(now time.Duration) {
 	}
 	o.last = now
 	o.guilty, o.met = o.guilty[:0], false
+	o.quickest, o.least = o.quickestOf(o.field, now), allow(o.cfg.LatencyFactor)
 	for _, pl := range o.field {
 		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() && pl.circuit() == Closed {
 			changed = o.examine(pl, c, now) || changed
@@ -150,8 +155,8 @@ func (o *outliers) examine(pl *placement, c *conduct, now time.Duration) (change
 // quickest of the others. If not, it need not be compared.
 func (o *outliers) standsOut(pl *placement, c *conduct, now time.Duration) bool {
 	newest, ok := c.stopwatch.newest(now)
-	if !ok {
-		return false
+	if !ok || !newest.beyond(o.quickest, o.least) {
+		return false // the usual case, in which a judgement of a thousand nodes is a thousand steps and not a million
 	}
 	since := tickOf(now - o.cfg.Window)
 	for _, other := range o.field {
@@ -164,11 +169,28 @@ func (o *outliers) standsOut(pl *placement, c *conduct, now time.Duration) bool 
 	return false
 }
 
+// quickestOf are the least latency and the least gap that are usual on any of the nodes.
+func (o *outliers) quickestOf(field []*placement, now time.Duration) timing {
+	since := tickOf(now - o.cfg.Window)
+	quickest := timing{latency: math.MaxUint16, gap: math.MaxUint16}
+	for _, pl := range field {
+		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() {
+			if usual, ok := c.stopwatch.typical(since); ok {
+				quickest.latency, quickest.gap = min(quickest.latency, usual.latency), min(quickest.gap, usual.gap)
+			}
+		}
+	}
+	return quickest
+}
+
 // allowance is how many times as long as on the other node a request may take. Who gives a node a smaller weight
 // says that it is slower; who gives it a larger one may have other reasons.
 func (o *outliers) allowance(pl, other *placement) allowance {
 	weight, others := max(1, pl.node.weight.Load()), max(1, other.node.weight.Load())
-	return allow(o.cfg.LatencyFactor * max(1, float64(others)/float64(weight)))
+	if weight >= others {
+		return o.least
+	}
+	return allow(o.cfg.LatencyFactor * float64(others) / float64(weight))
 }
 
 // slow compares the times of the placement's answers with those of the others.

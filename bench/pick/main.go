@@ -1,0 +1,85 @@
+// Command pick measures what it costs to choose a node, under every policy, from one core and from all at once, beside the goals
+// that the project has set itself: 100 ns among 16 nodes and 300 ns among 1,000, without an allocation.
+//
+// It owns its pools and its figures and starts nothing but the goroutines that pick: no server, no network, no probes.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+
+	"ganglion/balancer"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "pick:", err)
+		os.Exit(1)
+	}
+}
+
+// goals are, in nanoseconds, what a pick among so many nodes may take.
+var goals = map[int]float64{16: 100, 1000: 300}
+
+// sizes are those of the pools.
+var sizes = []int{2, 16, 64, 1000}
+
+// policies are measured in this order.
+var policies = []string{
+	balancer.RoundRobin, balancer.Weighted, balancer.LeastConnections, balancer.LeastLoad, balancer.PeakEWMA, balancer.ConsistentHash,
+}
+
+// run does one benchmark.
+func run(args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("pick", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 4000, "how often each core picks 64 times; the figures are medians of such `rounds`")
+	only := flags.String("only", "", "measure those policies only that have this `text` in their name")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *rounds < 10 {
+		return fmt.Errorf("--rounds %d: accepted are 10 and more", *rounds)
+	}
+	cores := runtime.GOMAXPROCS(0)
+	fmt.Fprintf(stdout, "%d cores, %s; nanoseconds, medians of %d rounds\n\n", cores, runtime.Version(), *rounds)
+	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "policy\tnodes\tpick\tpick, from %d cores\tallocations\tdone\tdone, from %d cores\tgoal for a pick\n", cores, cores)
+	for _, policy := range policies {
+		if !strings.Contains(policy, *only) {
+			continue
+		}
+		for _, n := range sizes {
+			one, err := measure(policy, n, 1, *rounds)
+			if err != nil {
+				return err
+			}
+			all, err := measure(policy, n, cores, *rounds)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%.3f\t%.0f\t%.0f\t%s\n",
+				policy, n, one.pick, all.pick, max(one.allocations, all.allocations), one.done, all.done, met(n, one.pick, all.pick))
+		}
+	}
+	return t.Flush()
+}
+
+// met says whether the figures reach the goal for so many nodes.
+func met(nodes int, one, all float64) string {
+	goal, ok := goals[nodes]
+	switch {
+	case !ok:
+		return ""
+	case one < goal && all < goal:
+		return fmt.Sprintf("under %.0f: yes", goal)
+	case one < goal:
+		return fmt.Sprintf("under %.0f: one core yes, all NO", goal)
+	}
+	return fmt.Sprintf("under %.0f: NO", goal)
+}
