@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"ganglion/internal/discovery/dnstest"
 	"ganglion/internal/stack"
 )
 
@@ -34,6 +37,7 @@ type bed struct {
 	cables    []*cable
 	fronts    []*front
 	servers   []*server
+	dns       *dnstest.Server // lists the nodes, where they are not in gateway.toml
 
 	mu     sync.Mutex
 	healed time.Time // zero = not yet
@@ -52,6 +56,11 @@ func (t *trial) newBed(ctx context.Context, f *fault, carrier string) (b *bed, e
 		return b, err
 	}
 	overHTTP, overGRPC, between := free[:nodes], free[nodes:2*nodes], free[2*nodes:]
+	if f.dns {
+		if overHTTP, err = b.list(free[0]); err != nil {
+			return b, err
+		}
+	}
 	targets := overHTTP
 	if carrier == "grpc" {
 		targets = overGRPC
@@ -71,12 +80,41 @@ func (b *bed) start(ctx context.Context, count int, overHTTP, overGRPC []string,
 	t := b.trial
 	b.stack, err = stack.Start(ctx, stack.Config{
 		BinDir: t.options.bin, Models: t.repository(), Nodes: count, NodeAddresses: overHTTP, NodeGRPC: overGRPC,
-		GatewayConfig: gatewayConfig(b.addresses, carrier, t.extra), Out: t.log,
+		GatewayConfig: b.config(carrier), Out: t.log,
 	})
 	if err != nil {
 		return err
 	}
 	return b.awaitNodes(ctx)
+}
+
+// nodeName is what DNS knows the nodes by.
+const nodeName = "nodes.test."
+
+// list starts a DNS server that lists the nodes. They have addresses of their own, and share a port, as a name demands.
+func (b *bed) list(free string) (addresses []string, err error) {
+	_, port, err := net.SplitHostPort(free)
+	if err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		addresses = append(addresses, net.JoinHostPort(fmt.Sprintf("127.0.0.%d", i+2), port))
+	}
+	if b.dns, err = dnstest.Listen(); err != nil {
+		return nil, err
+	}
+	b.setDNS(addresses)
+	return addresses, nil
+}
+
+// setDNS makes addresses all that the name stands for. A record is good for a second.
+func (b *bed) setDNS(addresses []string) {
+	var lines []string
+	for _, a := range addresses {
+		host, _, _ := net.SplitHostPort(a) // made by list
+		lines = append(lines, "A "+host)
+	}
+	b.dns.Set(nodeName, 1, lines...)
 }
 
 // connect puts what the fault needs between the gateway and a node, and returns where the gateway finds that node. All nodes
@@ -100,9 +138,17 @@ func (b *bed) connect(f *fault, target, between string, plain bool) (string, err
 	return between, err
 }
 
-// gatewayConfig has the defaults of everything but what a test cannot have: a cache, a log line for each request and a wait
-// at the end.
-func gatewayConfig(addresses []string, carrier, extra string) string {
+// config is gateway.toml: the nodes as the gateway is to find them.
+func (b *bed) config(carrier string) string {
+	if b.dns == nil {
+		return gatewayConfig(nodeList(b.addresses, carrier))
+	}
+	_, port, _ := net.SplitHostPort(b.addresses[0]) // made by list
+	return gatewayConfig(fmt.Sprintf("[pools.main.discover]\ndns = %q\nservers = [%q]\n", strings.TrimSuffix(nodeName, ".")+":"+port, b.dns.Address()))
+}
+
+// nodeList is the key of a pool that lists its nodes.
+func nodeList(addresses []string, carrier string) string {
 	protocol := "http"
 	if carrier == "grpc" {
 		protocol = "grpc"
@@ -111,19 +157,23 @@ func gatewayConfig(addresses []string, carrier, extra string) string {
 	for _, a := range addresses {
 		fmt.Fprintf(&entries, "  { address = %q, protocol = %q },\n", a, protocol)
 	}
-	return fmt.Sprintf(`[server]
+	return "nodes = [\n" + entries.String() + "]\n"
+}
+
+// gatewayConfig has the defaults of everything but what a test cannot have: a cache, a log line for each request and a wait
+// at the end. pool is what the pool's table has.
+func gatewayConfig(pool string) string {
+	return `[server]
 http = "${STACK_HTTP}"
 grpc = ""
 admin = "${STACK_ADMIN}"
 drain_delay = "0s"
 [log]
 access = "off"
-[pools.main]
-nodes = [
-%s]
 [routes."*"]
 pool = "main"
-%s`, entries.String(), extra)
+[pools.main]
+` + pool
 }
 
 // victim is the node that is broken.
@@ -153,6 +203,9 @@ func (b *bed) close() error {
 	for _, f := range b.fronts {
 		f.close()
 	}
+	if b.dns != nil {
+		b.dns.Close()
+	}
 	return err
 }
 
@@ -175,6 +228,24 @@ func (b *bed) awaitNodes(ctx context.Context) error {
 			return fmt.Errorf("%d of %d nodes are up after %s: %w", up, len(b.addresses), patience, errors.Join(err, wait))
 		}
 	}
+}
+
+// order tells the gateway's operators' port to drain a node or to end that: "drain" or "undrain".
+func (b *bed) order(ctx context.Context, verb, node string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.stack.AdminURL()+"/"+verb+"?node="+url.QueryEscape(node), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		body, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s %s: %s: %.200s", verb, node, resp.Status, body)
+	}
+	return nil
 }
 
 // nodeStatus is what the gateway says of a node.

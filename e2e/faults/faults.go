@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // fault is one way in which nodes fail.
@@ -19,6 +21,7 @@ type fault struct {
 	loss bool   // needs packets to be dropped
 	all  bool   // every node fails: there is a time with none
 	none bool   // no single victim whose share could be watched
+	dns  bool   // the nodes come from DNS
 	main bool   // also run over HTTP/1.1 and gRPC by default
 
 	// strike breaks the victim, keeps it broken for d and heals it. It returns when the victim can work again.
@@ -43,7 +46,7 @@ func faults() []fault {
 		{name: "slow", what: "one node runs a tenth of the time: ten times as slow", strike: slow},
 		{name: "errors", what: "one node answers every inference with 500; its probes are good", via: fronted, strike: answers(&internalError)},
 		{name: "nonsense", what: "one node answers 200 with a page of HTML; its probes are good", via: fronted, strike: answers(&nonsense)},
-		{name: "stuck", what: "one node takes inferences and answers none of them until it is well; its probes are good", via: fronted, strike: stuck},
+		{name: "stuck", what: "one node takes inferences and never answers them; its probes are good", via: fronted, strike: stuck},
 		{name: "garbage", what: "one node sends random bytes after the first 4 KiB of each connection", via: cabled, main: true, strike: damaged(garbles)},
 		{name: "half", what: "one node's answers end in their middle after the first 4 KiB of each connection", via: cabled, main: true, strike: damaged(cuts)},
 		{name: "reset", what: "one node's connections are reset, and new ones as soon as something is asked", via: cabled, main: true, strike: damaged(resets)},
@@ -52,6 +55,9 @@ func faults() []fault {
 		{name: "loss", what: "30 % of the packets to and from one node are lost", loss: true, strike: lossy(0.3)},
 		{name: "outage", what: "all nodes get SIGKILL, and are started again", all: true, none: true, main: true, strike: outage},
 		{name: "rolling", what: "all nodes are restarted in turn (SIGTERM)", none: true, main: true, strike: rolling},
+		{name: "drain", what: "an operator drains one node, kills it, starts it again and lets it back in", strike: drained},
+		{name: "dns", what: "one node is taken from DNS, gets SIGKILL two seconds later, is started again and put back", dns: true, strike: unlisted},
+		{name: "dnsgone", what: "DNS says nothing for half of the time, and then that there is no such name", dns: true, none: true, strike: dnsGone},
 	}
 }
 
@@ -119,12 +125,10 @@ func answers(bad *reply) func(ctx context.Context, b *bed, d time.Duration) erro
 	}
 }
 
-// stuck holds inferences at the victim.
+// stuck makes the victim forget inferences.
 func stuck(ctx context.Context, b *bed, d time.Duration) error {
-	released := make(chan struct{})
-	b.fronts[0].hold.Store(&released)
-	defer close(released)
-	defer b.fronts[0].hold.Store(nil)
+	b.fronts[0].forgets.Store(true)
+	defer b.fronts[0].forgets.Store(false)
 	return pause(ctx, d)
 }
 
@@ -191,4 +195,35 @@ func rolling(ctx context.Context, b *bed, d time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// drainTime is how long an operator waits before he takes a node away: requests take milliseconds.
+const drainTime = time.Second
+
+func drained(ctx context.Context, b *bed, d time.Duration) error {
+	if err := b.order(ctx, "drain", b.addresses[0]); err != nil {
+		return err
+	}
+	err := errors.Join(pause(ctx, drainTime), b.victim().Kill(), pause(ctx, d-drainTime), b.victim().Restart(ctx, patience))
+	return errors.Join(err, b.order(ctx, "undrain", b.addresses[0]))
+}
+
+// unlistedTime is what a record that is good for a second may take to be forgotten: it, and the least time between two looks.
+const unlistedTime = 2 * time.Second
+
+func unlisted(ctx context.Context, b *bed, d time.Duration) error {
+	b.setDNS(b.addresses[1:])
+	err := errors.Join(pause(ctx, unlistedTime), b.victim().Kill(), pause(ctx, d-unlistedTime), b.victim().Restart(ctx, patience))
+	b.setDNS(b.addresses)
+	return err
+}
+
+func dnsGone(ctx context.Context, b *bed, d time.Duration) error {
+	b.dns.Break(func(dnsmessage.Message, bool) [][]byte { return nil })
+	err := pause(ctx, d/2)
+	b.dns.Break(nil)
+	b.dns.Remove(nodeName)
+	err = errors.Join(err, pause(ctx, d/2))
+	b.setDNS(b.addresses)
+	return err
 }

@@ -130,8 +130,9 @@ func (s *server) exchange(ctx context.Context, req *hop.Request, resp *hop.Respo
 type front struct {
 	target string
 	client *http.Client
-	sick   atomic.Pointer[reply]         // the answer to every inference; nil = the node's
-	hold   atomic.Pointer[chan struct{}] // inferences wait until it is closed; nil = they do not
+
+	sick    atomic.Pointer[reply] // the answer to every inference; nil = the node's
+	forgets atomic.Bool           // inferences are never answered
 }
 
 func newFront(target string) *front {
@@ -148,12 +149,9 @@ func (f *front) answer(ctx context.Context, q *question) reply {
 	if bad := f.sick.Load(); bad != nil && q.infers() {
 		return *bad
 	}
-	if held := f.hold.Load(); held != nil && q.infers() {
-		select {
-		case <-*held:
-		case <-ctx.Done():
-			return reply{status: http.StatusServiceUnavailable}
-		}
+	if f.forgets.Load() && q.infers() {
+		<-ctx.Done() // the gateway has given up, or is gone
+		return reply{status: http.StatusServiceUnavailable}
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, f.target+q.path, bytes.NewReader(q.body))
 	if err != nil {

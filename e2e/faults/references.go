@@ -134,7 +134,7 @@ func referenceConfig(extra string) string {
 	for i := range addresses {
 		addresses[i] = fmt.Sprintf("${STACK_NODE_%d}", i+1)
 	}
-	return gatewayConfig(addresses, carriers[0], extra)
+	return gatewayConfig(nodeList(addresses, carriers[0]) + extra)
 }
 
 // resultOf makes figures of the whole load: faults come at any time of it.

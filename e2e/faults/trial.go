@@ -25,7 +25,6 @@ type trial struct {
 	progress io.Writer
 	log      io.Writer // of all processes; nil = nobody reads it
 	report   *report
-	extra    string // of gateway.toml
 
 	wall   *wall // nil = packets cannot be dropped, for the reason in noWall
 	noWall error
@@ -41,7 +40,7 @@ type stretches struct{ before, during, outage, after time.Duration }
 
 func (o *options) stretches() stretches {
 	if o.quick {
-		return stretches{time.Second, 2 * time.Second, 2 * time.Second, 2 * time.Second}
+		return stretches{time.Second, 3 * time.Second, 2 * time.Second, 2 * time.Second}
 	}
 	return stretches{3 * time.Second, 5 * time.Second, 10 * time.Second, 5 * time.Second}
 }
@@ -78,8 +77,8 @@ func (t *trial) faults(ctx context.Context) error {
 			if !t.options.wants(f.name) || !t.options.over(&f, carrier) {
 				continue
 			}
-			if f.via == fronted && carrier == "grpc" {
-				continue // what answers in the victim's name speaks HTTP
+			if f.via == fronted && carrier == "grpc" || f.dns && carrier != carriers[0] {
+				continue // what answers in the victim's name speaks HTTP, and DNS is the same to all
 			}
 			if f.loss && t.wall == nil {
 				t.report.Skipped = append(t.report.Skipped, skipped{f.name, carrier, t.noWall.Error()})
