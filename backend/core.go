@@ -29,6 +29,7 @@ func (s *Server) Infer(ctx context.Context, model, version string, r *oip.InferR
 	}
 	x := s.inferences.Get().(*inference) // the pool's New makes nothing else
 	x.enter(in, began)
+	s.teller.changed()
 	defer func() {
 		if release == nil { // it has failed, or panicked
 			s.finish(x)

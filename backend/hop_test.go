@@ -26,6 +26,11 @@ import (
 // dialHop opens a hop to the node, as a gateway does. It ends with the test, or before.
 func (n *node) dialHop() *hop.Conn {
 	n.t.Helper()
+	return n.dialHopObserved(hop.Observer{})
+}
+
+func (n *node) dialHopObserved(o hop.Observer) *hop.Conn {
+	n.t.Helper()
 	address := strings.TrimPrefix(n.url, "http://")
 	nc, err := net.Dial("tcp", address)
 	if err != nil {
@@ -38,6 +43,7 @@ func (n *node) dialHop() *hop.Conn {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	conn.Observe(o)
 	var running sync.WaitGroup
 	running.Go(func() { _ = conn.Run(context.Background()) })
 	n.t.Cleanup(func() {

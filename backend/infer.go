@@ -18,6 +18,7 @@ func (s *Server) infer(x *exchange) {
 		return
 	}
 	x.enter(in, began)
+	s.teller.changed()
 	defer s.settle(&x.inference)
 	err = s.inferWith(x)
 	in.metrics.ended(err == nil, x.refused, began)

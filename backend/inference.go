@@ -108,6 +108,7 @@ func (s *Server) settle(x *inference) {
 		x.rows = nil
 	}
 	x.in.metrics.inside.Add(-1)
+	s.teller.changed()
 	x.in.release()
 	x.in = nil
 }

@@ -33,6 +33,7 @@ type Server struct {
 	http       *httpserver.Server
 	faces      []face // beside http
 	hop        *hop.Server
+	teller     teller
 	metrics    *metrics
 	limits     oip.Limits
 	tensors    memoryBound
@@ -87,6 +88,8 @@ func New(cfg Config, engine Engine, log *slog.Logger) (*Server, error) {
 	if s.hop, err = s.newHop(); err != nil {
 		return nil, err
 	}
+	s.metrics.observeHop(s.hop)
+	s.teller = teller{hop: s.hop, wake: make(chan struct{}, 1)}
 	return s, nil
 }
 
@@ -103,6 +106,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		parts.Add("devices", s.cfg.Devices.Run)
 	}
 	parts.Add("health", s.watchHealth)
+	parts.Add("load", s.tellLoad)
 	parts.Add("models", s.runModels)
 	parts.Add("servers", func(ctx context.Context) error { return s.runFaces(ctx, ln) })
 	return parts.Run(ctx)

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"ganglion/internal/hop"
 	"ganglion/internal/httpserver"
 )
 
@@ -57,4 +58,12 @@ func (m *metrics) observe(server *httpserver.Server) {
 		counter("ganglion_node_hop_requests_total", "Requests that came by the hop.",
 			func() float64 { return float64(m.hop.requests.Load()) }),
 	)
+}
+
+// observeHop shows what is told to gateways.
+func (m *metrics) observeHop(server *hop.Server) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ganglion_node_hop_loads_told_total",
+		Help: "Times that a gateway was told of the node's load without an answer, because others have changed it.",
+	}, func() float64 { return float64(server.Told()) }))
 }

@@ -1,0 +1,76 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	"ganglion/internal/hop"
+)
+
+// teller tells gateways the node's load when it changes. A gateway that is not alone gets few of the node's answers, and what it
+// knows of the node is old: with eight of them and eight nodes that work 5 ms on a request, p99 in the simulation (bench/sim) is 1.9
+// times an ideal queue's, and 1.4 times when nodes tell.
+type teller struct {
+	hop  *hop.Server
+	wake chan struct{} // holds one token: the load has changed
+}
+
+const (
+	// tellEvery is the least time between two. In that simulation 2 ms come to 1.5 times, and half a millisecond to 1.35; each
+	// costs the node some microseconds for every gateway.
+	tellEvery = time.Millisecond
+	// tellCompany is from how many gateways on there is something to tell: one alone knows what it has sent.
+	tellCompany = 2
+	// tellBatches is the number of requests a run from which on nothing is told. A batch takes all that wait, so that a busy node
+	// is not worse than others; gateways that flee from it spread what should be run together, and p99 rises.
+	tellBatches = 2
+)
+
+// changed says that a request has come or gone. It costs nothing while there is nobody to tell.
+func (t *teller) changed() {
+	if t.hop.Clients() < tellCompany {
+		return
+	}
+	select {
+	case t.wake <- struct{}{}:
+	default: // it is known already
+	}
+}
+
+// tellLoad tells until ctx ends.
+func (s *Server) tellLoad(ctx context.Context) error {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.teller.wake:
+		}
+		if load, worth := s.loadToTell(); worth {
+			s.hop.Tell(load)
+		}
+		pause.Reset(tellEvery)
+	}
+}
+
+// loadToTell is the node's load now, and whether that helps anybody to choose.
+func (s *Server) loadToTell() (load hop.Load, worth bool) {
+	worth = true
+	s.metrics.stages.eachVersion(func(v *versionMetrics) {
+		of := v.loadNow()
+		load.Queued += of.Queued
+		load.InFlight += of.InFlight
+		load.Wait = max(load.Wait, of.Wait)
+		if of.Queued+of.InFlight > 0 && v.pace.requests.Load() >= tellBatches*paceUnit {
+			worth = false
+		}
+	})
+	load.Known = true
+	return load, worth
+}
