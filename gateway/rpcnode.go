@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,7 @@ func (t *rpcNode) isAlive(ctx context.Context) error {
 // release makes the calls come back that wait for the node. Should only the connection be dead, the next one will not be.
 func (t *rpcNode) release() {
 	t.incident.Swap(newIncident()).end(errSilent)
-	if line := t.line.Swap(nil); line != nil {
+	if line := t.line.Load(); line != nil && !line.over.Swap(true) {
 		_ = line.Close() // fails only if it is closed
 	}
 }
@@ -104,8 +105,26 @@ func (t *rpcNode) run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	var hearing sync.WaitGroup
+	defer hearing.Wait()
+	hearing.Go(func() { t.hearGoaways(ctx, conn) })
 	t.vigil.run(ctx)
 	return nil
+}
+
+// hearGoaways tells the pool when the node says that it takes no more calls on its connection: grpc-go leaves the connection
+// then, although the node has not ended it.
+func (t *rpcNode) hearGoaways(ctx context.Context, conn *grpc.ClientConn) {
+	var ready *listening // what calls go by; nil = none is
+	for state := conn.GetState(); conn.WaitForStateChange(ctx, state); {
+		state = conn.GetState()
+		if ready != nil && state != connectivity.Ready && !ready.over.Load() {
+			t.vigil.peer.Goaway()
+		}
+		if ready = nil; state == connectivity.Ready {
+			ready = t.line.Load()
+		}
+	}
 }
 
 // connect makes a client of the node. It connects when it is first used, and again whenever it has to.
@@ -144,7 +163,7 @@ func (t *rpcNode) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err
 	}
 	t.dialed.Add(1)
-	line := &listening{c, &t.heard}
+	line := &listening{Conn: c, heard: &t.heard}
 	t.line.Store(line)
 	return line, nil
 }

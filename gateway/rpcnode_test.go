@@ -31,6 +31,7 @@ type rpcServer struct {
 	left    atomic.Int64
 	hang    atomic.Bool
 	seen    func(ctx context.Context) // nil = nobody looks
+	server  *grpc.Server
 
 	mu   sync.Mutex
 	fail error
@@ -52,6 +53,7 @@ func serveRPCNode(t testing.TB, ln net.Listener, opts ...grpc.ServerOption) *rpc
 	t.Helper()
 	n := &rpcServer{address: ln.Addr().String()}
 	server := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true))...)
+	n.server = server
 	pb.RegisterGRPCInferenceServiceServer(server, n)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ln) }()

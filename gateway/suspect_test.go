@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"testing"
 	"time"
 )
@@ -115,5 +116,33 @@ health = { interval = "1h", doubt_interval = "1h" } # but for the probe that a g
 	}
 	if n := nodes[0].Requests(); n != before {
 		t.Errorf("%d requests went to the node after its goaway", n-before)
+	}
+}
+
+// The same of a node that speaks gRPC: what it has is finished, and the other one gets the rest.
+func TestAGRPCNodeThatSaysGoaway(t *testing.T) {
+	leaving, other := startRPCNode(t), startRPCNode(t)
+	goOn := make(chan struct{})
+	leaving.seen = func(context.Context) { <-goOn }
+	e := start(t, "[pools.main]\npolicy = \"round_robin\"\nhealth = { interval = \"1h\", doubt_interval = \"1h\" }\nnodes = [{ address = \""+leaving.address+
+		"\", protocol = \"grpc\" }, { address = \""+other.address+"\", protocol = \"grpc\" }]\n"+anyRoute)
+	const question = `{"inputs":[{"name":"x","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}`
+	answers := make(chan answer, 2)
+	for range cap(answers) {
+		go func() { answers <- e.do("POST", inferPath, question) }()
+	}
+	eventually(t, "a call under way", func() bool { return leaving.asked.Load() > 0 })
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); leaving.server.GracefulStop() }()
+	eventually(t, "the drain", func() bool { return e.gateway.Status().Pools[0].Nodes[0].Draining == "node" })
+	close(goOn)
+	for range cap(answers) {
+		if a := within(t, "an answer", answers); a.status != 200 {
+			t.Errorf("answered %d %q", a.status, a.body)
+		}
+	}
+	within(t, "the node's end", stopped)
+	if n := e.metric("ganglion_retries_total"); n != 0 {
+		t.Errorf("%v retries", n)
 	}
 }

@@ -206,6 +206,7 @@ func (v *vigil) trust() {
 type listening struct {
 	net.Conn
 	heard *atomic.Uint64
+	over  atomic.Bool // the node has ended it, or we have because of the node
 }
 
 // Read reads from the node.
@@ -213,6 +214,9 @@ func (l *listening) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	if n > 0 {
 		l.heard.Add(1)
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		l.over.Store(true)
 	}
 	return n, err
 }
