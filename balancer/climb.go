@@ -28,7 +28,7 @@ type climber struct {
 	rates   [stages]float64
 	trials  evidence
 
-	eager bool          // nothing has failed to help yet: grow by doubling
+	eager bool          // more has always brought much more yet: one trial is enough
 	pause time.Duration // until the next trial
 	usual float64       // rate at the limit, when the trials of this limit began
 }
@@ -83,6 +83,8 @@ const (
 	// climbWorth is the part of a step that it must bring in answers. Half as much again must bring 5 % more; a third less
 	// must cost 3.3 %. Below that it is queue, not work.
 	climbWorth = 0.1
+	// climbEager is the same where one trial is enough: in the beginning, while each brings so much that no noise is.
+	climbEager = 0.4
 	// climbTrials is how many trials decide, so that one that met a pause does not.
 	climbTrials = 3
 	// climbTrialsMost is when they have said all that they will: where no more is seen than noise, the limit is good enough.
@@ -148,7 +150,7 @@ func (c *climber) advance(now time.Duration) {
 	case before:
 		c.enter(more, now)
 	case more:
-		if c.eager && c.rates[more] > c.rates[before]*(1+climbWorth*(climbGain-1)) {
+		if c.eager && c.rates[more] > c.rates[before]*(1+climbEager*(climbGain-1)) {
 			c.move(c.limit*climbGain, now)
 			return
 		}
@@ -189,7 +191,7 @@ func (c *climber) move(limit float64, now time.Duration) {
 func (c *climber) notice() {
 	rate := c.rates[unchanged]
 	if c.usual > 0 && (rate > climbChange*c.usual || rate*climbChange < c.usual) {
-		c.trials, c.pause, c.usual, c.eager = evidence{}, 0, 0, true
+		c.trials, c.pause, c.usual = evidence{}, 0, 0
 	}
 	if c.usual == 0 {
 		c.usual = rate
