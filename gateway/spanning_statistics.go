@@ -72,12 +72,20 @@ func (x *exchange) counts(which modelVersion, answered map[modelVersion]bool) bo
 // mostAccounted is how many model versions are counted: far more than fleets have, and a few megabytes for each node.
 const mostAccounted = 10_000
 
+// mostAccounts is how many nodes a model version is counted for one by one: more than a source may list at once. With nodes that
+// come and go for months, each with an address of its own, there are more over time.
+const mostAccounts = 16_384
+
+// departed is the address of the account that has what forgotten ones had. No node has it.
+const departed = ""
+
 // ledger remembers what nodes have counted, so that sums over them never fall: not when a node is restarted and begins at
 // zero, nor when it leaves. It learns what nodes say when somebody asks, and thus misses what a node counted between the
 // last question and its end.
 //
 // It holds an entry for each node and each version of a routed model it has ever heard of, but of no more than mostAccounted
-// versions: a node that makes some up must not fill the memory.
+// versions: a node that makes some up must not fill the memory. Nodes beyond mostAccounts are counted together, the one that
+// has not spoken for the longest first; if it spoke again, it would be counted twice.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[modelVersion]map[string]*account // by address
@@ -107,11 +115,7 @@ func (l *ledger) note(address string, stats []oip.ModelStatistics, asked time.Ti
 			}
 			l.entries[which] = map[string]*account{}
 		}
-		a := l.entries[which][address]
-		if a == nil {
-			a = new(account)
-			l.entries[which][address] = a
-		}
+		a := accountOf(l.entries[which], address)
 		if s.StartedOver(&a.now) {
 			if asked.Before(a.at) {
 				continue
@@ -121,6 +125,39 @@ func (l *ledger) note(address string, stats []oip.ModelStatistics, asked time.Ti
 		}
 		a.now, a.at = *s, time.Now()
 	}
+}
+
+// accountOf is a node's account, opened if need be.
+func accountOf(accounts map[string]*account, address string) *account {
+	if a := accounts[address]; a != nil {
+		return a
+	}
+	if len(accounts) >= mostAccounts {
+		closeOldest(accounts)
+	}
+	a := new(account)
+	accounts[address] = a
+	return a
+}
+
+// closeOldest adds the account that was silent for the longest to that of the departed.
+func closeOldest(accounts map[string]*account) {
+	oldest := departed
+	for address, a := range accounts {
+		if address != departed && (oldest == departed || a.at.Before(accounts[oldest].at)) {
+			oldest = address
+		}
+	}
+	gone := accounts[departed]
+	if gone == nil {
+		gone = new(account)
+		accounts[departed] = gone
+	}
+	a := accounts[oldest]
+	a.now.Memory = nil
+	gone.closed.Add(&a.closed)
+	gone.closed.Add(&a.now)
+	delete(accounts, oldest)
 }
 
 // sums adds up over nodes what the ledger has of the versions that are wanted, by name and version. Memory is no counter:

@@ -409,3 +409,19 @@ func TestQueryIsPost(t *testing.T) {
 		t.Errorf("the node got %s %q", last.Method, last.Body)
 	}
 }
+
+// Nodes that come and go for ever, each with an address of its own, take no more memory, and what they counted stays.
+func TestLedgerOfManyNodesOverTime(t *testing.T) {
+	var l ledger
+	const nodes = mostAccounts + 50
+	for i := range nodes {
+		l.note(fmt.Sprintf("10.0.%d.%d:9000", i/256, i%256), []oip.ModelStatistics{{Name: "m", Version: "1", InferenceCount: 2}}, time.Now())
+	}
+	if n := len(l.entries[modelVersion{"m", "1"}]); n > mostAccounts+1 {
+		t.Errorf("%d accounts are kept, want %d and that of the departed", n, mostAccounts)
+	}
+	sums := l.sums(time.Time{}, func(modelVersion) bool { return true })
+	if len(sums) != 1 || sums[0].InferenceCount != 2*nodes {
+		t.Errorf("the sums are %+v, want %d inferences", sums, 2*nodes)
+	}
+}
