@@ -73,7 +73,8 @@ func (pl *placement) eject(why Ejection, now time.Duration) {
 	c := pl.conduct.Load()
 	why.For = c.setback.next(now, pl.model.pool.random())
 	c.verdict = why
-	c.hushed = why.Reason == Silent
+	// An answer ends the silence, but not of a node that answers once in a while.
+	c.hushed = why.Reason == Silent && c.setback.step <= 1
 	c.fine, c.poor = 0, 0
 	c.lookAt.Store(int64(now + why.For))
 	c.ejections.Add(1)
@@ -81,11 +82,17 @@ func (pl *placement) eject(why Ejection, now time.Duration) {
 	pl.tellEjected(true, why)
 }
 
-// release takes the placement back. What it did before says nothing of what comes. The caller holds Pool.control and rebuilds
-// the model.
+// release takes the placement back. What it did before says nothing of what comes, unless it had only been silent. The caller holds
+// Pool.control and rebuilds the model.
 func (pl *placement) release(c *conduct, now time.Duration) {
 	why := c.verdict
-	c.acquit(pl.counters(now))
+	if c.hushed {
+		c.hushed = false
+		c.lookAt.Store(0)
+		c.verdict = Ejection{}
+	} else {
+		c.acquit(pl.counters(now))
+	}
 	c.setback.recovered(now)
 	pl.ejected.Store(false)
 	pl.tellEjected(false, why)
@@ -117,7 +124,7 @@ func (pl *placement) looked(e ending) {
 	if c == nil || !pl.ejected.Load() {
 		return
 	}
-	slower := pl.model.outliers.slower(pl, newTiming(now-e.began, now-e.began, now), now)
+	others, slower := pl.model.outliers.slower(pl, newTiming(now-e.began, now-e.began, now), now)
 	switch {
 	case o == Failure || o == Faulty:
 		c.poor = looksPoor
@@ -134,20 +141,20 @@ func (pl *placement) looked(e ending) {
 		pl.model.rebuild()
 	case c.poor >= looksPoor:
 		why := c.verdict
-		if o == Success {
-			why.Latency = now - e.began
+		if slower {
+			why = Ejection{Reason: Slow, Requests: c.poor, Latency: now - e.began, Others: others}
 		}
 		pl.eject(why, now)
 		pl.model.rebuild()
 	}
 }
 
-// slower reports whether a request on the placement took longer than is allowed for what is usual on the others.
-func (o *outliers) slower(pl *placement, t timing, now time.Duration) bool {
+// slower reports whether a request on the placement took longer than is allowed for what is usual on the others, and what is.
+func (o *outliers) slower(pl *placement, t timing, now time.Duration) (others time.Duration, slower bool) {
 	if o.cfg.LatencyFactor == 0 {
-		return false
+		return 0, false
 	}
-	var latencies, gaps []logTime
+	var usually, latencies, gaps []logTime
 	since := tickOf(now - o.cfg.Window)
 	for _, other := range o.field {
 		c := other.conduct.Load()
@@ -156,13 +163,14 @@ func (o *outliers) slower(pl *placement, t timing, now time.Duration) bool {
 		}
 		if usual, ok := c.stopwatch.typical(since); ok {
 			allow := o.allowance(pl, other)
+			usually = append(usually, usual.latency)
 			latencies, gaps = append(latencies, usual.latency+allow.latency), append(gaps, usual.gap+allow.gap)
 		}
 	}
 	if len(latencies) == 0 {
-		return false // nobody to compare it with
+		return 0, false // nobody to compare it with
 	}
-	return t.beyond(timing{latency: median(latencies), gap: median(gaps)}, allowance{})
+	return median(usually).duration(), t.beyond(timing{latency: median(latencies), gap: median(gaps)}, allowance{})
 }
 
 // tellEjected lets those know who want to. The caller holds Pool.control.

@@ -149,6 +149,17 @@ func TestSilentNodeIsEjectedAndItsAnswerBringsItBack(t *testing.T) {
 	}
 }
 
+// TestANodeThatAnswersOnceInAWhileStaysOut: each of its answers ends a silence, but the second one is believed.
+func TestANodeThatAnswersOnceInAWhileStaysOut(t *testing.T) {
+	s := newRig(t, equal(RoundRobin, 4), 1, about(5*time.Millisecond, 0.25))
+	s.play(100, 5*time.Second)
+	s.actor(0).factor = 100
+	s.play(100, 20*time.Second)
+	if s.ejected() != 1 || len(s.said) > 5 {
+		t.Errorf("%q, want node 0 to be out and to stay there", s.said)
+	}
+}
+
 // TestOnlySomeMayBeEjected: at most one of two and a third of many, and nobody when all are the same.
 func TestOnlySomeMayBeEjected(t *testing.T) {
 	for _, c := range []struct{ nodes, sick, want int }{{2, 1, 1}, {3, 1, 1}, {6, 2, 2}, {6, 3, 2}, {16, 7, 5}} {
