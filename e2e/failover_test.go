@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,58 @@ func TestKilledNodeComesBack(t *testing.T) {
 	until(t, "both nodes serve", func() bool {
 		return statusOf(t, client, s, victim).Attempts > before+100 && statusOf(t, client, s, survivor).Attempts > beside+100
 	})
+	l.check(t)
+}
+
+// TestFrozenNodeCostsNobodyAnAnswer stops a node in the middle of its work, with its connections open: what it has taken is
+// answered by the other.
+func TestFrozenNodeCostsNobodyAnAnswer(t *testing.T) {
+	s := start(t, stack.Config{GatewayConfig: uncached})
+	client := newClient(t)
+	victim := s.Nodes()[0]
+	l := startLoad(t, s, 8)
+	l.more(t, 300)
+
+	if err := victim.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the gateway notices that the node is down", func() bool { return statusOf(t, client, s, victim).State == "down" })
+	l.more(t, 300)
+
+	if err := victim.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the node is up again", func() bool { return statusOf(t, client, s, victim).State == "up" })
+	before := statusOf(t, client, s, victim).Attempts
+	until(t, "it serves again", func() bool { return statusOf(t, client, s, victim).Attempts > before+100 })
+	l.check(t)
+}
+
+// TestDrainedNodeMayBeKilled is how an operator takes a node away from under load: drained first, it can be killed outright,
+// and once it is let back in it serves.
+func TestDrainedNodeMayBeKilled(t *testing.T) {
+	s := start(t, stack.Config{GatewayConfig: uncached})
+	client := newClient(t)
+	victim := s.Nodes()[0]
+	l := startLoad(t, s, 8)
+	l.more(t, 300)
+
+	ask(t, client, "POST", s.AdminURL()+"/drain?node="+victim.Address(), "")
+	until(t, "nothing is in flight on the node", func() bool { return statusOf(t, client, s, victim).InFlight == 0 })
+	before := statusOf(t, client, s, victim).Attempts
+	l.more(t, 300)
+	if after := statusOf(t, client, s, victim).Attempts; after > before+8 { // each client may have been choosing a node just then
+		t.Errorf("a drained node got %d more requests", after-before)
+	}
+	if err := victim.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	l.more(t, 100)
+	if err := victim.Restart(t.Context(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, client, "POST", s.AdminURL()+"/undrain?node="+victim.Address(), "")
+	until(t, "it serves again", func() bool { return statusOf(t, client, s, victim).Attempts > before+100 })
 	l.check(t)
 }
 

@@ -73,6 +73,7 @@ func until(t *testing.T, what string, condition func() bool) {
 type nodeStatus struct {
 	Address  string `json:"address"`
 	State    string `json:"state"`
+	InFlight int64  `json:"in_flight"`
 	Attempts uint64 `json:"attempts"`
 }
 
