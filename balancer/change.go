@@ -1,6 +1,9 @@
 package balancer
 
-import "log/slog"
+import (
+	"log/slog"
+	"time"
+)
 
 // Change is a node whose state or circuit is not what it was, or a model on it whose circuit is not, or which is ejected or is
 // not any more.
@@ -176,6 +179,14 @@ func (pl *placement) logMissing(missing bool) {
 		return
 	}
 	log.Info("node has the model")
+}
+
+// logRest tells of a rest that is long enough for people; shorter ones are counted.
+func (pl *placement) logRest(d time.Duration) {
+	if d >= time.Second {
+		p := pl.model.pool
+		p.log.Info("node asks to be left alone", "pool", p.name, "node", pl.node.address, "model", pl.model.label(), "for", d)
+	}
 }
 
 // label is the model's name for people.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Names come from clients: however many there are, and however long, they must not make anything grow without end.
@@ -80,5 +81,40 @@ func TestModelsKeepToThemselves(t *testing.T) {
 	p.mark(0, Up, nil)
 	if a, b := got(torn), got(good); a != [2]int{5, 5} || b != [2]int{5, 5} {
 		t.Errorf("after the node came back models are picked %v and %v; want half", a, b)
+	}
+}
+
+// TestARestIsToldOnce: refusals of attempts that were under way when the first came are no news; the next rest is.
+func TestARestIsToldOnce(t *testing.T) {
+	p, h := timed(t, equal(RoundRobin, 2))
+	m := p.Know("m")
+	var under []*Lease
+	for range 6 {
+		lease, err := m.Pick(Ask{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lease.Node() != p.Members()[0] {
+			lease.Done(Success)
+			continue
+		}
+		under = append(under, &lease)
+	}
+	for _, l := range under {
+		l.Refused(RetryAfter, 2*time.Second)
+		l.Done(Neutral)
+	}
+	rest := func() ModelStatus { return p.Nodes()[0].Models[0] }
+	if s := rest(); s.Rest != 2*time.Second || s.Rests != 1 {
+		t.Errorf("rest = %s, %d rests; want 2s and one", s.Rest, s.Rests)
+	}
+	h.advance(2 * time.Second)
+	lease, err := m.Pick(Ask{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.Done(Success)
+	if g := m.current.Load().groups; len(g) != 1 || len(g[0].nodes) != 2 || rest().Rest != 0 {
+		t.Errorf("rest = %s after the time is over, in %d groups", rest().Rest, len(g))
 	}
 }

@@ -22,6 +22,7 @@ type placement struct {
 	pace    pace
 	latency latency
 
+	rested    atomic.Uint64 // times
 	successes atomic.Uint64
 	failures  atomic.Uint64
 	faults    atomic.Uint64

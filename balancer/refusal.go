@@ -63,6 +63,8 @@ func (pl *placement) rest(now, d time.Duration) {
 		}
 		if pl.rests.CompareAndSwap(before, until) {
 			if before <= int64(now) {
+				pl.rested.Add(1)
+				pl.logRest(d)
 				pl.model.publish()
 			}
 			return

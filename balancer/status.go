@@ -43,6 +43,7 @@ type ModelStatus struct {
 	Ejections uint64 // since the node joined
 	Missing   bool
 	Rest      time.Duration // for how long it will be left alone; 0 = it is not
+	Rests     uint64        // times that it asked for that
 
 	Successes, Failures, Faults, Neutral uint64
 }
@@ -92,6 +93,7 @@ func (pl *placement) status() ModelStatus {
 	now := pl.model.pool.now()
 	s := ModelStatus{
 		Model: pl.model.name, Circuit: pl.breaker.Load().circuit(), Ejected: pl.ejected.Load(),
+		Rests:     pl.rested.Load(),
 		Successes: pl.successes.Load(), Failures: pl.failures.Load(), Faults: pl.faults.Load(), Neutral: pl.neutral.Load(),
 	}
 	if c := pl.conduct.Load(); c != nil {

@@ -52,6 +52,8 @@ var (
 	ejections    = series("upstream_ejections_total", "Models ejected from the node as outliers: slower than on the others, silent, or failing more.", "pool", "node")
 	nodeSuspect  = series("upstream_suspect", "1 while the node gives no sign of life, so that only what nobody else can take is sent to it.", "pool", "node")
 	suspicions   = series("upstream_suspicions_total", "Times that the node was found to give no sign of life while requests waited for it.", "pool", "node")
+	modelRests   = series("upstream_rests_total", "Times that the node asked to be left alone with the model, being full or with Retry-After, of models it was asked for.", "pool", "node", "model")
+	nodeDrains   = series("upstream_draining", "1 while the node gets nothing new because of its weight, an operator or its own word.", "pool", "node")
 	nodeInFlight = series("upstream_attempts_in_flight", "Attempts under way on the node.", "pool", "node")
 	attempts     = series("attempts_total", "Attempts by node and by whose fault their outcome was.", "pool", "node", "outcome")
 	connections  = series("upstream_connections", "Connections to the node: busy and idle ones of HTTP/1.1, and hop, which carry many requests each.", "pool", "node", "state")
@@ -134,6 +136,7 @@ func (s sink) collectPool(up *upstream) {
 		s.counter(attempts, st.Failures, pool, st.Address, "failure")
 		s.counter(attempts, st.Faults, pool, st.Address, "fault")
 		s.counter(attempts, st.Neutral, pool, st.Address, "neutral")
+		s.gauge(nodeDrains, oneIf(up.drainCause(st) != ""), pool, st.Address)
 		s.collectModels(pool, st)
 		n := memberOf(st.Node)
 		ts := n.transport.stats()
@@ -155,6 +158,7 @@ func (s sink) collectModels(pool string, st balancer.NodeStatus) {
 		}
 		if m.Asked() {
 			s.gauge(modelCircuit, float64(m.Circuit), pool, st.Address, or(m.Model, anyModel))
+			s.counter(modelRests, m.Rests, pool, st.Address, or(m.Model, anyModel))
 			s.gauge(modelEjected, oneIf(m.Ejected), pool, st.Address, or(m.Model, anyModel))
 		}
 	}
