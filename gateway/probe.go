@@ -79,7 +79,8 @@ func (c *probeConn) do(ctx context.Context, method, path string, body []byte, li
 		}
 		c.in = bufio.NewReader(c.conn)
 	}
-	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(longAgo) })
+	conn := c.conn // c may have let go of it when ctx ends
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(longAgo) })
 	defer stop()
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
