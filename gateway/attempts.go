@@ -244,7 +244,7 @@ func (x *exchange) giveUp(reason Reason) {
 		x.fail(failClientGone())
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))
-	case reason == reasonUpstreamError && unanswered(x.cause):
+	case reason == reasonUpstreamError && unanswered(x.cause) && x.deaths < poison: // who is told 503 sends it again
 		x.fail(failUnanswered(pool.RetryAfter()))
 	default:
 		patience := x.route.timeout

@@ -178,6 +178,12 @@ func TestAllocationsPerHopRequest(t *testing.T) {
 	allocations(t, startHop(t), "")
 }
 
+// A pool that hedges pays for a timer, which is there already.
+func TestAllocationsPerRequestThatCouldBeHedged(t *testing.T) {
+	c := startPlain(t, "[pools.main.hedge]\nmin_delay = \"1h\"\n")
+	allocations(t, c, "")
+}
+
 func TestAllocationsPerCachedRequest(t *testing.T) {
 	c := startPlain(t, "cache = { ttl = \"1h\" }\n")
 	eventually(t, "a hit", func() bool { return bytes.Contains(c.ask(t), []byte("X-Cache: hit")) })

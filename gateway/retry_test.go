@@ -266,3 +266,51 @@ func TestAnAnswerBeforeTheEndOfTheRequest(t *testing.T) {
 		}
 	}
 }
+
+// Of several nodes that say when to come back, the first that is ready is worth coming back for.
+func TestTheShortestRetryAfterIsPassedOn(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	e := start(t, twoNodes+anyRoute, a, b)
+	say := func(n *testnode.Node, seconds string) {
+		n.Handle(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", seconds)
+			w.WriteHeader(503)
+		})
+	}
+	say(a, "7")
+	say(b, "3")
+	if got := e.infer().want(t, 503).header.Get("Retry-After"); got != "3" {
+		t.Errorf("the client is told %q, want 3", got)
+	}
+	if a.Requests() != 1 || b.Requests() != 1 {
+		t.Fatalf("%d and %d attempts, want one each", a.Requests(), b.Requests())
+	}
+	// Both want to be left alone now: one may be asked all the same, the second would be a storm.
+	e.infer().want(t, 503)
+	if got := a.Requests() + b.Requests(); got != 3 {
+		t.Errorf("%d attempts in all, want 3", got)
+	}
+}
+
+// A request that ends the process of whoever works on it ends two at most.
+func TestAPoisonIsNotPutToAThirdNode(t *testing.T) {
+	for name, death := range map[string]testnode.Fault{"before its answer": testnode.NoAnswer, "within it": testnode.ResetMidAnswer} {
+		nodes := []*testnode.Node{testnode.Start(t), testnode.Start(t), testnode.Start(t), testnode.Start(t)}
+		e := start(t, `
+[pools.main]
+nodes = [{ address = "%s" }, { address = "%s" }, { address = "%s" }, { address = "%s" }]
+retry = { attempts = 4 }
+`+anyRoute, nodes...)
+		for _, n := range nodes {
+			n.Always(death)
+		}
+		e.infer().want(t, 502)
+		died := int64(0)
+		for _, n := range nodes {
+			died += n.Requests()
+		}
+		if died != 2 {
+			t.Errorf("%s: %d nodes were asked, want 2", name, died)
+		}
+	}
+}
