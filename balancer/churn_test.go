@@ -22,26 +22,24 @@ type witness struct {
 
 // gathering is a pool that everything happens to at once, and a witness for each of its members, those who have left included.
 type gathering struct {
-	t     *testing.T
-	pool  *Pool
-	mu    sync.Mutex
-	ever  []*witness
-	limit map[string]int64 // of nodes, by address
+	t    *testing.T
+	pool *Pool
+	mu   sync.Mutex
+	ever []*witness
 }
 
 func gather(t *testing.T, cfg Config) *gathering {
 	t.Helper()
-	g := &gathering{t: t, limit: map[string]int64{}}
-	for i, n := range cfg.Nodes {
-		g.limit[n.Address] = []int64{0, 2, 0, 5}[i%4]
+	g := &gathering{t: t}
+	for i := range cfg.Nodes {
+		cfg.Nodes[i].MaxInflight = []int{0, 2, 0, 5}[i%4]
 	}
 	g.pool = newPool(t, cfg, Options{Join: g.join, Leave: g.leave})
 	return g
 }
 
 func (g *gathering) join(n *Node, cfg NodeConfig) (any, error) {
-	w := &witness{node: n, limit: g.limit[cfg.Address]}
-	n.limit.Store(w.limit)
+	w := &witness{node: n, limit: int64(cfg.MaxInflight)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ever = append(g.ever, w)
