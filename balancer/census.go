@@ -19,6 +19,17 @@ func (c *census) add(t timing) {
 	c.answers++
 }
 
+// fill makes it a census of these alone.
+func (c *census) fill(timings []timing) {
+	*c = census{}
+	for _, t := range timings {
+		c.add(t)
+	}
+	if len(timings) > 0 {
+		c.settle()
+	}
+}
+
 // settle ends the adding.
 func (c *census) settle() {
 	for i := censusBuckets - 2; i >= 0; i-- {
@@ -27,20 +38,14 @@ func (c *census) settle() {
 	}
 }
 
-// surprises writes into sums what the newest answers of a placement come to that the census has counted too: sums[n] is that of
-// n+1 answers.
-func (c *census) surprises(own []timing, allow allowance, sums []float64) {
-	sum, others := 0.0, max(0, c.answers-len(own))
+// surprises writes into sums what the newest answers of a placement come to, which are own, and of which self is the census, beside
+// those that c has counted of all: sums[n] is that of n+1 answers.
+func (c *census) surprises(self *census, own []timing, allow allowance, sums []float64) {
+	sum, others := 0.0, max(0, c.answers-self.answers)
 	for i, t := range own {
-		latency, gap := lessened(t.latency, allow.latency), lessened(t.gap, allow.gap)
-		longer, later := int(c.latencies[latency>>censusShift]), int(c.gaps[gap>>censusShift])
-		if 2*max(longer, later) < c.answers { // the rest promises nothing
-			for _, o := range own {
-				longer -= oneIf(o.latency>>censusShift >= latency>>censusShift)
-				later -= oneIf(o.gap>>censusShift >= gap>>censusShift)
-			}
-		}
-		sum += surpriseOfRank(min(max(longer, later, 0), others), others)
+		latency, gap := lessened(t.latency, allow.latency)>>censusShift, lessened(t.gap, allow.gap)>>censusShift
+		asSlow := max(c.latencies[latency]-self.latencies[latency], c.gaps[gap]-self.gaps[gap], 0)
+		sum += surpriseOfRank(min(int(asSlow), others), others)
 		sums[i] = sum
 	}
 }

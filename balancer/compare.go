@@ -105,3 +105,12 @@ func median(times []logTime) logTime {
 	slices.Sort(times)
 	return times[len(times)/2]
 }
+
+// lowerMedian is the median, of two the lower.
+func lowerMedian(times []logTime) logTime {
+	if len(times) == 0 {
+		return 0
+	}
+	slices.Sort(times)
+	return times[(len(times)-1)/2]
+}

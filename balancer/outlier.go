@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 )
@@ -15,18 +14,22 @@ type outliers struct {
 	last time.Duration // judgement
 
 	// Memory of one judgement, for the next.
-	field  []*placement
-	own    []timing
-	others []timing
-	refs   []reference
-	rates  []rate
-	sums   [timingsKept + 1]float64
-	census *census
-	met    bool // this judgement has filled the census
-	guilty []charge
+	field           []*placement
+	own             []timing
+	latencies, gaps []logTime
+	others          []timing
+	refs            []reference
+	rates           []rate
+	sums            [timingsKept + 1]float64
+	census          *census // of all placements
+	self            *census // of one
+	met             bool    // this judgement has filled the census
+	guilty          []charge
 
-	quickest timing    // the least latency and the least gap that are usual on any node, at once on one or not
-	least    allowance // that any node has
+	usual timing    // on the nodes
+	least allowance // that any node has
+	turn  int       // whose it is to be compared first, if all cannot be
+	left  int       // how many may still be compared this time
 }
 
 const (
@@ -35,6 +38,12 @@ const (
 	// comparedMost is how many other nodes one is compared with at most; of more, some at random. They have a thousand
 	// requests, with which chance can be told from certainty; a judgement of a thousand nodes stays quick.
 	comparedMost = 16
+	// beyondLeast of the newestFew latest requests must have been slow for anybody to look closer: where times vary by an order of
+	// magnitude, every tenth node has two such at any time, and every third has one.
+	beyondLeast = 2
+	// closerMost is how many nodes are compared closely at a time, at some 10 µs each: a client waits for it. The others have
+	// their turn next time.
+	closerMost = 4
 	// silentLeast is the least time without an answer that says something: below, the network or we ourselves may have paused.
 	silentLeast = 250 * time.Millisecond
 	// silentTimes is how many times as long as the slowest request on the others the silence must be. With times that vary by
@@ -72,10 +81,15 @@ func (m *Model) hearAll(now time.Duration) {
 	}
 	o.last = now
 	o.guilty, o.met = o.guilty[:0], false
-	o.quickest, o.least = o.quickestOf(o.field, now), allow(o.cfg.LatencyFactor)
-	for _, pl := range o.field {
+	o.usual, o.least, o.left = o.usually(now), allow(o.cfg.LatencyFactor), closerMost
+	for i := range o.field {
+		at := (o.turn + i) % len(o.field)
+		pl := o.field[at]
 		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() && pl.circuit() == Closed {
 			changed = o.examine(pl, c, now) || changed
+		}
+		if o.left == 0 {
+			o.turn, o.left = at+1, -1 // the others next time
 		}
 	}
 	if o.sentence(now) || changed {
@@ -134,7 +148,11 @@ func (o *outliers) examine(pl *placement, c *conduct, now time.Duration) (change
 		o.guilty = append(o.guilty, failing)
 	} else if silent, found := o.silence(pl, c, now); found {
 		o.guilty = append(o.guilty, silent)
-	} else if o.cfg.LatencyFactor > 0 && o.standsOut(pl, c, now) {
+	} else if o.cfg.LatencyFactor > 0 && o.standsOut(c, now) {
+		if o.left <= 0 {
+			return false
+		}
+		o.left--
 		slow, surprise := o.slow(pl, c, now)
 		if surprise >= certain {
 			o.guilty = append(o.guilty, slow)
@@ -151,36 +169,29 @@ func (o *outliers) examine(pl *placement, c *conduct, now time.Duration) (change
 	return true
 }
 
-// standsOut is a first look, which costs little: whether the placement's newest request took longer than is allowed for the
-// quickest of the others. If not, it need not be compared.
-func (o *outliers) standsOut(pl *placement, c *conduct, now time.Duration) bool {
-	newest, ok := c.stopwatch.newest(now)
-	if !ok || !newest.beyond(o.quickest, o.least) {
-		return false // the usual case, in which a judgement of a thousand nodes is a thousand steps and not a million
+// standsOut is a first look, which costs little: whether several of the placement's latest requests took longer than is allowed for
+// what is usual. If not, it need not be compared.
+func (o *outliers) standsOut(c *conduct, now time.Duration) bool {
+	beyond := 0
+	o.own = c.stopwatch.newest(o.own[:0], now)
+	for _, t := range o.own {
+		beyond += oneIf(t.beyond(o.usual, o.least))
 	}
-	since := tickOf(now - o.cfg.Window)
-	for _, other := range o.field {
-		if oc := other.conduct.Load(); other != pl && oc != nil && !other.ejected.Load() {
-			if usual, ok := oc.stopwatch.typical(since); ok && newest.beyond(usual, o.allowance(pl, other)) {
-				return true
-			}
-		}
-	}
-	return false
+	return beyond >= beyondLeast
 }
 
-// quickestOf are the least latency and the least gap that are usual on any of the nodes.
-func (o *outliers) quickestOf(field []*placement, now time.Duration) timing {
+// usually is what the nodes take, by the one in the middle of them.
+func (o *outliers) usually(now time.Duration) timing {
 	since := tickOf(now - o.cfg.Window)
-	quickest := timing{latency: math.MaxUint16, gap: math.MaxUint16}
-	for _, pl := range field {
+	o.latencies, o.gaps = o.latencies[:0], o.gaps[:0]
+	for pl := range o.some {
 		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() {
 			if usual, ok := c.stopwatch.typical(since); ok {
-				quickest.latency, quickest.gap = min(quickest.latency, usual.latency), min(quickest.gap, usual.gap)
+				o.latencies, o.gaps = append(o.latencies, usual.latency), append(o.gaps, usual.gap)
 			}
 		}
 	}
-	return quickest
+	return timing{latency: lowerMedian(o.latencies), gap: lowerMedian(o.gaps)}
 }
 
 // allowance is how many times as long as on the other node a request may take. Who gives a node a smaller weight
@@ -203,7 +214,8 @@ func (o *outliers) slow(pl *placement, c *conduct, now time.Duration) (charge, f
 		o.own[0] = t // the newest
 	}
 	o.meet(since)
-	o.census.surprises(o.own, allow(o.cfg.LatencyFactor), o.sums[:])
+	o.self.fill(o.own)
+	o.census.surprises(o.self, o.own, allow(o.cfg.LatencyFactor), o.sums[:])
 	promising := func(n int) bool { return surpriseOfSum(n, o.sums[n-1]) >= suspicious/2 }
 	if !slices.ContainsFunc(stretches[:], func(n int) bool { return n <= len(o.own) && promising(n) }) {
 		return charge{}, 0
@@ -229,9 +241,9 @@ func (o *outliers) meet(since uint32) {
 		return
 	}
 	if o.met = true; o.census == nil {
-		o.census = new(census)
+		o.census, o.self = new(census), new(census)
 	}
-	*o.census = census{}
+	o.census.fill(nil)
 	for pl := range o.some {
 		if c := pl.conduct.Load(); c != nil && !pl.ejected.Load() {
 			o.others = c.stopwatch.appendSince(o.others[:0], since)

@@ -133,16 +133,16 @@ func (w *stopwatch) typical(since uint32) (t timing, ok bool) {
 	return t, t.since(since)
 }
 
-// newest is the slowest of the request that is followed and of the last few answers.
-func (w *stopwatch) newest(now time.Duration) (t timing, ok bool) {
-	t, ok = w.open(now)
+// newest appends the request that is followed, if there is one, and the last few answers.
+func (w *stopwatch) newest(dst []timing, now time.Duration) []timing {
+	if t, ok := w.open(now); ok {
+		dst = append(dst, t)
+	}
 	taken := w.taken.Load()
 	for i := range min(taken, newestFew) {
-		if last := unpacked(w.ring[(taken-1-i)%timingsKept].Load()); !ok || last.gap > t.gap {
-			t, ok = last, true
-		}
+		dst = append(dst, unpacked(w.ring[(taken-1-i)%timingsKept].Load()))
 	}
-	return t, ok
+	return dst
 }
 
 // newestFew is how many answers are looked at before anybody looks closer: as many as may come between two slow ones.
