@@ -39,7 +39,9 @@ func (n *node) dialHopObserved(o hop.Observer) *hop.Conn {
 	if err := hop.Upgrade(nc, address, time.Now().Add(20*time.Second)); err != nil {
 		n.t.Fatal(err)
 	}
-	conn, err := hop.Open(nc, hop.DefaultConfig())
+	cfg := hop.DefaultConfig()
+	cfg.Loads = 1000
+	conn, err := hop.Open(nc, cfg)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ type teller struct {
 }
 
 const (
-	// tellEvery is the least time between two. In that simulation 2 ms come to 1.5 times, and half a millisecond to 1.35; each
-	// costs the node some microseconds for every gateway.
+	// tellEvery is the least time between two. In that simulation 2 ms come to 1.5 times, and half a millisecond to 1.35. Gateways
+	// of many nodes want to hear less.
 	tellEvery = time.Millisecond
 	// tellCompany is from how many gateways on there is something to tell: one alone knows what it has sent.
 	tellCompany = 2
@@ -52,8 +52,8 @@ func (s *Server) tellLoad(ctx context.Context) error {
 			return nil
 		case <-s.teller.wake:
 		}
-		if load, worth := s.loadToTell(); worth {
-			s.hop.Tell(load)
+		if load, worth := s.loadToTell(); worth && s.hop.Tell(load) {
+			s.teller.changed()
 		}
 		pause.Reset(tellEvery)
 	}

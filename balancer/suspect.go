@@ -24,6 +24,9 @@ func (n *Node) setSuspect(suspect bool) {
 	}
 }
 
+// Members is how many nodes the pool has.
+func (n *Node) Members() int { return len(n.pool.members.Load().nodes) }
+
 // Spared reports whether another node of the pool is fit to take what waits for this one. When a whole pool falls silent, it is
 // more likely that we are cut off, or that everybody stands still for a moment, than that each of them has died.
 func (n *Node) Spared() bool {

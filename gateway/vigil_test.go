@@ -28,6 +28,7 @@ type watched struct {
 func (w *watched) Suspect()                  { w.suspected.Add(1) }
 func (w *watched) Trust()                    { w.trusted.Add(1) }
 func (w *watched) Spared() bool              { return !w.alone.Load() }
+func (w *watched) Members() int              { return 2 }
 func (w *watched) Goaway()                   {}
 func (w *watched) Hear(balancer.Load, int64) {}
 

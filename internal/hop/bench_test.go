@@ -49,6 +49,9 @@ func serveBench(mode string) {
 	if err != nil {
 		panic(err)
 	}
+	if mode == "tell" {
+		go tellAll(server)
+	}
 	for {
 		nc, err := ln.Accept()
 		if err != nil {
@@ -59,6 +62,14 @@ func serveBench(mode string) {
 		} else {
 			go server.Serve(context.Background(), nc)
 		}
+	}
+}
+
+// tellAll tells a load that is news to all clients every millisecond.
+func tellAll(server *Server) {
+	for i := uint32(0); ; i++ {
+		time.Sleep(time.Millisecond)
+		server.Tell(Load{Known: true, Queued: i % 2})
 	}
 }
 
@@ -113,14 +124,23 @@ func processTime(pid int) (sum time.Duration) {
 // dialBench opens a hop to addr that runs until the benchmark ends.
 func dialBench(b *testing.B, addr string) *Conn {
 	b.Helper()
+	return dialBenchHearing(b, addr, nil)
+}
+
+// dialBenchHearing is dialBench for somebody who wants to hear of loads.
+func dialBenchHearing(b *testing.B, addr string, load func(Load, uint32)) *Conn {
+	b.Helper()
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := Open(nc, DefaultConfig())
+	cfg := DefaultConfig()
+	cfg.Loads = 1000
+	c, err := Open(nc, cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
+	c.Observe(Observer{Suspect: func(time.Duration) bool { return true }, Load: load}) // as gateways do
 	done := make(chan error, 1)
 	go func() { done <- c.Run(context.Background()) }()
 	b.Cleanup(func() { c.Close(); <-done })
@@ -148,6 +168,31 @@ func BenchmarkSmallExchanges(b *testing.B) {
 			reportCPU(b, cpuTime()-cpu, nodeTime()-theirs)
 			b.ReportMetric(float64(after.FramesSent-before.FramesSent)/float64(after.Writes-before.Writes), "frames/write")
 			b.ReportMetric(float64(after.Reads-before.Reads)/float64(b.N), "reads/op")
+		})
+	}
+}
+
+// BenchmarkLoadTold is a node that tells so many gateways its load every millisecond. An operation is one load at one of them, all
+// of whom are in one process.
+func BenchmarkLoadTold(b *testing.B) {
+	for _, gateways := range []int{2, 8, 32} {
+		b.Run(fmt.Sprintf("gateways=%d", gateways), func(b *testing.B) {
+			addr, nodeTime := node(b, "tell")
+			var heard atomic.Int64
+			for range gateways {
+				dialBenchHearing(b, addr, func(Load, uint32) { heard.Add(1) })
+			}
+			until := func(n int64) {
+				for n += heard.Load(); heard.Load() < n; {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			until(100)
+			cpu, theirs := cpuTime(), nodeTime()
+			b.ResetTimer()
+			until(int64(b.N))
+			b.StopTimer()
+			reportCPU(b, cpuTime()-cpu, nodeTime()-theirs)
 		})
 	}
 }

@@ -15,6 +15,8 @@ type Config struct {
 	// ChunkSums asks the peer for checksums of the chunks of large bodies, which cost each end 5 µs per 100 KB. Everything else
 	// is always summed. Over TLS, which has its own, they are left out.
 	ChunkSums bool
+	// Loads is for clients: how many loads a second the node may tell without an answer, for Observer.Load. 0 = none.
+	Loads int
 
 	HandshakeTimeout time.Duration // for the exchange of settings
 	PingInterval     time.Duration // silence after which the peer is asked whether it lives
@@ -70,6 +72,7 @@ func (c Config) Validate() error {
 	within("MaxStreams", int64(c.MaxStreams), 1, 1<<16)
 	within("MaxBody", c.MaxBody, 0, 1<<40)
 	within("Window", int64(c.Window), minWindow, maxWindow)
+	within("Loads", int64(c.Loads), 0, maxLoads)
 	if c.Budget.budget == nil {
 		errs = append(errs, errors.New("the zero Budget holds nothing: use NewBudget"))
 	}
@@ -96,7 +99,7 @@ const minSilence = silenceLooks * time.Millisecond
 
 // settings are what this end tells the other.
 func (c Config) settings() settings {
-	s := settings{maxChunk: chunkSize, maxStreams: int64(c.MaxStreams), window: int64(c.Window), maxBody: c.MaxBody}
+	s := settings{maxChunk: chunkSize, maxStreams: int64(c.MaxStreams), window: int64(c.Window), maxBody: c.MaxBody, loads: int64(c.Loads)}
 	if c.ChunkSums {
 		s.chunkSums = 1
 	}

@@ -62,6 +62,7 @@ func connectedWithin(t testing.TB, size int) (client, server net.Conn) {
 // pair is a client and a server that run over one connection until the test ends.
 type pair struct {
 	conn       *Conn
+	server     *Server
 	clientEnd  chan error // what Run returned
 	serverEnd  chan error // what Serve returned
 	stopClient context.CancelFunc
@@ -80,7 +81,7 @@ func startObserved(t testing.TB, clientSide, serverSide net.Conn, clientCfg, ser
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{clientEnd: make(chan error, 1), serverEnd: make(chan error, 1)}
+	p := &pair{server: server, clientEnd: make(chan error, 1), serverEnd: make(chan error, 1)}
 	serverCtx, stopServer := context.WithCancel(context.Background())
 	clientCtx, stopClient := context.WithCancel(context.Background())
 	p.stopClient, p.stopServer = stopClient, stopServer
@@ -106,6 +107,15 @@ func loopback(t testing.TB, h Handler) *pair {
 	t.Helper()
 	client, server := connected(t)
 	return start(t, client, server, DefaultConfig(), DefaultConfig(), h)
+}
+
+// loopbackWith is loopback with another configuration of the client.
+func loopbackWith(t testing.TB, change func(*Config)) *pair {
+	t.Helper()
+	client, server := connected(t)
+	cfg := DefaultConfig()
+	change(&cfg)
+	return start(t, client, server, cfg, DefaultConfig(), echo)
 }
 
 // await returns what comes out of ch, leaving it there for others, and fails the test if nothing does.

@@ -12,6 +12,7 @@ type settings struct {
 	window     int64 // bytes of a body that it takes before it grants more
 	maxBody    int64 // largest body that it takes
 	chunkSums  int64 // 0: it does not look at the checksums of chunks
+	loads      int64 // loads a second that it wants to be told without an answer; 0: none
 }
 
 const (
@@ -20,11 +21,13 @@ const (
 	settingWindow     = 3
 	settingMaxBody    = 4
 	settingChunkSums  = 5
+	settingLoads      = 6
 
 	settingSize = 10 // u16 id, u64 value
 
 	minChunk  = 4 << 10   // below that the headers would be more than half a percent of a body
 	minWindow = 64 << 10  // a body that travels with its head never waits for a grant
+	maxLoads  = 1 << 20   // nobody can use more
 	maxWindow = 1<<31 - 1 // so that sums of windows cannot overflow anything
 )
 
@@ -45,7 +48,11 @@ func settingsFrame(s settings) []byte {
 		{settingWindow, s.window},
 		{settingMaxBody, s.maxBody},
 		{settingChunkSums, s.chunkSums},
+		{settingLoads, s.loads},
 	} {
+		if pair.id == settingLoads && pair.value == 0 {
+			continue // as it is when absent
+		}
 		dst = binary.LittleEndian.AppendUint16(dst, pair.id)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(pair.value))
 	}
@@ -78,6 +85,8 @@ func parseSettings(payload []byte) (settings, error) {
 			s.maxBody, err = settingWithin("body size", value, 0, math.MaxInt64)
 		case settingChunkSums:
 			s.chunkSums, err = settingWithin("need of chunk checksums", value, 0, 1)
+		case settingLoads:
+			s.loads, err = settingWithin("number of loads", value, 0, maxLoads)
 		}
 		if err != nil {
 			return s, err

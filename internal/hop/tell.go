@@ -40,23 +40,35 @@ func (s *Server) Told() uint64 { return s.clients.told.Load() }
 
 // Tell sends the node's load as it is now to each client for which that is news: what other clients have brought has changed by
 // more than an eighth. With each load goes how many of its requests are the client's own, so that it need not guess. A client
-// that is slow to read is left out. How often a load is told is for the caller to decide.
-func (s *Server) Tell(l Load) {
+// that is slow to read is left out. It reports whether some client was told so short a time ago that it does not want to hear
+// more yet: then the caller should tell again, although nothing may have changed since.
+func (s *Server) Tell(l Load) (again bool) {
 	for _, c := range s.clients.all() {
-		c.tell(l)
+		if c.tell(l) {
+			again = true
+		}
 	}
+	return again
 }
 
-func (c *serverConn) tell(load Load) {
+func (c *serverConn) tell(load Load) (again bool) {
 	l := &c.link
+	if l.peer.loads == 0 {
+		return false // it does not want to hear any
+	}
 	l.mu.Lock()
 	own := int64(c.running)
 	others := max(int64(load.Queued)+int64(load.InFlight)-own, 0)
-	if !c.told.news(others, l.now()) || l.severed || l.ended || len(l.w.out) > softQueue {
+	now := l.now()
+	if !c.told.news(others, now) || l.severed || l.ended || len(l.w.out) > softQueue {
 		l.mu.Unlock()
-		return
+		return false
 	}
-	c.told = telling{others: others, at: l.now()}
+	if c.told.at != 0 && now-c.told.at < time.Second/time.Duration(l.peer.loads) {
+		l.mu.Unlock()
+		return true
+	}
+	c.told = telling{others: others, at: now}
 	c.server.clients.told.Add(1)
 	l.control(appendLoadFrame(l.w.out, load, uint32(own)))
 	writer := l.claim()
@@ -64,6 +76,7 @@ func (c *serverConn) tell(load Load) {
 	if writer {
 		l.write()
 	}
+	return false
 }
 
 // news reports whether a client should be told.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A node tells each client what the others have brought, and says nothing to those for whom it is no news.
@@ -20,7 +21,9 @@ func TestLoadIsToldWithoutAnAnswer(t *testing.T) {
 		client, serverSide := connected(t)
 		served, ran := make(chan error, 1), make(chan error, 1)
 		go func() { served <- server.Serve(ctx, serverSide) }()
-		if conns[i], err = Open(client, DefaultConfig()); err != nil {
+		cfg := DefaultConfig()
+		cfg.Loads = 1000
+		if conns[i], err = Open(client, cfg); err != nil {
 			t.Fatal(err)
 		}
 		conns[i].Observe(Observer{Load: func(l Load, own uint32) {
@@ -40,7 +43,7 @@ func TestLoadIsToldWithoutAnAnswer(t *testing.T) {
 	eventually(t, "two clients and three requests", func() bool { return server.Clients() == 2 && running(server) == 3 })
 	load := Load{Known: true, Queued: 2, InFlight: 1}
 	for range 3 { // said once
-		server.Tell(load)
+		tellAgain(server, load)
 	}
 	eventually(t, "the load", func() bool {
 		return heard[1].times.Load() == 1 && heard[1].queued.Load() == 2 && heard[1].own.Load() == 0
@@ -49,7 +52,7 @@ func TestLoadIsToldWithoutAnAnswer(t *testing.T) {
 		t.Errorf("%d loads were told, want 1: the first client has brought all there is", n)
 	}
 	load.InFlight += 4 // from elsewhere
-	server.Tell(load)
+	tellAgain(server, load)
 	eventually(t, "the load of others", func() bool {
 		return heard[0].times.Load() == 1 && heard[0].own.Load() == 3 && heard[1].times.Load() == 2
 	})
@@ -59,8 +62,36 @@ func TestLoadIsToldWithoutAnAnswer(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	server.Tell(Load{Known: true})
+	tellAgain(server, Load{Known: true})
 	eventually(t, "that all is over", func() bool { return heard[0].times.Load() == 2 && heard[1].times.Load() == 3 })
+}
+
+// tellAgain tells until everybody has heard who wants to.
+func tellAgain(s *Server, l Load) {
+	for s.Tell(l) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A client that does not ask for loads, as those of earlier revisions, gets none; one that asks for few gets few.
+func TestLoadsAreTakenByWhoAsks(t *testing.T) {
+	for loads, want := range map[int]uint64{0: 0, 1: 1} {
+		p := loopbackWith(t, func(c *Config) { c.Loads = loads })
+		var x Exchange
+		if err := p.conn.Do(post(&x, nil)); err != nil { // the server knows its client
+			t.Fatal(err)
+		}
+		began, again := time.Now(), false
+		for i := range uint32(10) {
+			again = p.server.Tell(Load{Known: true, Queued: 1 << i})
+		}
+		if time.Since(began) > time.Second {
+			t.Skip("this machine is too slow to be told twice within a second")
+		}
+		if n := p.server.Told(); n != want || again != (loads > 0) {
+			t.Errorf("with %d loads a second: %d were told, again: %v", loads, n, again)
+		}
+	}
 }
 
 // running counts the requests that handlers have.
