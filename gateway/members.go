@@ -30,9 +30,10 @@ type roster struct {
 	wake     chan struct{} // holds one token: look at lists and members anew
 
 	mu        sync.Mutex
-	lingering map[string]time.Time // until when, by address; canonical, as in drained
-	drained   map[string]bool      // by an operator
-	problem   string               // what the log was told of the members last
+	lingering map[string]time.Time  // until when, by address; canonical, as in drained
+	drained   map[string]bool       // by an operator
+	inherited []balancer.NodeConfig // of the pool that this one replaces, for as long as no source has had a list
+	problem   string                // what the log was told of the members last
 }
 
 // newRoster makes the roster of a pool, which it gets with attend. It starts nothing.
@@ -119,14 +120,30 @@ func (r *roster) refix(nodes []balancer.NodeConfig) {
 	}
 }
 
-// takeOver drains what operators have drained in the pool that this one replaces.
+// takeOver drains what operators have drained in the pool that this one replaces, and goes on with its nodes if no source has
+// had a list yet: a reload while DNS fails must not be what empties a pool.
 func (r *roster) takeOver(old *roster) {
 	old.mu.Lock()
 	drained := maps.Clone(old.drained)
 	old.mu.Unlock()
+	if len(r.watchers) > 0 && !r.known() {
+		var nodes []balancer.NodeConfig
+		for _, n := range old.pool.Members() {
+			nodes = append(nodes, balancer.NodeConfig{Address: n.Address(), Weight: n.Weight(), Protocol: n.Protocol()})
+		}
+		r.mu.Lock()
+		r.inherited = nodes
+		r.mu.Unlock()
+		r.update(time.Now())
+	}
 	for address := range drained {
 		_ = r.drain(address, true) // of an address that is one
 	}
+}
+
+// known reports whether a source has had a list.
+func (r *roster) known() bool {
+	return slices.ContainsFunc(r.watchers, func(w *discovery.Watcher) bool { return w.Status().Nodes != nil })
 }
 
 // listed are the nodes of the file and of all sources, each once: the file's word counts first, then that of the first source.
@@ -147,6 +164,14 @@ func (r *roster) listed() (nodes []balancer.NodeConfig, own string) {
 				seen[n.Address] = true
 				nodes = append(nodes, balancer.NodeConfig{Address: n.Address, Weight: n.Weight, Protocol: n.Protocol})
 			}
+		}
+	}
+	if r.known() {
+		r.inherited = nil
+	}
+	for _, n := range r.inherited {
+		if !seen[canonical(n.Address)] {
+			nodes = append(nodes, n)
 		}
 	}
 	return nodes, own

@@ -190,3 +190,23 @@ func TestReloadDismissesOldPools(t *testing.T) {
 	eventually(t, "the old pool's end", func() bool { return !old.runs() })
 	e.infer().want(t, http.StatusOK)
 }
+
+// A reload while DNS fails goes on with the nodes that there are, even if it changes the pool.
+func TestReloadWhileDiscoveryFails(t *testing.T) {
+	z := newZone(t)
+	n := testnode.Start(t)
+	z.list(n)
+	e := launch(t, fmt.Sprintf(z.pool("0s"), "")+anyRoute)
+	e.awaitReady()
+	z.Remove(z.name)
+	if _, err := e.reload(fmt.Sprintf(z.pool("0s"), "policy = \"round_robin\"") + anyRoute); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := e.ask(); status != http.StatusOK {
+		t.Errorf("got %d, %v", status, err)
+	}
+	e.awaitReady()
+	other := testnode.Start(t)
+	z.list(other)
+	e.awaitMembers(other)
+}

@@ -97,6 +97,9 @@ func printStatus(w io.Writer, st *gateway.Status) {
 		state = "NOT READY: " + st.Reason
 	}
 	fmt.Fprintf(w, "gateway %s, up %s, %d in flight, %s\n", st.Version, round(st.Uptime), st.InFlight, state)
+	if st.Config.Error != "" {
+		fmt.Fprintf(w, "the last reload was refused, the configuration is that of %s: %s\n", st.Config.Loaded.Format(time.DateTime), st.Config.Error)
+	}
 	for _, p := range st.Pools {
 		fmt.Fprintf(w, "\npool %s%s\n", p.Name, when(!p.Ready, ": no node is up"))
 		printNodes(w, p.Nodes)
