@@ -45,10 +45,11 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 	if err != nil {
 		return fmt.Errorf("cannot update pool %q: %w", p.name, err)
 	}
+	was, stays := setOf(before), setOf(after)
 	for i, n := range after {
 		n.weight.Store(int64(nodes[i].Weight))
 		n.allow(nodes[i].MaxInflight)
-		if !slices.Contains(before, n) {
+		if !was[n] {
 			n.late = true
 			p.probing.start(p, n)
 			p.log.Info("node joined", "pool", p.name, "node", n.address)
@@ -57,12 +58,21 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 	p.members.Store(p.newMembers(after))
 	p.rebuild()
 	for _, n := range before {
-		if !slices.Contains(after, n) {
+		if !stays[n] {
 			p.log.Info("node leaves", "pool", p.name, "node", n.address, "in_flight", n.Inflight())
 			n.retire()
 		}
 	}
 	return nil
+}
+
+// setOf is for lists that may have thousands of nodes.
+func setOf(nodes []*Node) map[*Node]bool {
+	set := make(map[*Node]bool, len(nodes))
+	for _, n := range nodes {
+		set[n] = true
+	}
+	return set
 }
 
 // admit returns the nodes of that configuration: those of had that are in it, and new ones. When one cannot join, those
