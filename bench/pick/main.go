@@ -38,7 +38,7 @@ var policies = []string{
 // run does one benchmark.
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("pick", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 4000, "how often each core picks 64 times; the figures are medians of such `rounds`")
+	rounds := flags.Int("rounds", 4000, "how often each core picks 64 times; the figures are those of the quickest twentieth of such `rounds`")
 	only := flags.String("only", "", "measure those policies only that have this `text` in their name")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -47,7 +47,7 @@ func run(args []string, stdout io.Writer) error {
 		return fmt.Errorf("--rounds %d: accepted are 10 and more", *rounds)
 	}
 	cores := runtime.GOMAXPROCS(0)
-	fmt.Fprintf(stdout, "%d cores, %s; nanoseconds, medians of %d rounds\n\n", cores, runtime.Version(), *rounds)
+	fmt.Fprintf(stdout, "%d cores, %s; nanoseconds, the quickest twentieth of %d rounds\n\n", cores, runtime.Version(), *rounds)
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "policy\tnodes\tpick\tpick, from %d cores\tallocations\tdone\tdone, from %d cores\tgoal for a pick\n", cores, cores)
 	for _, policy := range policies {

@@ -13,7 +13,7 @@ import (
 
 // batch is how many leases a core takes in a row, and holds at once: so many that reading the clock before and after costs each
 // of them less than a nanosecond, and so few that a batch is over before the scheduler takes the core away. Those that it takes
-// away in between are outliers, which a median does not see.
+// away in between are slow, and do not count.
 const batch = 64
 
 // cost is what one pick and one report take, in nanoseconds, and how much a pick allocates.
@@ -49,7 +49,7 @@ func measure(policy string, nodes, cores, rounds int) (cost, error) {
 		picks, dones = append(picks, pickers[i].picks...), append(dones, pickers[i].dones...)
 	}
 	return cost{
-		pick: median(picks), done: median(dones),
+		pick: undisturbed(picks), done: undisturbed(dones),
 		allocations: float64(after.Mallocs-before.Mallocs) / float64(rounds*batch*cores),
 	}, nil
 }
@@ -100,7 +100,9 @@ func (p *picker) rounds(rounds int, seed uint64) {
 	}
 }
 
-func median(values []float64) float64 {
+// undisturbed is what all but the quickest twentieth exceeds: what a round costs while nobody else is on its core, or on the
+// other half of it.
+func undisturbed(values []float64) float64 {
 	slices.Sort(values)
 	return values[len(values)/20]
 }
