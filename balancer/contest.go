@@ -47,16 +47,15 @@ type contest struct {
 // unbeaten is the score that everybody's is better than.
 const unbeaten = math.MaxUint64
 
-// enter holds the node at place i against the best so far.
+// enter holds the node at place i against the best so far. It does not branch: which of loads that are much alike is the lower, no
+// processor can foresee, and to be wrong about it costs more than all the rest.
 func (c *contest) enter(i int, weight, score uint64) {
-	if score > c.score {
-		return
-	}
-	if score < c.score {
-		c.score, c.weight, c.tied = score, 0, 0
-	}
-	c.weight += weight
-	c.tied |= 1 << (i & (fieldMost - 1))
+	_, lower := bits.Sub64(score, c.score, 0)
+	_, higher := bits.Sub64(c.score, score, 0)
+	keep, take := lower-1, higher-1 // all bits if it is not lower, and if it is not higher
+	c.score = min(c.score, score)
+	c.weight = c.weight&keep + weight&take
+	c.tied = c.tied&keep | 1<<(i&(fieldMost-1))&take
 }
 
 // winner is the best of the field, nil if nobody entered. Those who share the best score take turns in proportion to their

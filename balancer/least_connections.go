@@ -17,9 +17,10 @@ func (p *leastConnections) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
+	again := a.tried.Len() > 0
 	for i := range field {
 		c := &field[i]
-		if !a.fits(c) {
+		if again && a.tried.Has(c.node) || c.node.full() { // fits, in line
 			continue
 		}
 		best.enter(i, c.weight, p.score(c))

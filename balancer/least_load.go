@@ -44,10 +44,11 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
+	again := a.tried.Len() > 0
 	perNano := p.known(g, a.now)
 	for i := range field {
 		c := &field[i]
-		if !a.fits(c) {
+		if again && a.tried.Has(c.node) || c.node.full() { // fits, in line
 			continue
 		}
 		best.enter(i, c.weight, p.score(g, c, a.now, perNano))

@@ -30,6 +30,15 @@ func (s State) String() string {
 // Node is one process that a pool sends attempts to, whatever models it has. It is the pool's from New or Update until an
 // Update without it; its address and protocol never change.
 type Node struct {
+	// Written by whoever holds or returns a lease. What policies read of a node comes first of all and lies together, so that a
+	// pick fetches one line of memory for it.
+	inflight atomic.Int64
+	turnedAt atomic.Int64 // when what it works on began, by the pool's clock: when a lease ended last, or it had none
+	limit    atomic.Int64 // leases at a time; 0 = any number
+	held     atomic.Int64 // how long a lease lasts, in nanoseconds, of late; 0 = not known
+	retired  atomic.Bool  // not a member any more
+	load     loadCell
+
 	pool      *Pool
 	address   string
 	canonical string
@@ -54,13 +63,7 @@ type Node struct {
 	found    atomic.Int64           // the limit that admission has found, in force or not; 0 = none
 	finder   *finder                // that finds it; belongs to Pool.Run
 
-	// Counters: written by whoever holds or returns a lease. What policies read of a node comes first and lies together.
-	inflight  atomic.Int64
-	turnedAt  atomic.Int64 // when what it works on began, by the pool's clock: when a lease ended last, or it had none
-	limit     atomic.Int64 // leases at a time; 0 = any number
-	held      atomic.Int64 // how long a lease lasts, in nanoseconds, of late; 0 = not known
-	retired   atomic.Bool  // not a member any more
-	load      loadCell
+	// Counters: written by whoever returns a lease.
 	successes atomic.Uint64
 	failures  atomic.Uint64
 	faults    atomic.Uint64

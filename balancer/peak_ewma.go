@@ -44,9 +44,10 @@ func (p *peakEWMA) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
 	best := contest{score: unbeaten}
+	again := a.tried.Len() > 0
 	for i := range field {
 		c := &field[i]
-		if !a.fits(c) {
+		if again && a.tried.Has(c.node) || c.node.full() { // fits, in line
 			continue
 		}
 		best.enter(i, c.weight, c.place.latency.score(c, a.now))
