@@ -42,7 +42,7 @@ func (x *exchange) patience() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	micros, found, err := x.parameterTimeout()
+	micros, found, err := x.wholeParameter("timeout")
 	if err != nil || !found || micros == 0 { // 0 is Triton's word for no timeout
 		return d, err
 	}
@@ -67,23 +67,6 @@ func (x *exchange) headerPatience() (time.Duration, error) {
 }
 
 var errTwoTimeouts = errors.New(oip.TimeoutName + " comes twice")
-
-// parameterTimeout is the request's own parameter, in microseconds. In a body that is compressed nobody looks; the node that
-// inflates it will.
-func (x *exchange) parameterTimeout() (micros uint64, found bool, err error) {
-	h := &x.req.Header
-	if x.call.Kind != oip.CallModelInfer || len(h.ContentEncoding()) > 0 {
-		return 0, false, nil
-	}
-	if string(h.ContentType()) == oip.ProtoContentType {
-		return oip.FindProtoWhole(x.req.Body(), "timeout")
-	}
-	json, _, ok := split(x.req.Body(), peek(h, headerInferLength))
-	if !ok {
-		return 0, false, nil
-	}
-	return oip.FindWhole(json, "timeout")
-}
 
 // attemptDeadline is when the next attempt, which is about to begin, has to be over. It has all of the exchange's time unless
 // retry.attempt_timeout leaves it a share, and unless no other attempt could follow: then breaking it off would only make an
