@@ -124,7 +124,7 @@ func (c *Config) checkTimes(r *conf.Report) {
 	within("min_refresh", c.MinRefresh, minRefresh, maxRefresh, "100ms to 24h")
 	within("max_refresh", c.MaxRefresh, minRefresh, maxRefresh, "100ms to 24h")
 	within("linger", c.Linger, 0, maxLinger, "0s to 1h")
-	if c.MinRefresh > c.MaxRefresh {
+	if c.MinRefresh > c.MaxRefresh && (c.DNS != "" || c.SRV != "") { // the most is for answers of DNS
 		r.Errorf("min_refresh", "%s is more than max_refresh (%s)", c.MinRefresh, c.MaxRefresh)
 	}
 }
