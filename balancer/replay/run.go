@@ -169,13 +169,13 @@ func (w *world) run(policy string, seed uint64) (Result, error) {
 func (m *machine) arrive(at int) {
 	d := m.of[at]
 	var err error
-	if m.leases[at], err = m.pool.Know(d.Model).Pick(balancer.Ask{Key: uint64(d.Key), Stick: d.Stick}, nil); err != nil {
+	if m.leases[at], err = m.pool.Know(m.model(d)).Pick(balancer.Ask{Key: uint64(d.Key), Stick: d.Stick}, nil); err != nil {
 		m.result.Unserved++
 		return
 	}
 	node := m.leases[at].Node().Address()
 	m.result.Shares[node]++
-	st := m.at(node, d.Model)
+	st := m.at(node, m.model(d))
 	l := m.queues[st]
 	if l == nil {
 		l = &line{}

@@ -27,7 +27,7 @@ var widths = []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256}
 
 // nearlyBest is by how much a smaller width may explain the times worse than the best one and still be believed: of two widths
 // that explain the same, the smaller was all that was needed.
-const nearlyBest = 1.02
+const nearlyBest = 1.1
 
 // learn finds out the width, and what each visit took beyond waiting, which is written to works.
 //

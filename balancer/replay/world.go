@@ -12,6 +12,7 @@ type world struct {
 	work     []time.Duration // beyond waiting, on the node that it was on; 0 = not known
 	of       []*Decision
 	stations map[place]*station
+	only     string                   // the only model with a name, "" if there are more or none
 	typical  map[string]time.Duration // by model, the mean of its stations' medians
 }
 
@@ -24,7 +25,7 @@ func newWorld(t *Trace, name string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{pool: pool, stations: map[place]*station{}, typical: map[string]time.Duration{}}
+	w := &world{pool: pool, only: onlyModel(t, pool.Name), stations: map[place]*station{}, typical: map[string]time.Duration{}}
 	known := map[string]bool{}
 	for _, n := range pool.Nodes {
 		known[n.Address] = true
@@ -56,10 +57,10 @@ func newWorld(t *Trace, name string) (*world, error) {
 
 // take notes an arrival.
 func (w *world) take(d *Decision, visits map[place][]visit) {
-	at := place{d.Node, d.Model}
+	at := place{d.Node, w.model(d)}
 	st := w.stations[at]
 	if st == nil {
-		st = &station{node: d.Node, model: d.Model}
+		st = &station{node: at.node, model: at.model}
 		w.stations[at] = st
 	}
 	st.reports = st.reports || d.Load != nil
@@ -89,13 +90,37 @@ func (w *world) takes(arrival int, st *station) time.Duration {
 	d := w.of[arrival]
 	here := st.median
 	if here == 0 {
-		here = w.typical[d.Model]
+		here = w.typical[st.model]
 	}
-	was := w.stations[place{d.Node, d.Model}].median
+	was := w.stations[place{d.Node, w.model(d)}].median
 	if w.work[arrival] == 0 || was == 0 {
 		return max(1, here)
 	}
 	return max(1, time.Duration(min(float64(w.work[arrival])*float64(here)/float64(was), float64(maxSeconds*time.Second))))
+}
+
+// model is what the decision was for. A pool knows a model by name once it has answered; before that its decisions name none.
+func (w *world) model(d *Decision) string {
+	if d.Model == "" {
+		return w.only
+	}
+	return d.Model
+}
+
+// onlyModel is the name of the only model that decisions of the pool name.
+func onlyModel(t *Trace, pool string) string {
+	only := ""
+	for i := range t.Decisions {
+		d := &t.Decisions[i]
+		if d.Pool != pool || d.Model == "" || d.Model == only {
+			continue
+		}
+		if only != "" {
+			return ""
+		}
+		only = d.Model
+	}
+	return only
 }
 
 // at is the station of a model on a node, made up if the trace has none.

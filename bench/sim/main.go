@@ -96,7 +96,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&opt.json, "json", "", "`file` for the figures")
 	flags.StringVar(&opt.svg, "svg", "", "`file` for the plot")
 	flags.IntVar(&opt.limit, "limit", 0, "let a gateway have so `many` requests at a node at a time, in all scenarios; the others wait at the gateway")
-	flags.DurationVar(&opt.told, "told", 0, "let nodes tell gateways of every change of their load, at most so `often`, in all scenarios")
+	flags.DurationVar(&opt.told, "told", asItIs, "let nodes tell gateways of every change of their load, at most so `often`, in all scenarios; 0 = with answers only, and without this flag as our nodes do")
 	flags.BoolVar(&opt.spared, "spared", false, "eject no outliers, in all scenarios")
 	flags.BoolVar(&opt.real, "real", false, "run few scenarios in the simulation and against real node and gateway processes, and compare the order of the policies")
 	flags.DurationVar(&opt.seconds, "for", 20*time.Second, "with --real: how `long` each scenario takes")
@@ -125,9 +125,12 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	return opt, opt.vary()
 }
 
+// asItIs leaves to scenarios how often nodes tell their load.
+const asItIs = -1
+
 // vary makes the scenarios what the command line says of all of them.
 func (opt *options) vary() error {
-	if opt.limit < 0 || opt.told < 0 {
+	if opt.limit < 0 || opt.told < 0 && opt.told != asItIs {
 		return fmt.Errorf("--limit %d, --told %s: accepted are 0 and more", opt.limit, opt.told)
 	}
 	for i := range opt.scenarios {
@@ -135,7 +138,7 @@ func (opt *options) vary() error {
 		if opt.limit > 0 {
 			s.limit = opt.limit
 		}
-		if opt.told > 0 {
+		if opt.told != asItIs {
 			s.told = opt.told
 		}
 		s.spared = s.spared || opt.spared

@@ -43,6 +43,9 @@ var (
 	batching = model{fixed: 4 * time.Millisecond, work: 500 * time.Microsecond, batch: 16, instances: 1}
 )
 
+// toldEvery is how often at most a node tells several gateways of its load. A node that batches does not: see package backend.
+const toldEvery = time.Millisecond
+
 // fullLoad is the load of the goals.
 const fullLoad = 0.8
 
@@ -52,6 +55,9 @@ func scenarios() []scenario {
 	add := func(s scenario, nodes, gateways int) {
 		s.nodes, s.gateways, s.load = nodes, gateways, fullLoad
 		s.name = fmt.Sprintf("%s, %d × %d", s.name, gateways, nodes)
+		if gateways > 1 && s.model.batch == 1 {
+			s.told = toldEvery
+		}
 		if s.requests == 0 {
 			s.requests = 200_000
 		}

@@ -140,7 +140,7 @@ func TestRecordAndReplay(t *testing.T) {
 	if !strings.Contains(stderr, "3 decisions were dropped") {
 		t.Errorf("stderr: %q", stderr)
 	}
-	if stdout, _, err = call(t, "replay", "--json", file); err != nil || !json.Valid([]byte(stdout)) || !strings.Contains(stdout, `"peak_ewma"`) {
+	if stdout, _, err = call(t, "replay", file, "--json"); err != nil || !json.Valid([]byte(stdout)) || !strings.Contains(stdout, `"peak_ewma"`) {
 		t.Errorf("%v: %s", err, stdout)
 	}
 }

@@ -84,6 +84,10 @@ func parseReplay(args []string) (*replayFlags, error) {
 		f.policies = append(f.policies, name)
 		return nil
 	})
+	// The file may stand before the flags, as people type it.
+	if len(args) > 0 && (args[0] == "-" || !strings.HasPrefix(args[0], "-")) {
+		args = append(slices.Clone(args[1:]), args[0])
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, err
