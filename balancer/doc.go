@@ -34,7 +34,14 @@
 //
 // Among nodes of one standing the pool's policy chooses, each in the file of its name, by weights that are smaller for nodes
 // that start slowly. Before all that, the first attempt of an exchange may be handed to a node whose open circuit is due for
-// its trial; later attempts never are, since they may be the last chance of their exchange.
+// its trial, or which is ejected, or may be soon, and has to be looked at; later attempts never are, since they may be the last
+// chance of their exchange, and those of a sequence have their node.
+//
+// # Outliers
+//
+// Ten times a second a picker holds every placement of its model against the others (outlier.go): how long answers took and how
+// long after each other they came (stopwatch.go, compare.go), whether there are any, how many attempts failed. What cannot be
+// chance (evidence.go) is ejected for a while (ejection.go, setback.go).
 //
 // # Concurrency
 //
