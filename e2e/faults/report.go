@@ -11,14 +11,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // report is all that a run found, and where it ran.
 type report struct {
 	Started  time.Time `json:"started"`
 	Took     float64   `json:"seconds"`
+	Others   float64   `json:"others"` // share of the machine that other processes used meanwhile
 	CPU      string    `json:"cpu"`
 	Cores    int       `json:"cores"`
 	Kernel   string    `json:"kernel"`
@@ -29,6 +28,8 @@ type report struct {
 	References []reference `json:"references,omitempty"`
 	Slow       *slowOf8    `json:"slow_of_8,omitempty"`
 	Skipped    []skipped   `json:"skipped,omitempty"`
+
+	busy, own time.Duration // at the start: of all processors, and ours
 }
 
 // row is one fault over one carrier.
@@ -51,7 +52,18 @@ type goal struct {
 }
 
 func newReport() *report {
-	return &report{Started: time.Now().UTC().Truncate(time.Second), CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: kernel()}
+	return &report{
+		Started: time.Now().UTC().Truncate(time.Second), CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: kernel(),
+		busy: busyTime(), own: ownTime(),
+	}
+}
+
+// end notes what the whole run has taken.
+func (r *report) end() {
+	took := time.Since(r.Started)
+	r.Took = took.Round(time.Second).Seconds()
+	others := (busyTime() - r.busy) - (ownTime() - r.own)
+	r.Others = max(others.Seconds(), 0) / took.Seconds() / float64(r.Cores)
 }
 
 // The goals.
@@ -113,7 +125,7 @@ func (r *report) text() string {
 	} else if r.Rate > 0 {
 		fmt.Fprintf(&b, " The load is %.0f requests/s.", r.Rate)
 	}
-	b.WriteString("\n")
+	fmt.Fprintf(&b, " The run took %.0f s, in which other processes used %.0f %% of the machine.\n", r.Took, 100*r.Others)
 	r.faultTables(&b)
 	r.referenceTables(&b)
 	for _, s := range r.Skipped {
@@ -236,26 +248,4 @@ func writeBetween(path, text string) error {
 	fmt.Fprintf(&b, "%s\n\n%s\n%s", beginMark, text, endMark)
 	b.Write(tail)
 	return os.WriteFile(path, b.Bytes(), 0o644)
-}
-
-// cpuModel is the processor's name, or its architecture where Linux knows none.
-func cpuModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(b)) {
-			if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-				return strings.TrimSpace(value)
-			}
-		}
-	}
-	return runtime.GOARCH
-}
-
-// kernel is the release of the running kernel.
-func kernel() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }

@@ -42,7 +42,7 @@ func (o *options) stretches() stretches {
 	if o.quick {
 		return stretches{time.Second, 3 * time.Second, 2 * time.Second, 2 * time.Second}
 	}
-	return stretches{3 * time.Second, 5 * time.Second, 10 * time.Second, 5 * time.Second}
+	return stretches{2 * time.Second, 4 * time.Second, 10 * time.Second, 5 * time.Second}
 }
 
 func (t *trial) repository() string { return filepath.Join(t.dir, "models") }
@@ -70,30 +70,44 @@ func (t *trial) all(ctx context.Context) error {
 	return nil
 }
 
-// faults runs every fault that is asked for, over every carrier.
-func (t *trial) faults(ctx context.Context) error {
+// job is one fault over one carrier.
+type job struct {
+	fault   fault
+	carrier string
+}
+
+// jobs are those that are asked for.
+func (o *options) jobs() []job {
+	var all []job
 	for _, carrier := range carriers {
 		for _, f := range faults() {
-			if !t.options.wants(f.name) || !t.options.over(&f, carrier) {
-				continue
+			// What answers in the victim's name speaks HTTP, and DNS is the same to all.
+			impossible := f.via == fronted && carrier == "grpc" || f.dns && carrier != carriers[0]
+			if o.wants(f.name) && o.over(&f, carrier) && !impossible {
+				all = append(all, job{f, carrier})
 			}
-			if f.via == fronted && carrier == "grpc" || f.dns && carrier != carriers[0] {
-				continue // what answers in the victim's name speaks HTTP, and DNS is the same to all
-			}
-			if f.loss && t.wall == nil {
-				t.report.Skipped = append(t.report.Skipped, skipped{f.name, carrier, t.noWall.Error()})
-				continue
-			}
-			if err := t.calibrate(ctx); err != nil {
-				return err
-			}
-			row, err := t.fault(ctx, &f, carrier)
-			if err != nil {
-				return fmt.Errorf("%s over %s: %w", f.name, carrier, err)
-			}
-			t.report.Rows = append(t.report.Rows, *row)
-			t.say("%-10s %-4s  %s", f.name, carrier, row.line())
 		}
+	}
+	return all
+}
+
+// faults runs every fault that is asked for.
+func (t *trial) faults(ctx context.Context) error {
+	all := t.options.jobs()
+	for i, j := range all {
+		if j.fault.loss && t.wall == nil {
+			t.report.Skipped = append(t.report.Skipped, skipped{j.fault.name, j.carrier, t.noWall.Error()})
+			continue
+		}
+		if err := t.calibrate(ctx); err != nil {
+			return err
+		}
+		row, err := t.fault(ctx, &j.fault, j.carrier)
+		if err != nil {
+			return fmt.Errorf("%s over %s: %w", j.fault.name, j.carrier, err)
+		}
+		t.report.Rows = append(t.report.Rows, *row)
+		t.say("%2d/%d %-10s %-4s  %s", i+1, len(all), j.fault.name, j.carrier, row.line())
 	}
 	return nil
 }
