@@ -210,7 +210,7 @@ func (m *machine) pick() {
 
 // expect is who may be picked, or the error.
 func (m *machine) expect(model string, tried *Tried) ([]*simpleNode, error) {
-	for st := sound; st < standings; st++ {
+	for st := range standings {
 		var untried, free []*simpleNode
 		for _, n := range m.members {
 			if n.standing(model, m.now()) == st && !tried.Has(n.node) {
