@@ -20,7 +20,7 @@ type leastLoad struct {
 	turn    turn
 	rand    func() uint64
 	typical atomic.Uint64 // pace of the model: nanoseconds, as the bits of a float64
-	perNano atomic.Uint64 // what a nanosecond of work is in units of the score, as the bits of a float64
+	perNano atomic.Uint64 // what a nanosecond of work is in units of the score, times 2^nanoBits
 }
 
 const (
@@ -29,6 +29,10 @@ const (
 	// doneMost of doneWhole are how much of a request at most counts as done. In the simulation twelve to fifteen sixteenths do
 	// the same, and a whole request is worse: a node that is late is then taken for idle.
 	doneMost, doneWhole = 15, 16
+	// nanoBits make a whole number of what a nanosecond of work is worth. Times longWork, the longest work that is told apart, it
+	// stays below 2^63.
+	nanoBits = 28
+	longWork = 30 * time.Second
 )
 
 // typicalMemory is how many answers, of all nodes, the pool's pace is an average of.
@@ -60,7 +64,7 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 }
 
 // score is the outstanding work for the node's weight, in burdenUnits, or in units of a request at the pool's pace.
-func (p *leastLoad) score(g *group, c *candidate, now time.Duration, perNano float64) uint64 {
+func (p *leastLoad) score(g *group, c *candidate, now time.Duration, perNano uint64) uint64 {
 	inflight := c.node.inflight.Load()
 	outstanding := max(0, inflight+c.node.load.foreign(now))
 	if !g.even {
@@ -72,21 +76,21 @@ func (p *leastLoad) score(g *group, c *candidate, now time.Duration, perNano flo
 }
 
 // done is how much of what the node works on is probably done, in the units of the score.
-func (c *candidate) done(inflight int64, factor uint64, now time.Duration, perNano float64) uint64 {
+func (c *candidate) done(inflight int64, factor uint64, now time.Duration, perNano uint64) uint64 {
 	if inflight <= 0 || perNano == 0 {
 		return 0
 	}
-	worked := float64(max(0, int64(now)-c.node.turnedAt.Load()))
-	return min(uint64(worked*perNano), factor*paceUnit*doneMost/doneWhole)
+	worked := uint64(min(max(0, int64(now)-c.node.turnedAt.Load()), int64(longWork)))
+	return min(worked*perNano>>nanoBits, factor*paceUnit*doneMost/doneWhole)
 }
 
 // known is how much work a node does in a nanosecond, in units of the score, if what it works on is known: 0 if others send it
 // work too.
-func (p *leastLoad) known(g *group, now time.Duration) float64 {
+func (p *leastLoad) known(g *group, now time.Duration) uint64 {
 	if len(g.nodes) == 0 || !g.nodes[0].node.pool.alone(now) {
 		return 0
 	}
-	return math.Float64frombits(p.perNano.Load())
+	return p.perNano.Load()
 }
 
 // granted implements bookkeeper.
@@ -110,7 +114,7 @@ func (p *leastLoad) returned(e ending) {
 	}
 	typical += (took - typical) / typicalMemory
 	p.typical.Store(math.Float64bits(typical))
-	p.perNano.Store(math.Float64bits(par * paceUnit / typical))
+	p.perNano.Store(uint64(min(par*paceUnit*(1<<nanoBits)/typical, 1<<nanoBits)))
 	e.place.pace.learn(took, e.now, typical)
 }
 

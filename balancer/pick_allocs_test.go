@@ -61,6 +61,9 @@ func BenchmarkChoose(b *testing.B) {
 	for _, policy := range policyNames {
 		for _, n := range []int{2, 16, 64, 1000} {
 			p := newPool(b, equal(policy, n), Options{})
+			for range n { // so that policies which learn from answers have learned
+				attempt(b, p, Success)
+			}
 			for i := range n / 2 {
 				p.Members()[2*i].inflight.Store(3)
 			}
