@@ -27,6 +27,7 @@ type row struct {
 	Refused   times   `json:"refused"` // answered, but with an error
 	Late      int     `json:"late"`    // no answer within the client's patience
 	Later     int     `json:"later"`   // refusals that said when to come back
+	Unsent    times   `json:"unsent"`  // how late the generator was; part of the other times
 }
 
 // times are those of some requests.
@@ -47,7 +48,7 @@ func timesOf(all []time.Duration) times {
 
 func newRow(system string, load float64, during time.Duration, outcomes []outcome) row {
 	r := row{System: system, Load: load}
-	var good, refused []time.Duration
+	var good, refused, unsent []time.Duration
 	inTime := 0
 	for _, o := range outcomes {
 		if end := o.due + o.took; o.status == 200 && end >= warmup && end < warmup+during {
@@ -56,6 +57,7 @@ func newRow(system string, load float64, during time.Duration, outcomes []outcom
 		if o.due < warmup {
 			continue
 		}
+		unsent = append(unsent, o.unsent)
 		switch o.status {
 		case 200:
 			good = append(good, o.took)
@@ -68,7 +70,7 @@ func newRow(system string, load float64, during time.Duration, outcomes []outcom
 			}
 		}
 	}
-	r.Good, r.Refused = timesOf(good), timesOf(refused)
+	r.Good, r.Refused, r.Unsent = timesOf(good), timesOf(refused), timesOf(unsent)
 	r.PerSecond = float64(inTime) / during.Seconds()
 	return r
 }
@@ -118,12 +120,12 @@ const (
 
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "A node that does %.0f requests/s, clients that wait %s.\n\n", r.Capacity, r.Patience)
-	fmt.Fprintln(w, "| system | offered | answered in time, of capacity | p50 / p99 of answers, ms | refused | p99 of refusals, ms | with Retry-After | no answer in time |")
-	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|---:|---:|")
+	fmt.Fprintln(w, "| system | offered | answered in time, of capacity | p50 / p99 of answers, ms | refused | p99 of refusals, ms | with Retry-After | no answer in time | of these times, sent late: p99, ms |")
+	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for i := range r.Rows {
 		o := &r.Rows[i]
-		fmt.Fprintf(w, "| %s | %.1f × | %.1f %% | %s / %s | %d | %s | %s | %d |\n", o.System, o.Load, 100*o.PerSecond/r.Capacity,
-			ms(o.Good, o.Good.P50), ms(o.Good, o.Good.P99), o.Refused.Count, ms(o.Refused, o.Refused.P99), share(o.Later, o.Refused.Count), o.Late)
+		fmt.Fprintf(w, "| %s | %.1f × | %.1f %% | %s / %s | %d | %s | %s | %d | %s |\n", o.System, o.Load, 100*o.PerSecond/r.Capacity,
+			ms(o.Good, o.Good.P50), ms(o.Good, o.Good.P99), o.Refused.Count, ms(o.Refused, o.Refused.P99), share(o.Later, o.Refused.Count), o.Late, ms(o.Unsent, o.Unsent.P99))
 	}
 	fmt.Fprintln(w, "\n| no node works | attempts a request | p99 of answers while nodes reset, ms | p99 while nobody listens, ms | with Retry-After | no answer |")
 	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|")
