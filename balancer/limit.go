@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,9 +16,9 @@ func (c *Config) checkLimits(fs *findings) {
 	if mode := c.Admission.Mode; !slices.Contains(admissionModes, mode) {
 		text := ""
 		if meant := conf.Suggest(mode, admissionModes); meant != "" {
-			text = "; did you mean \"" + meant + "\"?"
+			text = "; did you mean " + strconv.Quote(meant) + "?"
 		}
-		fs.addf("admission.mode", "%q is not known%s accepted are %s", mode, text, strings.Join(admissionModes, ", "))
+		fs.addf("admission.mode", "%q is not known%s; accepted are %s", mode, text, strings.Join(admissionModes, ", "))
 	}
 }
 
