@@ -323,6 +323,7 @@ func (q *queue) drop(l *lane) {
 	}
 	q.lanes[last] = nil
 	q.lanes = q.lanes[:last]
+	*l = lane{} // a model that nobody asks for any more is not kept by it
 	if len(q.spare) < keepLanes {
 		q.spare = append(q.spare, l)
 	}
