@@ -44,6 +44,7 @@ func main() {
 type options struct {
 	gateway  string
 	duration time.Duration
+	tries    int
 	only     []string
 	json     string
 }
@@ -54,6 +55,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.gateway, "gateway", "bin/gateway", "our binary, as `make build` leaves it")
 	fs.DurationVar(&o.duration, "duration", 10*time.Second, "of one measurement")
+	fs.IntVar(&o.tries, "tries", 3, "`times` that a load is offered when the machine was too busy to offer it evenly")
 	only := fs.String("only", "", "`systems` to measure, with commas between: "+strings.Join(systemNames(), ","))
 	fs.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
 	quick := fs.Bool("quick", false, "runs of two seconds: to see that everything works")
@@ -74,6 +76,8 @@ func (o *options) check(rest []string) error {
 	switch {
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected argument %q: only flags are accepted", rest[0])
+	case o.tries < 1:
+		return fmt.Errorf("--tries %d: 1 or more are accepted", o.tries)
 	case o.duration < time.Second || o.duration > time.Hour:
 		return fmt.Errorf("--duration %s: 1s to 1h are accepted", o.duration)
 	}

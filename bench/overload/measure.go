@@ -51,18 +51,35 @@ func (b *bench) measure(ctx context.Context, s system, r *report) error {
 		asked.offer(ctx, 1.5*r.Capacity, learning) // a limit is found under load only
 	}
 	for _, load := range loads {
-		outcomes := asked.offer(ctx, load*r.Capacity, warmup+b.duration)
-		if err := ctx.Err(); err != nil {
+		row, err := b.offer(ctx, s, n, asked, load, r.Capacity)
+		if err != nil {
 			return err
 		}
-		row := newRow(s.title, load, b.duration, outcomes)
 		fmt.Fprintf(b.progress, "%-50s %4.1f × capacity: %.0f%% of it in time, refusals within %s\n", s.title, load, 100*row.PerSecond/r.Capacity, row.Refused.P99)
 		r.Rows = append(r.Rows, row)
-		if err := n.settle(ctx); err != nil {
-			return err
-		}
 	}
 	return nil
+}
+
+// late is more than an idle machine makes the generator be.
+const late = 5 * time.Millisecond
+
+// offer measures one load. When the generator was late, which something else on the machine has made it, it tries again; the try
+// in which it was least late counts.
+func (b *bench) offer(ctx context.Context, s system, n *node, asked *clients, load, capacity float64) (best row, err error) {
+	for try := range b.tries {
+		row := newRow(s.title, load, b.duration, asked.offer(ctx, load*capacity, warmup+b.duration))
+		if err := n.settle(ctx); err != nil {
+			return best, err
+		}
+		if try == 0 || row.Unsent.P99 < best.Unsent.P99 {
+			best = row
+		}
+		if best.Unsent.P99 <= late {
+			break
+		}
+	}
+	return best, ctx.Err()
 }
 
 // warmup is not counted: that is when queues fill.
