@@ -43,9 +43,17 @@
 // long after each other they came (stopwatch.go, compare.go), whether there are any, how many attempts failed. What cannot be
 // chance (evidence.go) is ejected for a while (ejection.go, setback.go).
 //
+// # When all are full
+//
+// [Model.Wait] is Pick for an exchange that would rather wait: while every node that could take the attempt is at its limit it
+// stands in the pool's queue, and whoever frees a place hands it to the first who can use it. While anybody waits, Pick
+// fails: nobody goes before them. Who would not be served in time is refused at once, with a [QueueError]. A node's limit is
+// configured, or found by admission, which Run runs.
+//
 // # Concurrency
 //
-// Every method of every type may be called from any goroutine, except that a [Tried] and a [Lease] belong to one exchange.
+// Every method of every type may be called from any goroutine, except that a [Tried], a [Lease] and, but for
+// [Waiter.Leave], a [Waiter] belong to one exchange.
 // [Model.Pick] reads one immutable snapshot behind one atomic pointer; it waits for nobody and allocates nothing unless it
 // grants a trial or the time has come for a change. Whatever changes who may be picked (a probe's verdict, a circuit that
 // opens or closes, a node that joins) builds the next snapshot under the pool's control lock. Counters live on the node and
