@@ -34,7 +34,8 @@ const (
 type questions interface {
 	// index is what the node has ready. errNoIndex means that it has no such call.
 	index() ([]oip.IndexEntry, error)
-	// ready reports whether the node has that version of the model ready, or some version if it is "".
+	// ready reports whether the node has that version of the model ready, or some version if it is "". errUnreadable means that
+	// it does not say, as KServe of any version.
 	ready(model, version string) (bool, error)
 }
 
@@ -89,11 +90,12 @@ func (v *inventory) oneByOne(models []string, q questions, found map[string]bool
 	for range n {
 		name := models[v.next%len(models)]
 		v.next++
-		is, err := q.ready(cutVersion(name))
-		if err != nil {
-			return
+		switch is, err := q.ready(cutVersion(name)); {
+		case err == nil:
+			found[name] = is
+		case !errors.Is(err, errUnreadable):
+			return // there is no connection to ask the others on
 		}
-		found[name] = is
 	}
 }
 

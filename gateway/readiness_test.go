@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"ganglion/internal/oip"
 	"ganglion/internal/oip/pb"
 	"ganglion/internal/testnode"
 )
@@ -199,5 +201,28 @@ func TestOurOwnWantsAreNoVerdict(t *testing.T) {
 		if isOurs(err) {
 			t.Errorf("%v does not count against the node", err)
 		}
+	}
+}
+
+// saying is a node that has no index, and says so much of models; what it says nothing of is 501.
+type saying map[string]bool
+
+func (saying) index() ([]oip.IndexEntry, error) { return nil, errNoIndex }
+
+func (s saying) ready(model, version string) (bool, error) {
+	is, said := s[model]
+	if !said || version != "" {
+		return false, errUnreadable
+	}
+	return is, nil
+}
+
+// TestWhatANodeDoesNotSayKeepsNobodyFromTheRest: KServe's servers know no versions.
+func TestWhatANodeDoesNotSayKeepsNobodyFromTheRest(t *testing.T) {
+	found := map[string]bool{}
+	var v inventory
+	v.oneByOne([]string{"a", "a/versions/2", "b"}, saying{"a": true, "b": false}, found)
+	if want := map[string]bool{"a": true, "b": false}; !maps.Equal(found, want) {
+		t.Errorf("found %v, want %v", found, want)
 	}
 }

@@ -85,6 +85,8 @@ func (q *rpcQuestions) ready(model, version string) (bool, error) {
 		return out.GetReady(), nil
 	case codes.NotFound, codes.InvalidArgument:
 		return false, nil
+	case codes.Unimplemented:
+		return false, errUnreadable
 	}
 	return false, err
 }
