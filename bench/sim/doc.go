@@ -7,8 +7,11 @@
 // that they come to are drawn once and are the same for the ideal and for all policies, so that what differs is the policy.
 // The same seed gives the same figures, byte for byte.
 //
+// With --real it also runs few scenarios against real processes, which are this program started again: nodes of package backend with
+// an engine that sleeps, and gateways. There the order of the policies counts, held against that of the simulation.
+//
 // It refuses to know how a policy chooses, and models neither CPU nor memory of the gateway: the real ones are measured by
 // bench/edge.
 //
-// Everything runs in one goroutine.
+// A simulation runs in one goroutine.
 package main
