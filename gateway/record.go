@@ -26,7 +26,7 @@ const flushEvery = 250 * time.Millisecond
 
 // Record writes a trace (see package replay) of the decisions of the named pools, all of them without names, until the time is
 // over or ctx ends, and then its last line. flush is called now and then. Decisions that come faster than w takes them are
-// dropped and counted. It returns ErrRecording while another one runs.
+// dropped and counted; a pool that a reload replaces is recorded no further. It returns ErrRecording while another one runs.
 func (g *Gateway) Record(ctx context.Context, w io.Writer, flush func() error, pools []string, d time.Duration) error {
 	if d <= 0 || d > MaxRecording {
 		return fmt.Errorf("for %s: accepted is more than 0, up to %s", d, MaxRecording)
