@@ -106,6 +106,15 @@ bench-overload: build ## what is left of a node's capacity at up to ten times th
 	@bench/setup.sh
 	go run ./bench/overload
 
+.PHONY: bench-hedge
+bench-hedge: ## what hedging makes of a tail, and what it costs, in two minutes
+	go run ./bench/hedge
+
+.PHONY: bench-stale
+bench-stale: ## POSTs that meet a node which hangs up at the same moment, beside nginx and HAProxy, in ten seconds
+	@bench/setup.sh
+	go run ./bench/stale
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each

@@ -69,6 +69,22 @@ func (t *hedgeTally) deny(err error) {
 	}
 }
 
+// hedgeStatus is nil for a pool that does not hedge.
+func (up *upstream) hedgeStatus() *HedgeStatus {
+	if !up.Hedges() {
+		return nil
+	}
+	t := &up.hedges
+	st := &HedgeStatus{Sent: t.sent.Load(), Won: t.won.Load(), After: map[string]float64{}}
+	st.Denied = t.overBudget.Load() + t.noRoom.Load() + t.noNode.Load() + t.stateful.Load()
+	for _, m := range up.Models() {
+		if delay, ok := m.HedgeAfter(); ok {
+			st.After[or(m.Name(), anyModel)] = delay.Seconds()
+		}
+	}
+	return st
+}
+
 // hedgeFor is the exchange's hedge if its next attempt, for that model, may have one; else nil. Only the first attempt may:
 // a later one is made because something is wrong already. Requests of a sequence must not be on two nodes.
 func (x *exchange) hedgeFor(a aim, m *balancer.Model) *hedge {

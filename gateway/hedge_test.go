@@ -145,6 +145,9 @@ func TestALateAttemptIsHedged(t *testing.T) {
 		if d.attempts("late") != 2 || e.metric("ganglion_hedges_won_total") != won+1 || e.metric("ganglion_retries_total") != 0 {
 			t.Errorf("%d attempts, %v hedges won, %v retries", d.attempts("late"), e.metric("ganglion_hedges_won_total")-won, e.metric("ganglion_retries_total"))
 		}
+		if st := e.gateway.Status().Pools[0].Hedge; st == nil || st.Won == 0 || st.After["m"] < 0.05 {
+			t.Errorf("the status says %+v", st)
+		}
 		line := e.line("late")
 		if line["hedge"] != "won" || line["attempts"] != 2.0 || len(line["nodes"].([]any)) != 2 || line["reason"] != "ok" || line["error"] != nil {
 			t.Errorf("the log says %v", line)

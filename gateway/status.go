@@ -29,6 +29,8 @@ type PoolStatus struct {
 	Queue     QueueStatus `json:"queue"`
 	Admission string      `json:"admission"` // off, observe or enforce
 
+	Hedge *HedgeStatus `json:"hedge,omitempty"` // if the pool hedges
+
 	Discovery []SourceStatus `json:"discovery,omitempty"` // where nodes come from that are not in the file
 }
 
@@ -40,6 +42,14 @@ type QueueStatus struct {
 	Expected float64           `json:"expected_wait_seconds,omitempty"` // of one that came now
 	Waited   uint64            `json:"waited"`                          // had to, since the pool was made
 	Refused  map[string]uint64 `json:"refused,omitempty"`               // by reason
+}
+
+// HedgeStatus is what a pool does about first attempts that are late.
+type HedgeStatus struct {
+	Sent   uint64             `json:"sent"`
+	Won    uint64             `json:"won"`
+	Denied uint64             `json:"denied"`
+	After  map[string]float64 `json:"after_seconds,omitempty"` // by model, of those of which enough is known; "*" = all others
 }
 
 // NodeStatus is one node.
@@ -122,7 +132,7 @@ func (g *Gateway) Status() Status {
 }
 
 func (up *upstream) status() PoolStatus {
-	ps := PoolStatus{Name: up.Name(), Ready: up.Ready(), Discovery: up.roster.sources(), Queue: queueStatus(up.Queue()), Admission: up.Admission()}
+	ps := PoolStatus{Name: up.Name(), Ready: up.Ready(), Discovery: up.roster.sources(), Queue: queueStatus(up.Queue()), Admission: up.Admission(), Hedge: up.hedgeStatus()}
 	for _, n := range up.Nodes() {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
