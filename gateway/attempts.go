@@ -230,6 +230,8 @@ func (x *exchange) keep(v verdict) {
 func (x *exchange) giveUp(reason Reason) {
 	pool := x.variant.pool
 	switch {
+	case reason == reasonClientGone:
+		x.fail(failClientGone())
 	case x.kept != nil && x.kept.StatusCode() >= fasthttp.StatusOK:
 		x.kept.CopyTo(x.resp)
 		x.reason = classifyAnswer(x.kept).reason
@@ -240,8 +242,6 @@ func (x *exchange) giveUp(reason Reason) {
 		}
 	case x.attempts == 0, errors.Is(x.unleased, balancer.ErrLeft):
 		x.failUnleased()
-	case reason == reasonClientGone:
-		x.fail(failClientGone())
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))
 	case reason == reasonUpstreamError && unanswered(x.cause) && x.deaths < poison: // who is told 503 sends it again

@@ -217,7 +217,9 @@ func (x *exchange) conclude(h *hedge, v verdict, answered bool) (verdict, bool) 
 		x.hedged = hedgeLost
 		return v, false
 	}
-	x.hedged = hedgeFailed
+	if x.hedged = hedgeFailed; h.verdict.reason == reasonClientGone {
+		x.hedged = hedgeLost
+	}
 	return x.bothFailed(h, v, answered)
 }
 

@@ -251,6 +251,40 @@ func TestAClientThatLeavesCancelsBoth(t *testing.T) {
 	})
 }
 
+// The first attempt has failed, the client leaves while its hedge is all that runs.
+func TestAClientThatLeavesCancelsTheHedge(t *testing.T) {
+	onEachCarrier(t, func(t *testing.T, e *edge, nodes []*testnode.Node) {
+		var d *duel
+		d = startDuel(nodes, func(w http.ResponseWriter, r *http.Request) {
+			eventually(t, "the hedge", func() bool { return d.attempts("left") == 2 })
+			w.WriteHeader(503)
+		}, nil)
+		ctx, leave := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, "POST", e.url+inferPath, strings.NewReader(inferBody))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Request-Id", "left")
+		done := make(chan error, 1)
+		go func() {
+			resp, err := e.client.Do(req)
+			if err == nil {
+				resp.Body.Close()
+			}
+			done <- err
+		}()
+		eventually(t, "the first attempt to fail", func() bool {
+			return e.metric("ganglion_attempts_total", "outcome", "fault") == 1
+		})
+		leave()
+		<-done
+		d.gone(t)
+		if line := e.line("left"); line["reason"] != "client_gone" {
+			t.Errorf("the log says %v", line)
+		}
+	})
+}
+
 // The time of the exchange is over while both run.
 func TestADeadlineEndsBoth(t *testing.T) {
 	onEachCarrier(t, func(t *testing.T, e *edge, nodes []*testnode.Node) {

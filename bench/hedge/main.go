@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	var o options
 	fs := flag.NewFlagSet("hedge", flag.ContinueOnError)
 	fs.DurationVar(&o.duration, "duration", 15*time.Second, "of one measurement")
-	fs.Float64Var(&o.rate, "rate", 200, "requests a second")
+	fs.Float64Var(&o.rate, "rate", 80, "requests a second")
 	fs.IntVar(&o.nodes, "nodes", 4, "nodes in the pool")
 	quick := fs.Bool("quick", false, "runs of two seconds: to see that everything works")
 	if err := fs.Parse(args); err != nil {
@@ -110,7 +110,7 @@ func measure(ctx context.Context, o options, f fault, hedging bool) (m *measured
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	const warmup = 2 * time.Second // beyond the hundred attempts that a hedge's time rests on
+	const warmup = 3 * time.Second // beyond the hundred attempts that a hedge's time rests on
 	result, err := loadgen.Run(ctx, loadgen.Config{
 		Target: "http://" + address, Model: "m", Clients: 512, Rate: o.rate, Warmup: warmup, Duration: o.duration,
 		Timeout: 10 * time.Second, Questions: 1, Batch: 1,

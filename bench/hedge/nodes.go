@@ -14,9 +14,13 @@ import (
 )
 
 const (
-	// usual is the median of what a request takes, and spread its scatter: the middle two thirds lie within a fifth of it.
-	usual  = 10 * time.Millisecond
+	// usual is the median of what a request takes, and spread its scatter: the middle two thirds lie within a fifth of it. It
+	// is long enough for a busy machine not to show.
+	usual  = 50 * time.Millisecond
 	spread = 0.2
+	// seldom is how many requests there are to one that stalls, and stall how long that one takes.
+	seldom = 50
+	stall  = 20 * usual
 )
 
 // fault is what happens to nodes now and then.
@@ -30,20 +34,20 @@ func faults() []fault {
 	normal := func() time.Duration { return time.Duration(float64(usual) * math.Exp(spread*rand.NormFloat64())) }
 	return []fault{
 		{"nothing", func(int, time.Duration) time.Duration { return normal() }},
-		{"one node takes 20 times as long for one request in a hundred", func(node int, _ time.Duration) time.Duration {
-			if node == 0 && rand.IntN(100) == 0 {
-				return 20 * usual
+		{"one node takes 1 s for one request in fifty", func(node int, _ time.Duration) time.Duration {
+			if node == 0 && rand.IntN(seldom) == 0 {
+				return stall
 			}
 			return normal()
 		}},
 		{"every node does", func(int, time.Duration) time.Duration {
-			if rand.IntN(100) == 0 {
-				return 20 * usual
+			if rand.IntN(seldom) == 0 {
+				return stall
 			}
 			return normal()
 		}},
-		{"one node stands still for 300 ms every 3 s", func(node int, at time.Duration) time.Duration {
-			const every, still = 3 * time.Second, 300 * time.Millisecond
+		{"one node stands still for 500 ms every 5 s", func(node int, at time.Duration) time.Duration {
+			const every, still = 5 * time.Second, 500 * time.Millisecond
 			if into := at % every; node == 0 && into < still {
 				return still - into + normal()
 			}
