@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	fs.DurationVar(&o.duration, "duration", 15*time.Second, "of one measurement")
 	fs.Float64Var(&o.rate, "rate", 80, "requests a second")
 	fs.IntVar(&o.nodes, "nodes", 4, "nodes in the pool")
+	only := fs.String("only", "", "measure what has these `words` in its name")
 	quick := fs.Bool("quick", false, "runs of two seconds: to see that everything works")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -66,6 +67,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "%d nodes that take %s, %g requests/s, %s each\n\n", o.nodes, usual, o.rate, o.duration)
 	fmt.Fprintln(out, "what happens\thedging\tp50\tp95\tp99\tp99.9\tslowest\tattempts for 100 requests\thedges\twon\tdenied\tfailed")
 	for _, f := range faults() {
+		if !strings.Contains(f.name, *only) {
+			continue
+		}
 		for _, hedging := range []bool{false, true} {
 			m, err := measure(ctx, o, f, hedging)
 			if err != nil {
