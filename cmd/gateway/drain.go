@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -52,28 +51,38 @@ func parseDrain(args []string) (*drainFlags, error) {
 	flags.BoolVar(&f.undo, "undo", false, "")
 	flags.BoolVar(&f.force, "force", false, "")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Minute, "")
-	// The node may stand before the flags, as people type it.
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		args = append(slices.Clone(args[1:]), args[0])
+	nodes, err := parseAnywhere(flags, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil, err
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
+	if err != nil {
 		return nil, fmt.Errorf("drain: %w: %w", err, errUsage)
 	}
 	switch {
-	case flags.NArg() == 0:
+	case len(nodes) == 0:
 		return nil, fmt.Errorf("drain: which node? gateway drain HOST:PORT, as in gateway status: %w", errUsage)
-	case flags.NArg() > 1:
-		return nil, fmt.Errorf("drain: %q is more than one node; flags come all before it or all after it: %w", strings.Join(flags.Args(), " "), errUsage)
+	case len(nodes) > 1:
+		return nil, fmt.Errorf("drain: one node at a time, not %s: %w", strings.Join(nodes, " and "), errUsage)
 	case f.undo && (f.wait || f.force):
 		return nil, fmt.Errorf("drain: --undo goes with neither --wait nor --force: %w", errUsage)
 	case f.timeout <= 0:
 		return nil, fmt.Errorf("drain: --timeout %s: accepted is a time, such as 5m: %w", f.timeout, errUsage)
 	}
-	f.node = flags.Arg(0)
+	f.node = nodes[0]
 	return f, nil
+}
+
+// parseAnywhere parses flags wherever they stand, before and behind the arguments that are none, as people type them.
+func parseAnywhere(flags *flag.FlagSet, args []string) (others []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return others, nil
+		}
+		others, args = append(others, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 // drain is `gateway drain`.

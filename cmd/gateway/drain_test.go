@@ -121,7 +121,7 @@ func TestDrainWaitsUntilTheNodeIsEmpty(t *testing.T) {
 			t.Errorf("a request got %d", status)
 		}
 	}
-	stdout, _, err := call(t, "drain", "--undo", "--admin", g.admin, a.Address())
+	stdout, _, err := call(t, "drain", "--undo", a.Address(), "--admin", g.admin)
 	if want := a.Address() + " in pool main takes requests again\n"; stdout != want || err != nil {
 		t.Errorf("undo: %q, %v, want %q", stdout, err, want)
 	}
@@ -175,7 +175,7 @@ func TestDrainRefusals(t *testing.T) {
 		}
 	}
 	f(2, "which node?")
-	f(2, `"b a" is more than one node`, "a", "b")
+	f(2, "one node at a time, not a and b", "a", "b")
 	f(2, "--undo goes with neither", "a", "--undo", "--wait")
 	f(2, "accepted is a time", "a", "--timeout", "0s")
 	f(2, "not defined: -nosuch", "a", "--nosuch")
