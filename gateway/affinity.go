@@ -10,7 +10,7 @@ import (
 )
 
 // headerSequence names the sequence that a request is a part of. Its nodes keep what came before, so that all of a sequence
-// must meet the same one. The protocol's own parameter sequence_id is in the body, which the gateway does not read.
+// must meet the same one. The parameter sequence_id of a request says the same; the header is quicker to find.
 const headerSequence = "X-Sequence-Id"
 
 // aim is what an exchange wants of the choice of its node.
@@ -26,6 +26,9 @@ func (x *exchange) aim() aim {
 	if id := peek(h, headerSequence); len(id) > 0 {
 		return aim{key: keyOf([]byte(x.call.Model), id), stick: true}
 	}
+	if x.scratch = x.appendSequence(x.scratch[:0]); len(x.scratch) > 0 {
+		return aim{key: keyOf([]byte(x.call.Model), x.scratch), stick: true}
+	}
 	pool := x.variant.pool
 	switch {
 	case !pool.keyed:
@@ -37,6 +40,22 @@ func (x *exchange) aim() aim {
 		return aim{}
 	}
 	return aim{key: x.questionKey()}
+}
+
+// appendSequence appends the id of the sequence that the request itself says it is a part of. In a body that is compressed nobody
+// looks.
+func (x *exchange) appendSequence(dst []byte) []byte {
+	h := &x.req.Header
+	if x.call.Kind != oip.CallModelInfer || len(h.ContentEncoding()) > 0 {
+		return dst
+	}
+	if string(h.ContentType()) == oip.ProtoContentType {
+		return oip.AppendProtoSequence(dst, x.req.Body())
+	}
+	if json, _, ok := split(x.req.Body(), peek(h, headerInferLength)); ok {
+		return oip.AppendSequence(dst, json)
+	}
+	return dst
 }
 
 // questionKey is the same for requests that ask the same: the model and the body without the request's id.

@@ -73,6 +73,14 @@ func TestASequenceStaysOnItsNode(t *testing.T) {
 	home := homes(t, func(key int) string {
 		return e.infer(fmt.Sprint("X-Sequence-Id: ", key)).want(t, 200).node()
 	})
+	for key, node := range home { // the request says it itself, as a number or a string; 0 is no sequence
+		for _, id := range []string{fmt.Sprint(key), fmt.Sprintf("%q", fmt.Sprint(key))} {
+			body := `{"parameters":{"sequence_id":` + id + `},` + inferBody[1:]
+			if got := e.do("POST", inferPath, body).want(t, 200).node(); key != 0 && got != node {
+				t.Errorf("sequence_id %s met %s, the header's sequence %s", id, got, node)
+			}
+		}
+	}
 	var first *testnode.Node
 	for _, n := range []*testnode.Node{a, b, c} {
 		if n.Name() == home[0] {

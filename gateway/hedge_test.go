@@ -363,6 +363,10 @@ func TestASequenceIsNotHedged(t *testing.T) {
 		func(id string) answer {
 			return e.do("POST", inferPath, body, "X-Request-Timeout-Ms: 500", "X-Request-Id: "+id)
 		},
+		func(id string) answer { // where nobody has to look for it, but somebody might have put it
+			odd := strings.Replace(inferBody, `"q"`, `"sequence_id"`, 1)
+			return e.do("POST", inferPath, odd, "X-Request-Timeout-Ms: 500", "X-Request-Id: "+id)
+		},
 	} {
 		id := fmt.Sprint("s", i)
 		ask(id).want(t, 504)
@@ -371,7 +375,7 @@ func TestASequenceIsNotHedged(t *testing.T) {
 		}
 	}
 	if got := e.metric("ganglion_hedges_denied_total", "reason", "sequence"); got != 1 {
-		t.Errorf("%v hedges were denied for the parameter, want 1", got)
+		t.Errorf("%v hedges were denied for the word, want 1", got)
 	}
 }
 

@@ -13,20 +13,29 @@ import (
 // FindWhole finds a parameter of an inference request in JSON that is a whole number from 0: "timeout" or "priority". The
 // error is the one with which a node refuses another value, and for the client.
 func FindWhole(json []byte, name string) (n uint64, found bool, err error) {
+	text, ok := findParameter(json, name)
+	if !ok {
+		return 0, false, nil
+	}
+	return wholeOf(text, name)
+}
+
+// findParameter is the text of a parameter's value.
+func findParameter(json []byte, name string) (text []byte, ok bool) {
 	var room [64]byte
 	quotedName := append(append(append(room[:0], '"'), name...), '"')
 	if !bytes.Contains(json, quotedName) {
-		return 0, false, nil
+		return nil, false
 	}
 	c := cutter{buf: json}
 	if !c.find([]byte(`"parameters"`)) || !c.find(quotedName) {
-		return 0, false, nil
+		return nil, false
 	}
 	start := c.pos
 	if !c.value() {
-		return 0, false, nil
+		return nil, false
 	}
-	return wholeOf(c.buf[start:c.pos], name)
+	return c.buf[start:c.pos], true
 }
 
 // find enters the object that comes next and goes to the value of one of its members; false = there is none.
@@ -70,27 +79,35 @@ func notWhole(name, value string) error {
 
 // FindProtoWhole is FindWhole for a ModelInferRequest. It does not touch tensors.
 func FindProtoWhole(msg []byte, name string) (n uint64, found bool, err error) {
+	value, ok := findProtoParameter(msg, name)
+	if !ok {
+		return 0, false, nil
+	}
+	return protoWhole(value, name)
+}
+
+func findProtoParameter(msg []byte, name string) (value protoReader, ok bool) {
 	p := protoReader{buf: msg}
 	for p.more() {
 		field, err := p.next()
 		if err != nil {
-			return 0, false, nil //nolint:nilerror // for the node to refuse
+			return value, false
 		}
 		if field != protoParameters {
 			if p.skip() != nil {
-				return 0, false, nil
+				return value, false
 			}
 			continue
 		}
 		entry, err := p.message("parameters")
 		if err != nil {
-			return 0, false, nil //nolint:nilerror // for the node to refuse
+			return value, false
 		}
-		if value, ok := entry.valueOf(name); ok {
-			return protoWhole(value, name)
+		if value, ok = entry.valueOf(name); ok {
+			return value, true
 		}
 	}
-	return 0, false, nil
+	return value, false
 }
 
 // valueOf is the value of an entry of a map, if its key is name.
