@@ -381,6 +381,8 @@ func (t *rpcNode) judge(err error, said *heard, resp *fasthttp.Response) error {
 		return nil
 	case st.Code() == codes.DeadlineExceeded:
 		return &transportError{phase: silent, err: err}
+	case st.Code() == codes.Unavailable && !said.asked.Load():
+		return &transportError{phase: connecting, err: err, unsent: true}
 	case st.Code() == codes.Unavailable:
 		return &transportError{phase: hopping, err: err}
 	case st.Code() == codes.NotFound:

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -231,6 +232,28 @@ func TestADeadGRPCNodeIsNamedNowhere(t *testing.T) {
 	_, err := e.calls().ModelInfer(t.Context(), question("m", "", 1))
 	if text := wantCode(t, err, codes.Unavailable); strings.Contains(text, "127.0.0.1") {
 		t.Errorf("the client reads %q", text)
+	}
+}
+
+// A connection that cannot be made is nobody's death: with one attempt allowed for a request that nodes have had, three dead
+// nodes cost it none, and the fourth answers.
+func TestGRPCNodesThatNobodyReachesCostNoAttempt(t *testing.T) {
+	var nodes []*rpcServer
+	var addresses []any
+	for range 4 {
+		n := startRPCNode(t)
+		nodes, addresses = append(nodes, n), append(addresses, n.address)
+	}
+	grpcNode := "{ address = %q, protocol = \"grpc\" }, "
+	pool := fmt.Sprintf("[pools.main]\npolicy = \"round_robin\"\nnodes = ["+strings.Repeat(grpcNode, 4)+"]\n", addresses...)
+	// Probes are to say nothing about the dead during the test, and circuits are to stay closed.
+	pool += "[pools.main.health]\ninterval = \"1h\"\ndoubt_interval = \"1h\"\n[pools.main.retry]\nattempts = 1\n"
+	e := start(t, pool+anyRoute)
+	for _, n := range nodes[:3] {
+		n.server.Stop()
+	}
+	for range 4 {
+		e.infer().want(t, 200)
 	}
 }
 
