@@ -5,7 +5,7 @@
 // other systems are known from, with nginx and HAProxy in the same run where they are installed, and prints figures beside
 // goals.
 //
-//	go run ./e2e/faults                        everything, in nine minutes; docs/faults.md says how to read it
+//	go run ./e2e/faults                        everything, in nine to ten minutes; docs/faults.md says how to read it
 //	go run ./e2e/faults --only kill,freeze     some of it
 //	go run ./e2e/faults --quick                short stretches: does everything work?
 //	go run ./e2e/faults --write docs/faults.md put the tables there

@@ -70,7 +70,7 @@ func (t *trial) references(ctx context.Context) error {
 		if r.Stale, err = t.staleRace(ctx, &s); err != nil {
 			return fmt.Errorf("stale connections, %s: %w", s.title, err)
 		}
-		if s.hasGoals {
+		if s.ours {
 			r.Goals = r.judge()
 		}
 		t.report.References = append(t.report.References, *r)

@@ -27,7 +27,6 @@ type system struct {
 	name, title string
 	ours        bool
 	extra       string // of gateway.toml, for ours
-	hasGoals    bool
 	template    string // of another's configuration
 	command     func(program, config, dir string) []string
 }
@@ -35,7 +34,7 @@ type system struct {
 func systems() []system {
 	return []system{
 		{name: "ganglion", title: "Ganglion, defaults", ours: true},
-		{name: "ganglion", title: "Ganglion, hedging", ours: true, hasGoals: true, extra: hedging},
+		{name: "ganglion", title: "Ganglion, hedging", ours: true, extra: hedging},
 		{name: "nginx", title: "nginx", template: "nginx.conf", command: func(program, config, dir string) []string {
 			return []string{program, "-p", dir, "-c", config}
 		}},

@@ -42,7 +42,7 @@ func (o *options) stretches() stretches {
 	if o.quick {
 		return stretches{time.Second, 3 * time.Second, 2 * time.Second, 2 * time.Second}
 	}
-	return stretches{2 * time.Second, 4 * time.Second, 10 * time.Second, 5 * time.Second}
+	return stretches{2 * time.Second, 4 * time.Second, 10 * time.Second, 4 * time.Second}
 }
 
 func (t *trial) repository() string { return filepath.Join(t.dir, "models") }
