@@ -19,7 +19,7 @@ func TestEveryRequestEndsOnce(t *testing.T) {
 		if s.churn.at > 0 {
 			s.churn.every, s.churn.away = 100*time.Millisecond, 70*time.Millisecond // less time, as many deaths
 		}
-		requests := s.draw(3, 1_000)
+		requests := s.draw(3, 500)
 		for _, policy := range append([]string{ideal}, policies...) {
 			sim, err := newSimulation(&s, policy, 3, requests)
 			if err != nil {
