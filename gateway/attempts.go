@@ -244,7 +244,10 @@ func (x *exchange) giveUp(reason Reason) {
 		x.failUnleased()
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))
-	case reason == reasonUpstreamError && unanswered(x.cause) && x.deaths < poison: // who is told 503 sends it again
+	case x.deaths >= poison && x.model().Another(&x.met):
+		// There are nodes, and they are to be spared: who is told 503 sends it again.
+		x.fail(failUpstream(reason, x.route.timeout, 0))
+	case reason == reasonUpstreamError && unanswered(x.cause):
 		x.fail(failUnanswered(pool.RetryAfter()))
 	default:
 		patience := x.route.timeout
