@@ -179,6 +179,27 @@ pool = "main"
 // victim is the node that is broken.
 func (b *bed) victim() *stack.Process { return b.stack.Nodes()[0] }
 
+// kill kills node i. A cable in front of it refuses connections from then on, as the node's own host does.
+func (b *bed) kill(i int) error {
+	if err := b.stack.Nodes()[i].Kill(); err != nil {
+		return err
+	}
+	if len(b.cables) > i {
+		b.cables[i].unplug()
+	}
+	return nil
+}
+
+// restart starts node i again after kill.
+func (b *bed) restart(ctx context.Context, i int) error {
+	if len(b.cables) > i {
+		if err := b.cables[i].listen(); err != nil {
+			return err
+		}
+	}
+	return b.stack.Nodes()[i].Restart(ctx, patience)
+}
+
 // heal notes that a node can work again, the first time that it is called.
 func (b *bed) heal() {
 	b.mu.Lock()

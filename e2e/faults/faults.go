@@ -74,10 +74,10 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func kill(ctx context.Context, b *bed, d time.Duration) error {
-	if err := b.victim().Kill(); err != nil {
+	if err := b.kill(0); err != nil {
 		return err
 	}
-	return errors.Join(pause(ctx, d), b.victim().Restart(ctx, patience))
+	return errors.Join(pause(ctx, d), b.restart(ctx, 0))
 }
 
 func freeze(ctx context.Context, b *bed, d time.Duration) error {
@@ -165,8 +165,8 @@ func lossy(share float64) func(ctx context.Context, b *bed, d time.Duration) err
 
 // outage kills all, and starts all at the same time. It is over when the first can work.
 func outage(ctx context.Context, b *bed, d time.Duration) error {
-	for _, n := range b.stack.Nodes() {
-		if err := n.Kill(); err != nil {
+	for i := range b.stack.Nodes() {
+		if err := b.kill(i); err != nil {
 			return err
 		}
 	}
@@ -175,9 +175,9 @@ func outage(ctx context.Context, b *bed, d time.Duration) error {
 	}
 	var starting sync.WaitGroup
 	errs := make([]error, len(b.stack.Nodes()))
-	for i, n := range b.stack.Nodes() {
+	for i := range b.stack.Nodes() {
 		starting.Go(func() {
-			errs[i] = n.Restart(ctx, patience)
+			errs[i] = b.restart(ctx, i)
 			b.heal()
 		})
 	}
