@@ -7,14 +7,20 @@ import (
 	"sync"
 
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // registers itself
+	"google.golang.org/grpc/encoding/gzip" // registers itself
+
+	"ganglion/internal/memory"
 )
 
-// The one init of the tree: grpc's registry of compressors may be written at no other time. It brings gzip only, while
-// clients built on its C++ core, as tritonclient is, offer deflate too.
-func init() { encoding.RegisterCompressor(newDeflate()) }
+// The one init of the tree: grpc's registry of compressors may be written at no other time. It brings gzip only, which bounds
+// nothing but single messages, while clients built on its C++ core, as tritonclient is, offer deflate too.
+func init() {
+	room := &memory.Account{Limit: inflating}
+	encoding.RegisterCompressor(bounded{encoding.GetCompressor(gzip.Name), room})
+	encoding.RegisterCompressor(bounded{newDeflate(), room})
+}
 
-// deflate is gRPC's "deflate", a zlib stream (RFC 1950). What a message inflates to is bounded by grpc, which reads no more
+// deflate is gRPC's "deflate", a zlib stream (RFC 1950). What one message inflates to is bounded by grpc, which reads no more
 // of it than its limit for messages.
 type deflate struct{ readers, writers sync.Pool }
 
