@@ -74,12 +74,34 @@ func (pl *placement) eject(why Ejection, now time.Duration) {
 	why.For = c.setback.next(now, pl.model.pool.random())
 	c.verdict = why
 	// An answer ends the silence, but not of a node that answers once in a while.
-	c.hushed = why.Reason == Silent && c.setback.step <= 1
+	if c.hushed = why.Reason == Silent && c.setback.step <= 1; c.hushed {
+		why.For = min(why.For, hushPause)
+	}
 	c.fine, c.poor = 0, 0
 	c.lookAt.Store(int64(now + why.For))
 	c.ejections.Add(1)
 	pl.ejected.Store(true)
 	pl.tellEjected(true, why)
+}
+
+// hushPause is how long a placement is left alone at most that has fallen silent for the first time: what stops one for longer than
+// its requests may wait, a collector or a compiler of kernels, is over in that time, and the answers that would say so may have been
+// given up. To ask too early costs one request the wait of Ejection.Patience.
+const hushPause = time.Second
+
+// Patience is for how long a request may wait where the model is silent: by then, any answer that comes at all should be there.
+func (e Ejection) Patience() time.Duration { return max(silentLeast, silentTimes*e.Others) }
+
+// Silent reports whether the model is ejected from the node because it answers nothing there, and for how long a request may wait.
+func (m *Model) Silent(n *Node) (patience time.Duration, yes bool) {
+	m.pool.control.Lock()
+	defer m.pool.control.Unlock()
+	pl := m.places[n]
+	if pl == nil || !pl.ejected.Load() {
+		return 0, false
+	}
+	c := pl.conduct.Load()
+	return c.verdict.Patience(), c.verdict.Reason == Silent
 }
 
 // release takes the placement back. What it did before says nothing of what comes, unless it had only been silent. The caller holds
@@ -128,6 +150,8 @@ func (pl *placement) looked(e ending) {
 	switch {
 	case o == Failure || o == Faulty:
 		c.poor = looksPoor
+	case o != Success && slower && c.verdict.Reason == Silent:
+		c.poor = looksPoor // still: nothing is as certain
 	case slower: // be it that nobody waited for the end
 		c.poor++
 	case o == Neutral:
@@ -141,7 +165,7 @@ func (pl *placement) looked(e ending) {
 		pl.model.rebuild()
 	case c.poor >= looksPoor:
 		why := c.verdict
-		if slower {
+		if slower && (o == Success || why.Reason != Silent) {
 			why = Ejection{Reason: Slow, Requests: c.poor, Latency: now - e.began, Others: others}
 		}
 		pl.eject(why, now)

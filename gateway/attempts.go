@@ -139,7 +139,7 @@ func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Resp
 	v = verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
 	defer func() { lease.Done(v.node) }()
 	n := memberOf(lease.Node())
-	err = n.transport.roundTrip(out, resp)
+	err = n.carry(out, lease.Model(), resp)
 	n.metrics.duration.Observe(out.end.Sub(out.start).Seconds())
 	if err == nil && answersModel(x.call.Kind) && nonsense(resp) {
 		err = errNonsense

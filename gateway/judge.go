@@ -16,7 +16,7 @@ type verdict struct {
 	retry  bool // another node may do better
 	reason Reason
 	unsent bool // this node has not begun, and will not
-	mute   bool // this node gives no sign of life
+	mute   bool // this node gives no sign of life, or none of this model
 	died   bool // the connection broke while the node had the request, as it does when a process dies
 	cut    bool // its share of the exchange's time was over
 	beaten bool // its hedge was quicker
@@ -63,7 +63,7 @@ func classify(err error, resp *fasthttp.Response, late bool) verdict {
 func classifyBroken(err error) verdict {
 	v := verdict{node: balancer.Failure, retry: true, reason: reasonUpstreamError}
 	if broken, ok := errors.AsType[*transportError](err); ok {
-		v.unsent, v.mute = broken.unsent, broken.phase == mute
+		v.unsent, v.mute = broken.unsent, broken.phase == mute || broken.phase == stuck
 		if broken.blameless {
 			v.node = balancer.Neutral
 		}

@@ -44,13 +44,16 @@ type outbound struct {
 
 	answer held // memory of the answer that is larger than what connections keep
 
-	mu   sync.Mutex
-	left bool  // nobody waits for the answer
-	lost bool  // its rival has one
-	conn *conn // the HTTP/1.1 connection that carries it now
+	mu       sync.Mutex
+	left     bool  // nobody waits for the answer
+	lost     bool  // its rival has one
+	recalled bool  // it goes elsewhere
+	conn     *conn // the HTTP/1.1 connection that carries it now
 
 	cancel context.CancelFunc // of the gRPC call that carries it now, or of the connection that is being made for it
 	rival  *outbound          // the same request on its way to another node; see hedge
+
+	wait wait // its place in waits
 
 	exchange hop.Exchange // what carries it over a hop
 }
@@ -86,7 +89,7 @@ func (out *outbound) boardCall(cancel context.CancelFunc) bool {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.cancel = cancel
-	return !out.left && !out.lost
+	return !out.over()
 }
 
 // board notes that c carries out now, so that breakOff finds it; false = nobody waits any more.
@@ -94,15 +97,18 @@ func (out *outbound) board(c *conn) bool {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.conn = c
-	return !out.left && !out.lost
+	return !out.over()
 }
+
+// over reports whether the attempt that runs is not wanted any more. The caller holds out.mu.
+func (out *outbound) over() bool { return out.left || out.lost || out.recalled }
 
 // alight ends what board began, and reports whether out was broken off.
 func (out *outbound) alight() (left bool) {
 	out.mu.Lock()
 	defer out.mu.Unlock()
 	out.conn, out.cancel = nil, nil
-	return out.left || out.lost
+	return out.over()
 }
 
 // reset readies out for another request. It gives back the memory of the answer, which nobody reads any more.
@@ -117,7 +123,8 @@ func (out *outbound) reset() {
 	out.method, out.target, out.headers, out.body = nil, nil, headers[:0], nil
 	out.start, out.end, out.deadline = time.Time{}, time.Time{}, time.Time{}
 	out.node, out.model = hop.Load{}, hop.Load{}
-	out.left, out.lost, out.patient = false, false, false
+	out.left, out.lost, out.recalled, out.patient = false, false, false, false
+	out.wait = wait{}
 }
 
 // keepHeaders bounds the list that is kept from one request to the next: browsers and proxies come to twenty.
@@ -155,6 +162,7 @@ const (
 	draining   phase = "the node takes no new requests on this connection"
 	hopping    phase = "the connection to the node broke"
 	mute       phase = "the node gives no sign of life"
+	stuck      phase = "the node lives, but answers nothing for this model"
 )
 
 // Answers that are not passed on although nothing broke.
@@ -185,7 +193,7 @@ func unanswered(err error) bool {
 		return false
 	}
 	switch broken.phase {
-	case connecting, sending, waiting, hopping, draining, mute:
+	case connecting, sending, waiting, hopping, draining, mute, stuck:
 		return true
 	}
 	return false

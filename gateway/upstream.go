@@ -17,6 +17,7 @@ import (
 type upstream struct {
 	*balancer.Pool
 	roster  *roster
+	recalls *recaller
 	retries retryTally
 	queued  prometheus.Histogram // seconds, of those who had to wait for a node
 	hedges  hedgeTally
@@ -41,6 +42,7 @@ type node struct {
 	transport transport
 	probe     probe
 	metrics   nodeMetrics
+	waits     waits
 
 	stop context.CancelFunc // of the transport; nil = it does not run; under upstream.mu
 }
@@ -52,7 +54,7 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	cfg.NodesLater = cfg.Discover != nil
-	u := &upstream{queued: newQueueHistogram(name), roster: newRoster(name, whole, log), present: map[*node]bool{}, failed: make(chan error, 1)}
+	u := &upstream{queued: newQueueHistogram(name), roster: newRoster(name, whole, log), recalls: newRecaller(), present: map[*node]bool{}, failed: make(chan error, 1)}
 	u.newNode = func(n *balancer.Node, nc balancer.NodeConfig) *node {
 		return &node{
 			address:   nc.Address,
@@ -63,7 +65,7 @@ func newUpstream(name string, whole *Config, mem memory, log *slog.Logger) (*ups
 	}
 	u.Pool, err = balancer.New(name, cfg.Config, balancer.Options{
 		Probe: func(ctx context.Context, n *balancer.Node) error { return memberOf(n).probe(ctx, n) },
-		Join:  u.join, Leave: u.leave, Observe: u.roster.observe, Log: log,
+		Join:  u.join, Leave: u.leave, Observe: u.observe, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -84,6 +86,12 @@ func newTransport(n *balancer.Node, protocol string, via dialer, cfg *Config, me
 	c := newCarrier(via, n, cfg.Upstream, mem.answers, log)
 	c.inflated = inflated
 	return c
+}
+
+// observe is told of changes of the pool's nodes.
+func (up *upstream) observe(c balancer.Change) {
+	up.roster.observe(c)
+	up.recalls.observe(c)
 }
 
 // memberOf is the edge's side of a node.
@@ -163,6 +171,7 @@ func (up *upstream) Run(ctx context.Context) error {
 	defer listing.Wait()
 	defer stopProbing()
 	listing.Go(func() { up.roster.run(probing) })
+	listing.Go(func() { up.recalls.run(probing) })
 	probed := make(chan error, 1)
 	go func() { probed <- up.Pool.Run(probing) }()
 	select {
