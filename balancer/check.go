@@ -65,6 +65,13 @@ func (fs *findings) duration(key string, value time.Duration) {
 	}
 }
 
+// durationOrNone is duration for a key that 0 turns off.
+func (fs *findings) durationOrNone(key string, value time.Duration) {
+	if value != 0 && (value < minTime || value > maxTime) {
+		fs.addf(key, "%q is out of range: accepted are \"0s\", which turns it off, and \"10ms\" to \"1h\"", value)
+	}
+}
+
 // problems are what keeps the pool from being made.
 func (c *Config) problems() []finding {
 	var fs findings
@@ -72,9 +79,7 @@ func (c *Config) problems() []finding {
 		fs.addf("policy", "%s", unknownPolicy(c.Policy))
 	}
 	c.checkNodes(&fs)
-	if c.SlowStart != 0 {
-		fs.duration("slow_start", c.SlowStart)
-	}
+	fs.durationOrNone("slow_start", c.SlowStart)
 	if !isHeaderName(c.Hash.Header) {
 		fs.addf("hash.header", "%q is no name of a header: accepted are letters, digits, - and _, such as \"X-Session-Id\"", c.Hash.Header)
 	}
@@ -100,9 +105,7 @@ func (c *Config) problems() []finding {
 	fs.fraction("retry.budget_percent", c.Retry.BudgetPercent, 0, 100)
 	fs.whole("retry.budget_floor", c.Retry.BudgetFloor, 0, maxCount)
 	fs.whole("retry.budget_burst", c.Retry.BudgetBurst, 1, maxCount)
-	if c.Retry.AttemptTimeout != 0 {
-		fs.duration("retry.attempt_timeout", c.Retry.AttemptTimeout)
-	}
+	fs.durationOrNone("retry.attempt_timeout", c.Retry.AttemptTimeout)
 	if c.Hedge != nil {
 		c.Hedge.check(&fs)
 	}
@@ -120,7 +123,7 @@ func unknownPolicy(name string) string {
 
 func (c *Config) checkNodes(fs *findings) {
 	if len(c.Nodes) == 0 && !c.NodesLater {
-		fs.addf("nodes", "a pool needs at least one node, such as { address = \"10.0.0.1:9000\" }")
+		fs.addf("nodes", "a pool needs at least one node, such as { address = \"10.0.0.1:9000\" }, or a table \"discover\" that says where to learn of them")
 	}
 	seen := make(map[string]int, len(c.Nodes))
 	for i, n := range c.Nodes {
@@ -161,6 +164,7 @@ func (c *Config) warnings() []finding {
 	if c.Retry.AttemptTimeout != 0 && c.Retry.Attempts == 1 {
 		fs.addf("retry.attempt_timeout", "retry.attempts = 1 leaves no attempt to follow: it changes nothing")
 	}
+	c.warnOfNoEffect(&fs)
 	uneven := func(n NodeConfig) bool { return n.Weight != 0 && n.Weight != 1 }
 	if i := slices.IndexFunc(c.Nodes, uneven); c.Policy == RoundRobin && i >= 0 {
 		fs.addf(fmt.Sprintf("nodes[%d].weight", i), "the policy %q takes every node in turn, whatever its weight; %q and the others heed it",
@@ -171,4 +175,29 @@ func (c *Config) warnings() []finding {
 		fs.addf("nodes", "every node has weight 0 and drains: the pool sends them all of its traffic nevertheless, having no other")
 	}
 	return fs
+}
+
+// warnOfNoEffect names what was set and changes nothing beside the rest of the table.
+func (c *Config) warnOfNoEffect(fs *findings) {
+	if c.Breaker.OpenTime > c.Breaker.MaxOpenTime {
+		fs.addf("breaker.open_time", "%s is more than max_open_time (%s): it stays the same however often a trial fails", c.Breaker.OpenTime, c.Breaker.MaxOpenTime)
+	}
+	if c.Outlier.EjectionTime > c.Outlier.MaxEjectionTime {
+		fs.addf("outlier.ejection_time", "%s is more than max_ejection_time (%s): it stays the same however often a node is ejected", c.Outlier.EjectionTime, c.Outlier.MaxEjectionTime)
+	}
+	if len(c.Nodes) == 1 && !c.NodesLater && c.Retry.Attempts > 1 {
+		const alone = "the pool has one node, and every attempt goes to another: it changes nothing"
+		if c.Hedge != nil {
+			fs.addf("hedge", alone)
+		}
+		if c.Retry.AttemptTimeout != 0 {
+			fs.addf("retry.attempt_timeout", alone)
+		}
+	}
+	var usual QueueConfig
+	usual.SetDefaults()
+	limited := func(n NodeConfig) bool { return n.MaxInflight != 0 }
+	if c.Queue != usual && c.MaxInflight == 0 && c.Admission.Mode != AdmissionEnforce && !slices.ContainsFunc(c.Nodes, limited) {
+		fs.addf("queue", "nobody ever waits: no node has a limit, neither by max_inflight nor by admission.mode = %q", AdmissionEnforce)
+	}
 }

@@ -81,7 +81,7 @@ budget_burst = 0
 		`gateway.toml:14: main.nodes[10].weight: 257 is out of range`,
 		`gateway.toml:15: main.nodes[11].protocol: "h2" is not known: accepted are "http" and "grpc"`,
 		`gateway.toml:15: main.nodes[11].address: node "[0:0:0:0:0:0:0:1]:9000" is listed twice: it is nodes[10] already`,
-		`gateway.toml:17: main.slow_start: "1ms" is out of range: accepted are "10ms" to "1h"`,
+		`gateway.toml:17: main.slow_start: "1ms" is out of range: accepted are "0s", which turns it off, and "10ms" to "1h"`,
 		`gateway.toml:19: main.hash.header: "X-User Id" is no name of a header: accepted are letters, digits, - and _`,
 		`gateway.toml:20: main.hash.bound: 1 is out of range: accepted are 1.01 to 100`,
 		`gateway.toml:22: main.health.interval: "1ms" is out of range: accepted are "10ms" to "1h"`,
@@ -123,6 +123,29 @@ func TestNoNodes(t *testing.T) {
 	}
 }
 
+// What turns a thing off is accepted, and whoever comes too near it is told so.
+func TestWhatTurnsAKeyOffIsNamed(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"slow_start = \"1ms\"", `main.slow_start: "1ms" is out of range: accepted are "0s", which turns it off, and "10ms" to "1h"`},
+		{"retry = { attempt_timeout = \"1ms\" }", `main.retry.attempt_timeout: "1ms" is out of range: accepted are "0s", which`},
+		{"outlier = { latency_factor = 0.5 }", "main.outlier.latency_factor: 0.5 is out of range: accepted are 0, which turns the rule off, and 1.2 to 1000"},
+	} {
+		var f file
+		_, err := conf.Decode("gateway.toml", []byte("[main]\nnodes = [{ address = \"a:1\" }, { address = \"b:1\" }]\n"+c.text), &f)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		}
+	}
+	for _, text := range []string{"slow_start = \"0s\"", "retry = { attempt_timeout = \"0s\" }", "outlier = { latency_factor = 0 }",
+		"max_inflight = 4\nqueue = { timeout = \"5s\" }", "admission = { mode = \"enforce\" }\nqueue = { timeout = \"5s\" }"} {
+		var f file
+		warnings, err := conf.Decode("gateway.toml", []byte("[main]\nnodes = [{ address = \"a:1\" }, { address = \"b:1\" }]\n"+text), &f)
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%q: %v, warnings %v", text, err, warnings)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"nodes = [{ address = \"a:1\" }]\n[main.hash]\nheader = \"X-User\"", `does not look at it; "consistent_hash" does`},
@@ -130,6 +153,11 @@ func TestWarnings(t *testing.T) {
 		{"nodes = [{ address = \"a:1\" }]\nretry = { attempts = 1, attempt_timeout = \"1s\" }", "no attempt to follow"},
 		{"policy = \"round_robin\"\nnodes = [{ address = \"a:1\" }, { address = \"b:1\", weight = 2 }]", "whatever its weight"},
 		{"nodes = [{ address = \"a:1\", weight = 0 }]", "every node has weight 0"},
+		{"nodes = [{ address = \"a:1\" }]\n[main.hedge]", "the pool has one node"},
+		{"nodes = [{ address = \"a:1\" }]\nretry = { attempt_timeout = \"1s\" }", "the pool has one node"},
+		{"nodes = [{ address = \"a:1\" }]\nbreaker = { open_time = \"1m\" }", "1m0s is more than max_open_time (30s)"},
+		{"nodes = [{ address = \"a:1\" }]\noutlier = { ejection_time = \"2m\" }", "2m0s is more than max_ejection_time (1m0s)"},
+		{"nodes = [{ address = \"a:1\" }]\nqueue = { timeout = \"5s\" }", "nobody ever waits"},
 	} {
 		var f file
 		warnings, err := conf.Decode("gateway.toml", []byte("[main]\n"+c.text), &f)

@@ -63,8 +63,8 @@ func (c *OutlierConfig) mayEject(nodes int) int {
 }
 
 func (c *OutlierConfig) check(fs *findings) {
-	if c.LatencyFactor != 0 {
-		fs.fraction("outlier.latency_factor", c.LatencyFactor, minLatencyFactor, maxLatencyFactor)
+	if f := c.LatencyFactor; f != 0 && !(f >= minLatencyFactor && f <= maxLatencyFactor) { // NaN is out of range too
+		fs.addf("outlier.latency_factor", "%v is out of range: accepted are 0, which turns the rule off, and %v to %v", f, minLatencyFactor, maxLatencyFactor)
 	}
 	fs.fraction("outlier.failure_percent", c.FailurePercent, 0, 100)
 	fs.whole("outlier.min_requests", c.MinRequests, 1, timingsKept)
