@@ -136,8 +136,10 @@ func TestWhatTurnsAKeyOffIsNamed(t *testing.T) {
 			t.Errorf("%q: %v, want %q", c.text, err, c.want)
 		}
 	}
-	for _, text := range []string{"slow_start = \"0s\"", "retry = { attempt_timeout = \"0s\" }", "outlier = { latency_factor = 0 }",
-		"max_inflight = 4\nqueue = { timeout = \"5s\" }", "admission = { mode = \"enforce\" }\nqueue = { timeout = \"5s\" }"} {
+	for _, text := range []string{
+		"slow_start = \"0s\"", "retry = { attempt_timeout = \"0s\" }", "outlier = { latency_factor = 0 }",
+		"max_inflight = 4\nqueue = { timeout = \"5s\" }", "admission = { mode = \"enforce\" }\nqueue = { timeout = \"5s\" }",
+	} {
 		var f file
 		warnings, err := conf.Decode("gateway.toml", []byte("[main]\nnodes = [{ address = \"a:1\" }, { address = \"b:1\" }]\n"+text), &f)
 		if err != nil || len(warnings) > 0 {

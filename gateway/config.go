@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"ganglion/balancer"
@@ -153,6 +154,24 @@ func LoadConfig(path string) (*Config, conf.Problems, error) {
 		return nil, warnings, err
 	}
 	return &cfg, warnings, nil
+}
+
+// LoadAdmin is the address of the admin port that the file at path names, "" if it turns it off. Other parts of the file may be
+// at fault: it is while something is wrong that one asks a gateway how it is. The error is about the file as a whole or that key.
+func LoadAdmin(path string) (string, error) {
+	var cfg Config
+	_, err := conf.Load(path, &cfg)
+	problems, ok := errors.AsType[conf.Problems](err)
+	if err != nil && !ok {
+		return "", err
+	}
+	for _, p := range problems {
+		switch p.Path {
+		case "", "server", "server.admin":
+			return "", conf.Problems{p}
+		}
+	}
+	return cfg.Server.Admin, nil
 }
 
 // ParseConfig is LoadConfig for a file's contents; name stands for the file in messages.

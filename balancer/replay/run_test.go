@@ -114,6 +114,11 @@ func TestWrongQuestionsAreRefused(t *testing.T) {
 			t.Errorf("pool %q, policy %q: %v, want %q", c.pool, c.policy, err, c.want)
 		}
 	}
+	trace.Header.Pools = append(trace.Header.Pools, Pool{Name: "next"})
+	if _, err := Run(trace, "", nil, 1); err == nil || !strings.Contains(err.Error(), `several pools, and one is replayed at a time: name one of ["main" "next"]`) {
+		t.Errorf("no pool of several: %v", err)
+	}
+	trace.Header.Pools = trace.Header.Pools[:1]
 	trace.Decisions = nil
 	if _, err := Run(trace, "", nil, 1); err == nil || !strings.Contains(err.Error(), "no decision") {
 		t.Errorf("without decisions: %v", err)

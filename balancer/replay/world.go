@@ -154,6 +154,9 @@ func (t *Trace) pool(name string) (Pool, error) {
 		}
 		names = append(names, p.Name)
 	}
+	if name == "" {
+		return Pool{}, fmt.Errorf("the trace has several pools, and one is replayed at a time: name one of %q", names)
+	}
 	return Pool{}, fmt.Errorf("pool %q is not in the trace: accepted are %q", name, names)
 }
 

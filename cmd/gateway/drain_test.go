@@ -226,6 +226,9 @@ func TestStatusIsATable(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
 	}
+	if got := source(gateway.SourceStatus{Source: "file n", Nodes: 2, Age: new(3.0), Error: "gone"}); got != "file n: 2 nodes, learned 3s ago; gone; looks again in 0s" {
+		t.Errorf("a list that is kept: %q", got)
+	}
 	out, _, err := call(t, "status", "--pool", "next", "--admin", g.admin, "--json")
 	var st gateway.Status
 	if err != nil || json.Unmarshal([]byte(out), &st) != nil || len(st.Pools) != 1 || len(st.Routes) != 1 || st.Routes[0].Name != "m" {

@@ -35,11 +35,11 @@ func (a *adminFlags) register(flags *flag.FlagSet) {
 func (a *adminFlags) operator() (*operator, error) {
 	address := a.admin
 	if address == "" {
-		cfg, _, err := gateway.LoadConfig(a.config)
-		if err != nil {
+		var err error
+		if address, err = gateway.LoadAdmin(a.config); err != nil {
 			return nil, fmt.Errorf("cannot learn from %s where the gateway's admin port is (--admin HOST:PORT says it too): %w", a.config, err)
 		}
-		if address = cfg.Server.Admin; address == "" {
+		if address == "" {
 			return nil, fmt.Errorf("%s turns the admin port off (server.admin = \"\"): without it a gateway takes no orders", a.config)
 		}
 	}

@@ -35,6 +35,36 @@ func TestReloadFromTheTerminal(t *testing.T) {
 	f("", "reloaded; route removed: m; route changed: *\n", "")
 }
 
+// A file that is being edited still says where the gateway is that one wants to ask.
+func TestAFileAtFaultStillLeadsToItsGateway(t *testing.T) {
+	a, b := testnode.Start(t), testnode.Start(t)
+	g := runGateway(t, twoNodes(a, b))
+	src, err := os.ReadFile(g.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(config string) {
+		if err := os.WriteFile(g.file, []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with(string(src) + "[pools.next]\npolcy = \"weighted\"\nnodes = [{ address = \"nowhere\" }]\n")
+	if _, _, err := call(t, "reload", "--config", g.file); err == nil || !strings.Contains(err.Error(), "says: the configuration has problems:\n"+g.file) {
+		t.Errorf("reload: %v", err)
+	}
+	for _, args := range [][]string{{"status"}, {"drain", a.Address()}, {"drain", "--undo", a.Address()}, {"explain", "--model", "m"}} {
+		if out, _, err := call(t, append(args, "--config", g.file)...); err != nil {
+			t.Errorf("%q: %q, %v", args, out, err)
+		}
+	}
+	for _, config := range []string{"nonsense", "[server]\nadmin = 5\n" + good} {
+		with(config)
+		if _, _, err := call(t, "status", "--config", g.file); err == nil || !strings.Contains(err.Error(), "cannot learn from "+g.file) {
+			t.Errorf("%q: %v", config, err)
+		}
+	}
+}
+
 // SIGHUP reads the file again, and a file that is wrong leaves everything as it was.
 func TestHangupReloads(t *testing.T) {
 	a, b := testnode.Start(t), testnode.Start(t)

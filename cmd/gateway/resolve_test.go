@@ -24,7 +24,7 @@ func TestValidateResolves(t *testing.T) {
 		t.Errorf("without --resolve: %q, %q, %v, and %d questions", stdout, stderr, err, s.Asked())
 	}
 	_, stderr, err = call(t, "validate", "--resolve", "--config", config("bad.test:9000"))
-	if err != nil || !strings.Contains(stderr, `pools.main.discover: dns bad.test:9000: "bad.test." does not exist (NXDOMAIN); until it has a list`) {
+	if err != nil || !strings.Contains(stderr, `pools.main.discover: dns bad.test:9000: "bad.test." does not exist (NXDOMAIN); until it has a list, it brings the pool no node`) {
 		t.Errorf("a name that is not there: %q, %v", stderr, err)
 	}
 	if _, stderr, err = call(t, "validate", "--resolve", "--config", config("good.test:9000")); err != nil || stderr != "" {

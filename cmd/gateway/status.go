@@ -165,7 +165,11 @@ func notes(n gateway.NodeStatus) string {
 func source(s gateway.SourceStatus) string {
 	text := fmt.Sprintf("%s: %s", s.Source, count(s.Nodes, "node"))
 	if s.Age != nil {
-		text += ", looked at " + round(*s.Age) + " ago"
+		looked := "looked at "
+		if s.Error != "" && !s.Partial {
+			looked = "learned " // it has been looked at since, in vain
+		}
+		text += ", " + looked + round(*s.Age) + " ago"
 	}
 	if s.Error != "" {
 		text += "; " + when(s.Partial, "in part only: ") + s.Error + "; looks again in " + round(s.Next)

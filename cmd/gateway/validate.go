@@ -140,7 +140,7 @@ func lookAtSources(ctx context.Context, file string, cfg *gateway.Config) (warni
 			}
 			text := st.Source + ": " + st.Error.Error()
 			if !st.Partial {
-				text += "; until it has a list, the pool has the nodes of the file only"
+				text += "; until it has a list, it brings the pool no node"
 			}
 			warnings = append(warnings, conf.Problem{File: file, Path: "pools." + conf.Quote(name) + ".discover", Msg: text})
 		}

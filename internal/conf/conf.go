@@ -40,7 +40,7 @@ func Load(path string, dst any) (warnings Problems, err error) {
 // Strings expand ${NAME} and ${NAME:-default} from the environment; $${ stands for a plain ${. A string that held a
 // variable may stand for a number, a boolean or a size, so that these can come from the environment too.
 //
-// The error is a [Problems] with everything that is wrong, sorted by line; the contents of dst are then unspecified.
+// The error is a [Problems] with everything that is wrong, sorted by line; the contents of dst are then what could be bound.
 // Warnings come back with or without an error.
 func Decode(name string, src []byte, dst any) (warnings Problems, err error) {
 	root := reflect.ValueOf(dst)
