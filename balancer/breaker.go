@@ -32,9 +32,6 @@ func (c Circuit) String() string {
 	return "open"
 }
 
-// breakerBuckets is how finely the window slides: in tenths, so that the rate is at most a tenth of a window behind.
-const breakerBuckets = 10
-
 // The errors with which outcomes are put to gobreaker; nobody sees them.
 var (
 	errBlamed  = errors.New("the node is to blame")
@@ -49,10 +46,17 @@ var (
 // flight do not dilute the failure rate of a node that hangs. Neither does it take the callback that gobreaker would
 // allocate for each attempt of two steps. Of trials there is one at a time (trialOut), for which gobreaker is asked
 // beforehand whether the circuit is half-open, and told afterwards.
+//
+// Most attempts succeed, and what a success changes in gobreaker is two things. It ends a row of failures, which the first one
+// after a failure has done for all that follow: only that one comes to gobreaker. And it counts in the share of failures, which
+// nobody asks for until the next failure: so successes are counted beside gobreaker (good), and ReadyToTrip, which gobreaker
+// calls at each failure, takes the count from there. On a healthy node a success therefore costs one atomic addition, where
+// gobreaker's mutex is taken twice for each and shared by all cores.
 type breaker struct {
 	gobreaker *gobreaker.CircuitBreaker[struct{}]
-	closed    [2]func() (struct{}, error) // of attempts through a closed circuit, by succeeded; made once
-	now       func() time.Duration        // since the pool was made
+	closed    [2]func() (struct{}, error)           // of attempts through a closed circuit, by succeeded; made once
+	now       func() time.Duration                  // by the pool's clock
+	real      func(now time.Duration) time.Duration // by gobreaker's
 	random    func() uint64
 
 	mu      sync.Mutex // guards setback, also inside gobreaker's
@@ -65,33 +69,41 @@ type breaker struct {
 	turned  atomic.Bool   // closed or stopped being closed, and nobody has published it yet
 
 	trialOut atomic.Bool // the single trial is taken; spares the others gobreaker's mutex
+
+	row row // of failures; written only when there are any
+
+	_    [64]byte // each success writes from here on; every pick reads what is above
+	good window   // the successes since the circuit closed, by the clock of gobreaker
 }
 
 // newBreaker is for a node, or a model on one, with that past.
 func (p *Pool) newBreaker(past setback) *breaker {
 	cfg := p.cfg.Breaker
-	b := &breaker{now: p.now, random: p.random, setback: past}
+	b := &breaker{now: p.now, real: p.real, random: p.random, setback: past}
+	b.good.bucket = bucketOf(cfg.Window)
 	for i, err := range [...]error{errBlamed, nil} {
 		b.closed[i] = func() (struct{}, error) { return struct{}{}, b.ifClosed(err) }
 	}
 	b.gobreaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests:   1,
 		Interval:      cfg.Window,
-		BucketPeriod:  max(1, cfg.Window/breakerBuckets),
+		BucketPeriod:  b.good.bucket,
 		Timeout:       1, // it knows one for all times; trialAt is what counts
-		ReadyToTrip:   cfg.tripped,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return cfg.tripped(c, b.good.count(b.real(b.now()))) },
 		OnStateChange: b.onStateChange,
 		IsExcluded:    func(err error) bool { return errors.Is(err, errNeutral) },
 	})
+	b.good.restart(b.real(b.now()))
 	return b
 }
 
-// tripped decides, after a failure, whether the circuit opens.
-func (c BreakerConfig) tripped(counts gobreaker.Counts) bool {
+// tripped decides, after a failure, whether the circuit opens. Of successes the counts hold those only that ended a row; there were
+// so many within the window.
+func (c BreakerConfig) tripped(counts gobreaker.Counts, successes int64) bool {
 	if c.ConsecutiveFailures > 0 && int64(counts.ConsecutiveFailures) >= int64(c.ConsecutiveFailures) {
 		return true
 	}
-	decided := int64(counts.TotalSuccesses) + int64(counts.TotalFailures)
+	decided := successes + int64(counts.TotalFailures)
 	return c.FailurePercent > 0 && decided >= int64(c.MinRequests) &&
 		100*float64(counts.TotalFailures) >= c.FailurePercent*float64(decided)
 }
@@ -102,7 +114,9 @@ func (b *breaker) onStateChange(_ string, from, to gobreaker.State) {
 	circuit := Closed
 	switch to {
 	case gobreaker.StateClosed:
-		b.setback.recovered(b.now())
+		now := b.now()
+		b.setback.recovered(now)
+		b.good.restart(b.real(now))
 	case gobreaker.StateHalfOpen:
 		circuit = HalfOpen
 	case gobreaker.StateOpen:
@@ -159,17 +173,22 @@ func (b *breaker) endTrial(report func(error), o Outcome) {
 	b.trialOut.Store(false)
 }
 
-// record counts the outcome of an attempt that was leased while the mirror said seen. If the circuit was not closed then,
-// or has changed since, the outcome is about another time and counts nowhere.
-func (b *breaker) record(seen uint64, o Outcome) {
+// record counts the outcome of an attempt that was leased while the mirror said seen and ended now. If the circuit was not closed
+// then, or has changed since, the outcome is about another time and counts nowhere.
+func (b *breaker) record(seen uint64, o Outcome, now time.Duration) {
 	if o == Neutral || Circuit(seen&3) != Closed || b.mirror.Load() != seen {
 		return
 	}
-	succeeded := 0
-	if o == Success {
-		succeeded = 1
+	if o != Success {
+		b.execute(b.closed[0])
+		b.row.extend()
+		return
 	}
-	b.execute(b.closed[succeeded])
+	b.good.add(b.real(now))
+	if failures, stands := b.row.stands(); stands {
+		b.execute(b.closed[1])
+		b.row.end(failures)
+	}
 }
 
 // ifClosed is err, but neutral when the circuit has changed between record's look and gobreaker's: what ends then is no trial.

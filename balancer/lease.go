@@ -64,10 +64,11 @@ func (l *Lease) Done(o Outcome) {
 	case l.over.Swap(true):
 		panic("BUG: lease reported twice")
 	}
-	l.report(l.nodes, l.nodesSeen, o.ofNode())
-	l.report(l.own, l.ownSeen, o.ofModel())
 	n := l.place.node
-	n.pool.returned(l, o)
+	now := n.pool.now()
+	l.report(l.nodes, l.nodesSeen, o.ofNode(), now)
+	l.report(l.own, l.ownSeen, o.ofModel(), now)
+	n.pool.returned(l, o, now)
 	if l.nodes.news() {
 		n.pool.nodeTurned(n)
 	}
@@ -77,10 +78,10 @@ func (l *Lease) Done(o Outcome) {
 }
 
 // report puts the outcome to one of the two breakers.
-func (l *Lease) report(b *breaker, seen uint64, o Outcome) {
+func (l *Lease) report(b *breaker, seen uint64, o Outcome, now time.Duration) {
 	if l.trial != nil && l.trialOf == b {
 		b.endTrial(l.trial, o)
 		return
 	}
-	b.record(seen, o)
+	b.record(seen, o, now)
 }

@@ -49,7 +49,7 @@ func BenchmarkPick(b *testing.B) {
 				for b.Loop() {
 					var tried Tried
 					lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
-					lease.place.node.inflight.Add(-1) // half of what Done does; the rest is BenchmarkDone
+					lease.place.node.inflight.Add(-1) // half of what Done does; the rest is BenchmarkPickAndDone
 				}
 			})
 		}

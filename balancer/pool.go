@@ -59,6 +59,7 @@ type Pool struct {
 	log     *slog.Logger
 	now     func() time.Duration // since the pool was made; a duration fits into an atomic, a time.Time does not
 	at      func(time.Time) time.Duration
+	real    func(now time.Duration) time.Duration // what time.Now says when the pool's clock says now: that of breakers' windows
 	random  func() uint64
 
 	queue   queue
@@ -83,7 +84,7 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 		probe: opt.Probe, join: opt.Join, leave: opt.Leave, observe: opt.Observe, log: opt.Log,
 		random: opt.random(),
 	}
-	p.now, p.at = opt.clock()
+	p.now, p.at, p.real = opt.clock()
 	p.queue.of(p)
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -111,15 +112,18 @@ func refuse(found []finding) error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// clock is the time since this moment: now, and at any other.
-func (o *Options) clock() (now func() time.Duration, at func(time.Time) time.Duration) {
+// clock is the time since this moment: now, at any other, and as time.Now has it, which mostly is the same and not asked again.
+func (o *Options) clock() (now func() time.Duration, at func(time.Time) time.Duration, actual func(time.Duration) time.Duration) {
 	made := time.Now()
-	now = func() time.Duration { return time.Since(made) } // half of what time.Now costs
-	if clock := o.Now; clock != nil {
-		made = clock()
-		now = func() time.Duration { return clock().Sub(made) }
+	since := func() time.Duration { return time.Since(made) } // half of what time.Now costs
+	if o.Now == nil {
+		return since, func(t time.Time) time.Duration { return t.Sub(made) }, func(now time.Duration) time.Duration { return now }
 	}
-	return now, func(t time.Time) time.Duration { return t.Sub(made) }
+	clock := o.Now
+	began := clock()
+	return func() time.Duration { return clock().Sub(began) },
+		func(t time.Time) time.Duration { return t.Sub(began) },
+		func(time.Duration) time.Duration { return since() }
 }
 
 func (o *Options) random() func() uint64 {
@@ -158,8 +162,8 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 	}
 }
 
-// returned keeps the books of the end of one. Its place on the node is free from here on.
-func (p *Pool) returned(l *Lease, o Outcome) {
+// returned keeps the books of one that ended now. Its place on the node is free from here on.
+func (p *Pool) returned(l *Lease, o Outcome, now time.Duration) {
 	n := l.place.node
 	if r := p.recording.Load(); r != nil {
 		p.record(r, l, o)
@@ -167,7 +171,6 @@ func (p *Pool) returned(l *Lease, o Outcome) {
 	n.count(o)
 	l.place.count(o)
 	l.learn(o)
-	now := p.now()
 	if o == Success && !l.untimed {
 		n.hold(now - l.began)
 	}
