@@ -307,6 +307,44 @@ func TestANodeThatWasSlowGetsItsShareBack(t *testing.T) {
 	agenda.advance(h, time.Hour)
 }
 
+// TestAnIdlePoolBelievesANodeThatIsWellAgain is about nodes with little to do, where one that was slow is only asked when it has been
+// left alone for long: one good answer leads to the next, so that it need not be left alone eight times.
+func TestAnIdlePoolBelievesANodeThatIsWellAgain(t *testing.T) {
+	cfg := equal(LeastLoad, 3)
+	cfg.Outlier.LatencyFactor = 0 // which is quick, too, but costs the node all of its share meanwhile
+	p, h := timed(t, cfg)
+	rng := rand.New(rand.NewPCG(3, 1))
+	const latency, rate, second = 2 * time.Millisecond, 200, 200
+	var agenda leases
+	play := func(seconds int, factor float64) (share float64) {
+		got := 0
+		for range seconds * second {
+			agenda.advance(h, time.Duration(rng.ExpFloat64()*float64(time.Second)/rate))
+			lease, err := p.Model("").Pick(Ask{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			takes := float64(latency) * (0.8 + 0.4*rng.Float64())
+			if lease.Node().index() == 0 {
+				takes *= factor
+				got++
+			}
+			agenda.plan(&lease, h.Now().Add(time.Duration(takes)))
+		}
+		return float64(got) / float64(seconds*second)
+	}
+	play(5, 1)
+	play(2, 10)
+	if share := play(5, 10); share > 0.05 {
+		t.Errorf("a node that is ten times as slow gets %.2f of the requests: the test shows nothing", share)
+	}
+	play(2, 1)
+	if share := play(2, 1); share < 0.8/3 {
+		t.Errorf("two seconds after it is well, the node gets %.2f of the requests, want a third", share)
+	}
+	agenda.advance(h, time.Hour)
+}
+
 // leases are those that are to end at a time, in its order.
 type leases []struct {
 	lease *Lease

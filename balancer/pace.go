@@ -12,7 +12,7 @@ import (
 type pace struct {
 	each   atomic.Uint64 // nanoseconds a request, the average, as the bits of a float64
 	known  atomic.Int64  // answers that it is an average of, up to paceMemory
-	at     atomic.Int64  // of the last of them, by the pool's clock
+	at     atomic.Int64  // when a silence began: with the last of them, by the pool's clock, or earlier
 	factor atomic.Uint64 // how many times the pool's pace, in units of 1/par; never below 1
 }
 
@@ -48,14 +48,14 @@ func (c *pace) now(inflight int64, now time.Duration) uint64 {
 func (c *pace) learn(took float64, now time.Duration, typical float64) {
 	known := min(c.known.Load()+1, paceMemory)
 	weight := 1 / float64(known)
-	if int64(now)-c.at.Load() >= int64(paceSilence) {
+	silent := int64(now)-c.at.Load() >= int64(paceSilence)
+	if silent {
 		weight = max(weight, 1.0/paceAfresh)
 	}
 	each := math.Float64frombits(c.each.Load())
 	each += (took - each) * weight
 	// Two answers at the same moment may lose one of the two, which an average does not feel.
 	c.each.Store(math.Float64bits(each))
-	c.at.Store(int64(now))
 	if c.known.Load() != known {
 		c.known.Store(known)
 	}
@@ -66,4 +66,11 @@ func (c *pace) learn(took float64, now time.Duration, typical float64) {
 	if c.factor.Load() != factor {
 		c.factor.Store(factor)
 	}
+	if silent && factor > par && took <= slow*typical {
+		// It may be well again. It gets the next attempt at once, alone, until one says otherwise: at one a second it would take
+		// eight seconds until a node that was ten times as slow counts for what it is.
+		c.at.Store(int64(now - paceSilence))
+		return
+	}
+	c.at.Store(int64(now))
 }
