@@ -76,6 +76,7 @@ type drainPlace struct {
 func (g *Gateway) placesOf(order DrainOrder) ([]drainPlace, error) {
 	var places []drainPlace
 	var pools, known []string
+	listed := map[string]bool{} // a node may be in several pools
 	for _, up := range g.table.Load().pools {
 		pools = append(pools, up.Name())
 		if order.Pool != "" && order.Pool != up.Name() {
@@ -86,7 +87,10 @@ func (g *Gateway) placesOf(order DrainOrder) ([]drainPlace, error) {
 			places = append(places, drainPlace{up, order.Node, n})
 		}
 		for _, m := range up.Members() {
-			known = append(known, m.Address())
+			if !listed[m.Address()] {
+				listed[m.Address()] = true
+				known = append(known, m.Address())
+			}
 		}
 	}
 	switch {

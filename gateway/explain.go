@@ -97,6 +97,10 @@ func (g *Gateway) Explain(q Question) (*Explanation, error) {
 		return e, nil
 	}
 	e.Route, x.route = rt.name, rt
+	if err := x.explainPatience(); err != nil {
+		e.Outcome = "400: " + err.Error()
+		return e, nil
+	}
 	e.Variant = rt.explainChoice(x)
 	e.Cache = x.explainCache()
 	to, err := x.explainedAim(q.Key)
@@ -120,8 +124,8 @@ func (g *Gateway) pretend(q Question) (*exchange, error) {
 		path += "/versions/" + q.Version
 	}
 	call, ok := oip.ParsePath(path + "/infer")
-	if !ok {
-		return nil, fmt.Errorf("model %q with version %q: no path has such names", q.Model, q.Version)
+	if !ok || call.Model != q.Model || call.Version != q.Version {
+		return nil, badNames(q)
 	}
 	req := new(fasthttp.Request)
 	req.Header.SetMethod(fasthttp.MethodPost)
@@ -135,6 +139,33 @@ func (g *Gateway) pretend(q Question) (*exchange, error) {
 	}
 	req.SetBodyRaw(q.Body)
 	return &exchange{gateway: g, req: req, resp: new(fasthttp.Response), table: g.table.Load(), call: call, out: new(outbound)}, nil
+}
+
+// badNames says which of the names no path can have.
+func badNames(q Question) error {
+	if call, ok := oip.ParsePath("/v2/models/" + clip(q.Model) + "/infer"); !ok || call.Model != q.Model {
+		return fmt.Errorf("model %q: no path has such a name; accepted are 1 to 64 of A-Z a-z 0-9 _ . -", clip(q.Model))
+	}
+	return fmt.Errorf("version %q: no path has such a version; accepted are whole numbers from 1 and aliases such as \"prod\"", clip(q.Version))
+}
+
+// clip keeps a message readable, whatever name it quotes.
+func clip(s string) string {
+	const most = 100
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// explainPatience is the error for which the request would be refused: it says how long it may take, and that is no time.
+func (x *exchange) explainPatience() error {
+	if len(x.req.Body()) == 0 { // as nobody was asked to look into one
+		_, err := x.headerPatience()
+		return err
+	}
+	_, err := x.patience()
+	return err
 }
 
 // explainChoice chooses the variant as choose does, without counting.

@@ -106,13 +106,18 @@ func TestExplainSaysWhyNobodyIsPicked(t *testing.T) {
 	if got := e.explain(Question{Model: "other"}); got.Route != "" || !strings.HasPrefix(got.Outcome, "404") {
 		t.Errorf("no route: %+v", got)
 	}
+	for _, q := range []Question{{Headers: []string{"X-Request-Timeout-Ms: 5s"}}, {Body: []byte(`{"parameters":{"timeout":-1},"inputs":[]}`)}} {
+		if got := e.explain(q); got.Picked != "" || !strings.HasPrefix(got.Outcome, "400: ") || !strings.Contains(got.Outcome, "whole number") {
+			t.Errorf("%+v would be refused, and is explained as %q", q, got.Outcome)
+		}
+	}
 	n.SetReady(false)
 	eventually(t, "the node down", func() bool { return e.gateway.Status().Pools[0].Nodes[0].State == "down" })
 	got := e.explain(Question{})
 	if got.Picked != "" || !strings.HasPrefix(got.Outcome, "503") || len(got.Pool.Candidates[0].Why) == 0 || got.Pool.Candidates[0].In {
 		t.Errorf("all down: %+v, %+v", got, got.Pool.Candidates)
 	}
-	for _, q := range []Question{{Model: "a/b"}, {Model: "m", Headers: []string{"nonsense"}}, {Model: "m", Key: "0xzz"}} {
+	for _, q := range []Question{{Model: "a/b"}, {Model: "m/versions/1"}, {Model: "m", Version: "0"}, {Model: "%6d"}, {Model: "m", Headers: []string{"nonsense"}}, {Model: "m", Key: "0xzz"}} {
 		if _, err := e.gateway.Explain(q); err == nil {
 			t.Errorf("%+v is explained", q)
 		}

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -69,7 +70,7 @@ func New(edge Edge, again Reload, metrics prometheus.Gatherer, log *slog.Logger)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		// One broken collector must not hide the rest in the hour when it is needed.
 		ErrorHandling: promhttp.ContinueOnError,
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
+		ErrorLog:      scrapeLog{log},
 	}))
 	mux.HandleFunc("GET /{$}", s.index)
 	s.http = http.Server{
@@ -77,6 +78,27 @@ func New(edge Edge, again Reload, metrics prometheus.Gatherer, log *slog.Logger)
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
+}
+
+// scrapeLog is told what went wrong with a scrape: once for each family of series that could not be written. Of a scraper that
+// left, or is too slow, that would be hundreds of errors, and none is ours.
+type scrapeLog struct{ log *slog.Logger }
+
+// Println implements promhttp.Logger.
+func (l scrapeLog) Println(v ...any) {
+	level := slog.LevelError
+	for _, part := range v {
+		if err, ok := part.(error); ok && theirs(err) {
+			level = slog.LevelDebug
+		}
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(fmt.Sprintln(v...)))
+}
+
+// theirs reports whether an error is about the connection to whoever asks.
+func theirs(err error) bool {
+	_, network := errors.AsType[*net.OpError](err)
+	return network
 }
 
 // Run answers on ln, which it owns, until ctx ends.

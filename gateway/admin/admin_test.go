@@ -162,3 +162,17 @@ func TestRunReportsALostListener(t *testing.T) {
 		t.Error("Run returned nil with a closed listener")
 	}
 }
+
+// A scraper that leaves in the middle is no error of ours; a collector that fails is.
+func TestAScraperThatLeavesIsNoError(t *testing.T) {
+	var out strings.Builder
+	l := scrapeLog{slog.New(slog.NewTextHandler(&out, nil))}
+	l.Println("error encoding and sending metric family:", &net.OpError{Op: "write", Err: errors.New("i/o timeout")})
+	if out.Len() > 0 {
+		t.Errorf("logged: %s", out.String())
+	}
+	l.Println("error gathering metrics:", errors.New("a collector is broken"))
+	if got := out.String(); !strings.Contains(got, `level=ERROR msg="error gathering metrics: a collector is broken"`) {
+		t.Errorf("logged: %q", got)
+	}
+}

@@ -3,7 +3,12 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"ganglion/gateway"
@@ -21,7 +26,11 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	} else {
-		query := r.URL.Query()
+		query, err := accepted(r.URL.RawQuery, "model", "version", "header", "key")
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err.Error())
+			return
+		}
 		q = gateway.Question{Model: query.Get("model"), Version: query.Get("version"), Headers: query["header"], Key: query.Get("key")}
 	}
 	e, err := s.edge.Explain(q)
@@ -34,7 +43,11 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 
 // record streams a trace of what pools decide.
 func (s *Server) record(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query, err := accepted(r.URL.RawQuery, "for", "pool")
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
 	d, err := time.ParseDuration(query.Get("for"))
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "\"for\" must say how long, such as 10s")
@@ -55,6 +68,20 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(w, http.StatusBadRequest, err.Error())
 	}
+}
+
+// accepted reads a query of these keys. What is misspelt must not mean something else: a pool that is not named is all of them.
+func accepted(query string, keys ...string) (url.Values, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, errors.New("the query cannot be read: " + err.Error())
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if !slices.Contains(keys, key) {
+			return nil, fmt.Errorf("%q is not known: accepted are %s", key, strings.Join(keys, ", "))
+		}
+	}
+	return values, nil
 }
 
 // began knows whether anything was written.
