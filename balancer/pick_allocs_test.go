@@ -122,6 +122,23 @@ func BenchmarkPickAndDone(b *testing.B) {
 	}
 }
 
+// BenchmarkPickAndDoneParallel has all cores send to the same few nodes, whose counters they share.
+func BenchmarkPickAndDoneParallel(b *testing.B) {
+	for _, n := range []int{1, 4} {
+		p := newPool(b, equal(LeastLoad, n), Options{})
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					var tried Tried
+					lease, _ := p.Model("").Pick(Ask{Key: 1}, &tried)
+					lease.Done(Success)
+				}
+			})
+		})
+	}
+}
+
 func TestWaitAllocatesNothingWhileNobodyWaits(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
