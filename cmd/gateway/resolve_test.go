@@ -31,3 +31,15 @@ func TestValidateResolves(t *testing.T) {
 		t.Errorf("a name that is there: %q, %v", stderr, err)
 	}
 }
+
+// Nodes that the file names are looked up too: a name with a typing error is the commonest of them.
+func TestValidateResolvesNodes(t *testing.T) {
+	file := write(t, "[pools.main]\nnodes = [{ address = \"127.0.0.1:9\" }, { address = \"localhost:9\" }, { address = \"nowhere.invalid:9\" }]\n[routes.\"*\"]\npool = \"main\"\n")
+	if _, stderr, err := call(t, "validate", "--config", file); err != nil || stderr != "" {
+		t.Errorf("without --resolve: %q, %v", stderr, err)
+	}
+	_, stderr, err := call(t, "validate", "--resolve", "--config", file)
+	if err != nil || strings.Count(stderr, "warning") != 1 || !strings.Contains(stderr, `pools.main.nodes[2].address: "nowhere.invalid" has no address (`) {
+		t.Errorf("with it: %q, %v", stderr, err)
+	}
+}

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
+	"time"
 
 	"ganglion/gateway"
 	"ganglion/internal/conf"
 	"ganglion/internal/discovery"
+	"ganglion/internal/hostport"
 )
 
 // report is what `gateway validate --json` prints.
@@ -35,7 +38,7 @@ type finding struct {
 //
 // It asks nobody over the network unless told to: a file must be good or bad wherever it is checked, be that a machine that
 // builds or one that has no DNS server of ours. With --resolve it looks at the sources of nodes as the gateway would, and warns
-// of those that have no list now; they are no errors, since the gateway starts without them.
+// of those that have no list now, and of nodes whose names have no address; they are no errors, since the gateway starts without them.
 func validate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("validate", flag.ContinueOnError)
 	file := flags.String("config", defaultConfig, "")
@@ -51,6 +54,7 @@ func validate(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	if *resolve && err == nil {
 		warnings = append(warnings, lookAtSources(ctx, *file, cfg)...)
+		warnings = append(warnings, lookAtNames(ctx, *file, cfg)...)
 	}
 	if *asJSON {
 		return printReport(stdout, *file, cfg, problems, warnings)
@@ -143,6 +147,33 @@ func lookAtSources(ctx context.Context, file string, cfg *gateway.Config) (warni
 				text += "; until it has a list, it brings the pool no node"
 			}
 			warnings = append(warnings, conf.Problem{File: file, Path: "pools." + conf.Quote(name) + ".discover", Msg: text})
+		}
+	}
+	return warnings
+}
+
+// namesPatience bounds the look at the names of all nodes: twice what a resolver waits for one server by default.
+const namesPatience = 10 * time.Second
+
+// lookAtNames warns of nodes whose names have no address.
+func lookAtNames(ctx context.Context, file string, cfg *gateway.Config) (warnings conf.Problems) {
+	ctx, cancel := context.WithTimeout(ctx, namesPatience)
+	defer cancel()
+	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
+		for i, n := range cfg.Pools[name].Nodes {
+			host, _, err := hostport.Split(n.Address)
+			if err != nil {
+				continue // it was refused
+			}
+			if _, err = net.DefaultResolver.LookupHost(ctx, host); err != nil {
+				if unknown, ok := errors.AsType[*net.DNSError](err); ok {
+					err = errors.New(unknown.Err)
+				}
+				warnings = append(warnings, conf.Problem{
+					File: file, Path: fmt.Sprintf("pools.%s.nodes[%d].address", conf.Quote(name), i),
+					Msg: fmt.Sprintf("%q has no address (%v); until it has one, the node is down", host, err),
+				})
+			}
 		}
 	}
 	return warnings
