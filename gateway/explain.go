@@ -242,7 +242,7 @@ func (e *Explanation) explainPick(x *exchange, to aim) {
 		State: "model " + strconv.Quote(m.Name()),
 	}
 	if why.Common {
-		e.Pool.State = "shared by all models that this pool does not know by name"
+		e.Pool.State = "all models together that this pool does not know by name"
 	}
 	if to.key != 0 {
 		e.Pool.Key = fmt.Sprintf("%016x", to.key)

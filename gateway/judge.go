@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -135,6 +136,9 @@ func restOf(resp *fasthttp.Response) time.Duration {
 	}
 	if seconds, err := fasthttp.ParseUint(value); err == nil {
 		return time.Duration(min(seconds, restMost)) * time.Second
+	}
+	if len(bytes.Trim(value, "0123456789")) == 0 {
+		return restMost * time.Second // more seconds than a number holds
 	}
 	then, err := fasthttp.ParseHTTPDate(value)
 	if err != nil {

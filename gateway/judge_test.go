@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -73,6 +74,20 @@ func TestVerdictsOnRefusals(t *testing.T) {
 		resp.Header.Set(oip.RefusalName, string(c.why))
 		if got := classify(nil, &resp, false); got != c.want {
 			t.Errorf("%d with %q: %+v, want %+v", c.status, c.why, got, c.want)
+		}
+	}
+}
+
+// What a node says of when to come back is believed up to a bound, and what is no time is none.
+func TestRestsThatNodesAskFor(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"": 0, "0": 0, "7": 7 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "Wed, 21 Oct 1999 07:28:00 GMT": 0,
+		"999999999": restMost * time.Second, "99999999999999999999999": restMost * time.Second, "Wed, 21 Oct 2099 07:28:00 GMT": restMost * time.Second,
+	} {
+		var resp fasthttp.Response
+		resp.Header.Set(fasthttp.HeaderRetryAfter, value)
+		if got := restOf(&resp); got != want {
+			t.Errorf("Retry-After %q: %s, want %s", value, got, want)
 		}
 	}
 }

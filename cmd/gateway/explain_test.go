@@ -35,7 +35,7 @@ func TestExplainOfAFile(t *testing.T) {
 	if err != nil || stderr != "" {
 		t.Fatal(stderr, err)
 	}
-	for _, want := range []string{"route    *\n", "stable (100 %)", "main, policy least_load", "→  10.0.0.1:9000", "not probed yet", "only a running gateway knows"} {
+	for _, want := range []string{"route    *\n", "stable (100 %)", "main, policy least_load", "→  10.0.0.1:9000", "state of all models together that this pool does not know by name\n", "not probed yet", "only a running gateway knows"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the explanation lacks %q:\n%s", want, stdout)
 		}
