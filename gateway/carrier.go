@@ -40,6 +40,7 @@ func newCarrier(via dialer, p peer, cfg UpstreamConfig, answers hop.Budget, log 
 	c := &carrier{via: via, peer: p, cfg: cfg, log: log.With("node", via.address), again: make(chan struct{}, 1)}
 	c.plain = newH1(via, cfg, answers, func() { signal(c.again) })
 	c.plain.vigil = newVigil(p, c.log, &c.plain.conns.heard, func(ctx context.Context) error { return isAlive(ctx, via) }, c.plain.conns.release)
+	c.plain.conns.soon.peer = p
 	c.hopCfg = hop.DefaultConfig()
 	c.hopCfg.MaxBody = int64(cfg.MaxAnswer)
 	c.hopCfg.Budget = answers
@@ -184,11 +185,13 @@ func (c *carrier) awaitAnother(ctx context.Context) {
 
 // connect makes a hop connection.
 func (c *carrier) connect(ctx context.Context) (*hopLine, error) {
-	limit := time.Now().Add(c.cfg.ConnectTimeout)
+	began := time.Now()
+	limit := began.Add(c.cfg.ConnectTimeout)
 	nc, err := c.via.dial(ctx, limit)
 	if err != nil {
 		return nil, err
 	}
+	c.plain.conns.soon.made(time.Since(began))
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	if err := hop.Upgrade(nc, c.via.address, limit); err != nil {

@@ -76,6 +76,7 @@ type conns struct {
 	slots   chan struct{} // one element for each connection in use
 	dialed  atomic.Uint64
 	heard   atomic.Uint64
+	soon    dialPatience
 
 	mu   sync.Mutex
 	idle []*conn // oldest first
@@ -84,7 +85,10 @@ type conns struct {
 }
 
 func newConns(via dialer, cfg UpstreamConfig, answers hop.Budget, onDial func()) *conns {
-	return &conns{via: via, cfg: cfg, answers: answers, onDial: onDial, slots: make(chan struct{}, cfg.MaxConnections)}
+	return &conns{
+		via: via, cfg: cfg, answers: answers, onDial: onDial, slots: make(chan struct{}, cfg.MaxConnections),
+		soon: dialPatience{most: cfg.ConnectTimeout},
+	}
 }
 
 // longAgo is a deadline that has passed: setting it makes whoever reads or writes the connection return at once.
@@ -140,8 +144,11 @@ func (p *conns) pop(now time.Time, patient bool) *conn {
 // dial makes a connection; the caller holds the slot for it.
 func (p *conns) dial(out *outbound, now time.Time) (*conn, error) {
 	deadline := out.deadline
-	if soon := now.Add(p.cfg.ConnectTimeout); soon.Before(deadline) {
+	wait, short := p.soon.forNext(out.patient)
+	if soon := now.Add(wait); soon.Before(deadline) {
 		deadline = soon
+	} else {
+		short = false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -153,8 +160,13 @@ func (p *conns) dial(out *outbound, now time.Time) (*conn, error) {
 		return nil, errLeft
 	}
 	if err != nil {
-		return nil, &transportError{phase: connecting, err: err, unsent: true}
+		short = short && !time.Now().Before(deadline)
+		if short {
+			p.soon.ranOut(wait)
+		}
+		return nil, &transportError{phase: connecting, err: err, unsent: true, blameless: short}
 	}
+	p.soon.made(time.Since(now))
 	p.dialed.Add(1)
 	p.onDial()
 	c := &conn{Conn: raw, answers: p.answers, heard: &p.heard}
