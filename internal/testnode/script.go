@@ -77,7 +77,10 @@ func (n *Node) Hang() (release func()) {
 	n.Always(func(n *Node, w http.ResponseWriter, r *http.Request) {
 		if n.wait(r, released) {
 			n.answer(w, r)
+			return
 		}
+		// Over the hop a request's time may be up here before its client has heard of it: as a node of ours says it.
+		w.WriteHeader(http.StatusGatewayTimeout)
 	})
 	return func() { once.Do(func() { close(released) }) }
 }
