@@ -43,8 +43,18 @@ type bed struct {
 	healed time.Time // zero = not yet
 }
 
-// newBed starts processes for a fault, and what stands between them.
+// newBed starts processes for a fault, and what stands between them. Ports are chosen before they are taken: whoever comes
+// between must not cost the run.
 func (t *trial) newBed(ctx context.Context, f *fault, carrier string) (b *bed, err error) {
+	for range 3 {
+		if b, err = t.tryBed(ctx, f, carrier); !errors.Is(err, stack.ErrPortInUse) {
+			break
+		}
+	}
+	return b, err
+}
+
+func (t *trial) tryBed(ctx context.Context, f *fault, carrier string) (b *bed, err error) {
 	b = &bed{trial: t}
 	defer func() {
 		if err != nil {
