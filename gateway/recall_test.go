@@ -86,8 +86,6 @@ func TestASequenceStaysWhereItIsStuck(t *testing.T) {
 	answers := make(chan answer, 1)
 	go func() { answers <- e.infer(header) }()
 	eventually(t, "recalls", func() bool { return e.metric("ganglion_upstream_recalls_total") > 0 })
-	first := e.metric("ganglion_upstream_recalls_total")
-	eventually(t, "a recall a while later", func() bool { return e.metric("ganglion_upstream_recalls_total") > first })
 	select {
 	case a := <-answers:
 		t.Errorf("answered %d by %s", a.status, a.node())
