@@ -31,8 +31,8 @@ func newFixed(takes time.Duration) *fixed {
 
 // What a fixed node answers.
 const (
-	fixedAnswer   = `{"model_name":"work","model_version":"1","outputs":[{"name":"y","datatype":"FP32","shape":[1,1],"data":[1]}]}`
-	fixedMetadata = `{"name":"work","versions":["1"],"platform":"none","inputs":[{"name":"x","datatype":"FP32","shape":[1,16]}],` +
+	fixedAnswer   = `{"model_name":"busy","model_version":"1","outputs":[{"name":"y","datatype":"FP32","shape":[1,1],"data":[1]}]}`
+	fixedMetadata = `{"name":"busy","versions":["1"],"platform":"none","inputs":[{"name":"x","datatype":"FP32","shape":[1,16]}],` +
 		`"outputs":[{"name":"y","datatype":"FP32","shape":[1,1]}]}`
 )
 

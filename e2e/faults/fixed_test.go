@@ -19,7 +19,7 @@ func TestFixedNodesWorkOnOneAtATime(t *testing.T) {
 		f := newFixed(10 * time.Millisecond)
 		began := time.Now()
 		ask := func() reply {
-			return f.answer(context.Background(), &question{method: http.MethodPost, path: "/v2/models/work/infer"})
+			return f.answer(context.Background(), &question{method: http.MethodPost, path: "/v2/models/busy/infer"})
 		}
 		var all sync.WaitGroup
 		for range 3 {

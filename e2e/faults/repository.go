@@ -11,9 +11,9 @@ import (
 	"ganglion/internal/onnxfile"
 )
 
-// The models: work is what faults are measured with, light what systems are compared with, as it takes next to no time.
+// The models: busy is what faults are measured with, light what systems are compared with, as it takes next to no time.
 const (
-	model = "work"
+	model = "busy"
 	light = "light"
 )
 
@@ -21,16 +21,16 @@ const (
 // too little of, as it is with models that people serve; and four matrices of a MiB stay in a core's own cache, so that the
 // time does not depend on what the neighbours do to memory.
 const (
-	workInputs   = 16
-	workWidth    = 512
-	workLayers   = 96
-	workMatrices = 2
+	busyInputs   = 16
+	busyWidth    = 512
+	busyLayers   = 96
+	busyMatrices = 2
 )
 
 // writeRepository makes a model repository in dir. Batches are fixed to one row: what a node can do is then the same for every
 // mix of requests.
 func writeRepository(dir string) error {
-	for name, layers := range map[string]int{model: workLayers, light: 0} {
+	for name, layers := range map[string]int{model: busyLayers, light: 0} {
 		version := filepath.Join(dir, name, "1")
 		if err := os.MkdirAll(version, 0o700); err != nil {
 			return err
@@ -51,24 +51,24 @@ func writeRepository(dir string) error {
 func perceptron(name string, layers int) *onnxfile.Model {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same model every time is what is wanted
 	m := &onnxfile.Model{Name: name, Producer: "ganglion"}
-	m.Input("x", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(workInputs))
+	m.Input("x", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(busyInputs))
 	m.Output("y", onnxfile.Float, onnxfile.Fixed(1), onnxfile.Fixed(1))
 	weights := func(name string, rows int64) {
-		values := make([]float32, rows*workWidth)
+		values := make([]float32, rows*busyWidth)
 		for i := range values {
 			values[i] = (random.Float32() - 0.5) / 4 // so that what goes in still shows in what comes out
 		}
-		m.Initializer(onnxfile.NewData(name, values, rows, workWidth))
+		m.Initializer(onnxfile.NewData(name, values, rows, busyWidth))
 	}
-	weights("first", workInputs)
-	for i := range workMatrices {
-		weights(fmt.Sprint("w", i), workWidth)
+	weights("first", busyInputs)
+	for i := range busyMatrices {
+		weights(fmt.Sprint("w", i), busyWidth)
 	}
 	m.Node("MatMul", "x first", "h")
 	in := "h"
 	for i := range layers {
 		sum, out := fmt.Sprint("s", i), fmt.Sprint("h", i)
-		m.Node("MatMul", fmt.Sprint(in, " w", i%workMatrices), sum)
+		m.Node("MatMul", fmt.Sprint(in, " w", i%busyMatrices), sum)
 		m.Node("Tanh", sum, out)
 		in = out
 	}
