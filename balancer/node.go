@@ -63,11 +63,7 @@ type Node struct {
 	found    atomic.Int64           // the limit that admission has found, in force or not; 0 = none
 	finder   *finder                // that finds it; belongs to Pool.Run
 
-	// Counters: written by whoever returns a lease.
-	successes atomic.Uint64
-	failures  atomic.Uint64
-	faults    atomic.Uint64
-	neutral   atomic.Uint64
+	outcomes
 
 	suspicions atomic.Uint64
 }
@@ -144,20 +140,6 @@ func (n *Node) release() {
 func (n *Node) surrender() {
 	n.release()
 	n.pool.queue.stir()
-}
-
-// count settles the counters of one returned lease.
-func (n *Node) count(o Outcome) {
-	switch o {
-	case Success:
-		n.successes.Add(1)
-	case Failure:
-		n.failures.Add(1)
-	case Faulty:
-		n.faults.Add(1)
-	case Neutral:
-		n.neutral.Add(1)
-	}
 }
 
 // poke lets the prober look at the node now instead of when its time has come.

@@ -1,5 +1,7 @@
 package balancer
 
+import "sync/atomic"
+
 // Outcome is how an attempt went, as far as its node is concerned.
 type Outcome uint8
 
@@ -49,4 +51,26 @@ func (o Outcome) ofModel() Outcome {
 		return Neutral
 	}
 	return o
+}
+
+// outcomes counts how attempts ended. It is written by whoever returns a lease.
+type outcomes struct {
+	successes atomic.Uint64
+	failures  atomic.Uint64
+	faults    atomic.Uint64
+	neutral   atomic.Uint64
+}
+
+// count takes in one returned lease.
+func (c *outcomes) count(o Outcome) {
+	switch o {
+	case Success:
+		c.successes.Add(1)
+	case Failure:
+		c.failures.Add(1)
+	case Faulty:
+		c.faults.Add(1)
+	case Neutral:
+		c.neutral.Add(1)
+	}
 }

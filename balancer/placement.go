@@ -22,11 +22,8 @@ type placement struct {
 	pace    pace
 	latency latency
 
-	rested    atomic.Uint64 // times
-	successes atomic.Uint64
-	failures  atomic.Uint64
-	faults    atomic.Uint64
-	neutral   atomic.Uint64
+	rested atomic.Uint64 // times
+	outcomes
 }
 
 func newPlacement(m *Model, n *Node) *placement {
@@ -44,20 +41,6 @@ func (m *Model) place(n *Node) *placement {
 		m.places[n] = pl
 	}
 	return pl
-}
-
-// count settles the counters of one returned lease.
-func (pl *placement) count(o Outcome) {
-	switch o {
-	case Success:
-		pl.successes.Add(1)
-	case Failure:
-		pl.failures.Add(1)
-	case Faulty:
-		pl.faults.Add(1)
-	case Neutral:
-		pl.neutral.Add(1)
-	}
 }
 
 // circuit is what the worse of the two breakers says: the node's and the placement's own.
