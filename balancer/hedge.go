@@ -81,7 +81,8 @@ func (m *Model) HedgeAfter() (delay time.Duration, ok bool) {
 
 // Hedge is Pick for a second attempt that is made while the first is under way, and adds the node to tried. The other node
 // must be sound, and idle enough: nobody waits for a node of the pool, it is below its limit, and its own queue is empty by its
-// own word, or, if it does not say, it has no more in flight than is usual in the pool now. The error is ErrNoNode, ErrBusy or ErrBudget; a hedge never waits.
+// own word, or, if it does not say, it has no more in flight than is usual in the pool now. The error is ErrNoNode, ErrBusy or
+// ErrBudget; a hedge never waits.
 func (m *Model) Hedge(a Ask, tried *Tried) (l Lease, err error) {
 	s, now := m.look()
 	l.began = now
@@ -100,9 +101,6 @@ func (m *Model) hedge(l *Lease, s *snapshot, a ask) error {
 		return ErrBusy // what is free is for those who have nothing yet
 	}
 	g := &s.groups[0]
-	if m.pool.queue.waiting.Load() > 0 {
-		return ErrBusy
-	}
 	pl := m.policy.choose(g, a)
 	if pl == nil || !g.idle(pl, a.now, m.pool.random) || !pl.node.reserve() {
 		return ErrBusy
