@@ -19,8 +19,7 @@ type Explanation struct {
 	// Picked is the node that the next pick would take, nil if there is none; Err says why: ErrNoNode or ErrFull.
 	Picked *Node
 	Err    error
-	// Trial reports that the node is picked, without asking the policy, as the trial of its open circuit, or to find out how slow
-	// it is.
+	// Trial reports that the node is picked, without asking the policy, as the trial of its open circuit.
 	Trial bool
 	// Look reports the same of a request that finds out how a node is which is, or may be, an outlier.
 	Look bool

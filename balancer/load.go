@@ -51,10 +51,10 @@ func (n *Node) Report(l Load) {
 	n.note(n.load.compare(l, n.inflight.Load(), now), now)
 }
 
-// Hear notes what the node said of itself without an answer, to all gateways at once, and how many of its requests are from us. What all hear at the same moment must not
-// make all of them go there: a node that was busy with the work of others does not become idle by it, only less busy. In the
-// simulation (bench/sim) gateways that believe all they hear, 5 ms apart, have twice the p99 of those that hear nothing. That a
-// node is idle is told by its answers, each of which one gateway gets alone.
+// Hear notes what the node said of itself without an answer, to all gateways at once, and how many of its requests are from
+// us. What all hear at the same moment must not make all of them go there: a node that was busy with the work of others does
+// not become idle by it, only less busy. In the simulation (bench/sim) gateways that believe all they hear, 5 ms apart, have
+// twice the p99 of those that hear nothing. That a node is idle is told by its answers, each of which one gateway gets alone.
 func (n *Node) Hear(l Load, own int64) {
 	if !l.Known {
 		return

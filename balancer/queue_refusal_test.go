@@ -90,7 +90,7 @@ func TestNobodyWaitsIntoItsOwnDeadline(t *testing.T) {
 	})
 }
 
-// serveAtRate ends an attempt every so often, and lets others come as fast as they are served.
+// serveEvery ends an attempt every so often, and lets others come as fast as they are served.
 func (l *line) serveEvery(pause time.Duration, times int) {
 	for range times {
 		advance(pause)

@@ -35,7 +35,7 @@ func newTold(most float64) told {
 }
 
 // tick takes in how the node is. full = it has as much as it may have from us, which is inflight; bound = the limit is in
-// force. It reports whether the limit is another one now.
+// force.
 func (t *told) tick(now time.Duration, full, bound bool, inflight int64, load Load) {
 	t.ticks++
 	t.ours += float64(inflight)
