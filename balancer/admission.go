@@ -45,7 +45,7 @@ func (p *Pool) Admission() string { return p.cfg.Admission.Mode }
 const limitMost = 1024
 
 func newFinder() *finder {
-	return &finder{told: newTold(limitMost), climber: newClimber(limitMost)}
+	return &finder{told: newTold(), climber: newClimber()}
 }
 
 // tick looks at the node. bound = what is found is in force.
@@ -84,9 +84,8 @@ type sight struct {
 
 // sight is the node now.
 func (n *Node) sight() sight {
-	limit, inflight := n.limit.Load(), max(0, n.inflight.Load())
 	return sight{
-		inflight: inflight, full: limit != 0 && inflight >= limit,
+		inflight: max(0, n.inflight.Load()), full: n.full(),
 		answers: n.successes.Load(), each: time.Duration(n.held.Load()), load: n.Load(),
 	}
 }

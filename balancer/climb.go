@@ -16,7 +16,6 @@ import (
 // It learns only while the limit is what keeps the node from having more. Without demand all limits give the same.
 type climber struct {
 	limit  float64 // what it has found
-	most   float64
 	trying float64 // what is in force
 
 	stage   stage
@@ -105,9 +104,8 @@ const (
 	climbChange = 1.25
 )
 
-func newClimber(most float64) climber {
-	start := math.Min(climbStart, most)
-	return climber{limit: start, trying: start, most: most, eager: true}
+func newClimber() climber {
+	return climber{limit: climbStart, trying: climbStart, eager: true}
 }
 
 // tick takes in how the node is now, and leaves in trying the limit that should be in force. full = it has as much as it may.
@@ -182,7 +180,7 @@ func (c *climber) decide(now time.Duration) {
 
 // move makes that the limit.
 func (c *climber) move(limit float64, now time.Duration) {
-	c.limit = min(max(limit, climbLeast), c.most)
+	c.limit = min(max(limit, climbLeast), limitMost)
 	c.trials, c.pause, c.usual = evidence{}, 0, 0
 	c.enter(before, now)
 }
@@ -203,7 +201,7 @@ func (c *climber) enter(s stage, now time.Duration) {
 	c.stage, c.began, c.settled = s, now, false
 	switch s {
 	case more:
-		c.trying = min(c.limit*climbGain, c.most)
+		c.trying = min(c.limit*climbGain, limitMost)
 	case less:
 		c.trying = max(c.limit/climbGain, 1)
 	default:

@@ -10,7 +10,6 @@ import "time"
 // or just as much; something queued means that it was not held up; more queued than works is a batch too many.
 type told struct {
 	limit float64
-	most  float64
 	eager bool // it has always been too little yet: grow by doubling
 
 	began         time.Duration // the window
@@ -30,9 +29,7 @@ const (
 	toldStep = 0.125
 )
 
-func newTold(most float64) told {
-	return told{limit: min(climbStart, most), most: most, eager: true}
-}
+func newTold() told { return told{limit: climbStart, eager: true} }
 
 // tick takes in how the node is. full = it has as much as it may have from us, which is inflight; bound = the limit is in
 // force.
@@ -55,7 +52,7 @@ func (t *told) tick(now time.Duration, full, bound bool, inflight int64, load Lo
 	} else {
 		t.watch()
 	}
-	*t = told{limit: t.limit, most: t.most, eager: t.eager, began: now}
+	*t = told{limit: t.limit, eager: t.eager, began: now}
 }
 
 // follow moves a limit that is in force.
@@ -107,4 +104,4 @@ func (t *told) excess() float64 {
 	return over / n * min(1, t.ours/(t.queued+t.works))
 }
 
-func (t *told) move(limit float64) { t.limit = min(max(limit, climbLeast), t.most) }
+func (t *told) move(limit float64) { t.limit = min(max(limit, climbLeast), limitMost) }
