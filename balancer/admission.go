@@ -3,6 +3,7 @@ package balancer
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,12 @@ type AdmissionConfig struct {
 // SetDefaults makes limits be found and shown, and not set: an operator should have seen them before they decide who is
 // refused.
 func (c *AdmissionConfig) SetDefaults() { c.Mode = AdmissionObserve }
+
+func (c *AdmissionConfig) check(fs *findings) {
+	if !slices.Contains(admissionModes, c.Mode) {
+		fs.addf("admission.mode", "%q is not known%s", c.Mode, instead(c.Mode, admissionModes))
+	}
+}
 
 // admissionEvery is how often nodes are looked at: a hundred nodes cost a few microseconds each time, and a run of a small
 // model is as long.

@@ -76,7 +76,7 @@ func (fs *findings) durationOrNone(key string, value time.Duration) {
 func (c *Config) problems() []finding {
 	var fs findings
 	if !slices.Contains(policyNames, c.Policy) {
-		fs.addf("policy", "%s", unknownPolicy(c.Policy))
+		fs.addf("policy", "unknown policy %q%s", c.Policy, instead(c.Policy, policyNames))
 	}
 	c.checkNodes(&fs)
 	fs.durationOrNone("slow_start", c.SlowStart)
@@ -109,16 +109,19 @@ func (c *Config) problems() []finding {
 	if c.Hedge != nil {
 		c.Hedge.check(&fs)
 	}
-	c.checkLimits(&fs)
+	fs.whole("max_inflight", c.MaxInflight, 0, maxCount)
+	c.Queue.check(&fs)
+	c.Admission.check(&fs)
 	return fs
 }
 
-func unknownPolicy(name string) string {
-	text := fmt.Sprintf("unknown policy %q", name)
-	if meant := conf.Suggest(name, policyNames); meant != "" {
-		text += fmt.Sprintf("; did you mean %q?", meant)
+// instead says what could stand in the place of a word that is none of those which are known.
+func instead(word string, known []string) string {
+	text := ""
+	if meant := conf.Suggest(word, known); meant != "" {
+		text = fmt.Sprintf("; did you mean %q?", meant)
 	}
-	return text + "; accepted are " + strings.Join(policyNames, ", ")
+	return text + "; accepted are " + strings.Join(known, ", ")
 }
 
 func (c *Config) checkNodes(fs *findings) {

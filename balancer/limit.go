@@ -1,26 +1,6 @@
 package balancer
 
-import (
-	"slices"
-	"strconv"
-	"strings"
-	"time"
-
-	"ganglion/internal/conf"
-)
-
-// checkLimits judges what bounds the work of nodes, and who may wait.
-func (c *Config) checkLimits(fs *findings) {
-	fs.whole("max_inflight", c.MaxInflight, 0, maxCount)
-	c.Queue.check(fs)
-	if mode := c.Admission.Mode; !slices.Contains(admissionModes, mode) {
-		text := ""
-		if meant := conf.Suggest(mode, admissionModes); meant != "" {
-			text = "; did you mean " + strconv.Quote(meant) + "?"
-		}
-		fs.addf("admission.mode", "%q is not known%s; accepted are %s", mode, text, strings.Join(admissionModes, ", "))
-	}
-}
+import "time"
 
 // allow sets what the configuration allows the node to have at a time: its own bound, or the pool's.
 func (n *Node) allow(own int) {
