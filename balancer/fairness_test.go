@@ -66,8 +66,7 @@ func TestWeightedSharesAreExact(t *testing.T) {
 		}
 		workers.Wait()
 		for i, s := range p.Nodes() {
-			// A slot may be on its way from one picker to the next when the last one stops.
-			if off := int(s.Attempts) - 100*ws[i]; off < -4 || off > 4 {
+			if int(s.Attempts) != 100*ws[i] {
 				t.Errorf("weights %v: node %d got %d attempts, want %d", ws, i, s.Attempts, 100*ws[i])
 			}
 		}

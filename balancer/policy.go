@@ -67,6 +67,16 @@ func (a *ask) next(turns *atomic.Uint64) uint64 {
 	return turns.Load() + a.peek.turns
 }
 
+// move takes all turns from one on and up to another, which it leaves to the next. It reports false if somebody else has taken
+// some of them meanwhile.
+func (a *ask) move(turns *atomic.Uint64, from, to uint64) bool {
+	if a.peek == nil {
+		return turns.CompareAndSwap(from, to)
+	}
+	a.peek.turns += to - from
+	return true
+}
+
 // scorer is a policy that takes the candidate with the lowest score, or that can at least say what it thinks of one. What
 // people are told (see [Model.Explain]) is made of what choose goes by.
 type scorer interface {

@@ -27,18 +27,31 @@ type weighted struct {
 }
 
 func (p *weighted) choose(g *group, a ask) *placement {
-	n := uint64(len(g.nodes))
-	// Among any n slots in a row is one of the heaviest node, which takes it. Parallel pickers take slots from each
-	// other, and nodes that were tried pass on theirs, so there may be nothing for us in n; twice that is enough to try.
-	for range 2 * n {
-		slot := a.take(&p.slot)
-		at := slot % n
-		c := &g.nodes[at]
-		if g.takes(c.weight, at, slot/n) && a.fits(c) {
+	for {
+		from := a.next(&p.slot)
+		c, slot := g.slotTaken(from, &a)
+		if c == nil {
+			return g.untried(a.take(&p.slot), &a) // whoever has most of the slots was tried or is full
+		}
+		// Slots that are passed on and the one that is taken go in one step: pickers that took them one by one would take
+		// each other's, and in step with each other find none for many rounds.
+		if a.move(&p.slot, from, slot+1) {
 			return c.place
 		}
 	}
-	return g.untried(a.next(&p.slot), &a)
+}
+
+// slotTaken is the first slot at or after from that its node takes, and can. Among any n slots in a row is one of the heaviest
+// node, which takes it, so two rounds are enough to try; nil = nobody takes one there.
+func (g *group) slotTaken(from uint64, a *ask) (*candidate, uint64) {
+	n := uint64(len(g.nodes))
+	for slot := from; slot < from+2*n; slot++ {
+		c := &g.nodes[slot%n]
+		if g.takes(c.weight, slot%n, slot/n) && a.fits(c) {
+			return c, slot
+		}
+	}
+	return nil, 0
 }
 
 // takes reports whether the node of this weight and place takes its slot in this round.
