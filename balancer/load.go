@@ -11,6 +11,7 @@ type Load struct {
 	Queued   uint32
 	InFlight uint32
 	Wait     time.Duration // what a request that comes now would wait, by the node's own estimate
+	Worked   time.Duration // how long ago it began what it began last; 0 = it runs nothing, or does not say
 }
 
 // loadCell holds a Load so that it is written and read without a lock. Its words may be of different answers: a load is a

@@ -51,10 +51,10 @@ func TestEverythingIsCarried(t *testing.T) {
 	if len(r.Headers) != 1 || string(r.Headers[0].Name) != "x-version" || string(r.Headers[0].Value) != "3" {
 		t.Errorf("got headers %q", r.Headers)
 	}
-	if want := (Load{true, 4, 5, 6 * time.Millisecond}); r.Node != want {
+	if want := (Load{Known: true, Queued: 4, InFlight: 5, Wait: 6 * time.Millisecond}); r.Node != want {
 		t.Errorf("got the node's load %+v, want %+v", r.Node, want)
 	}
-	if want := (Load{true, 1, 2, 3 * time.Microsecond}); r.Model != want {
+	if want := (Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond}); r.Model != want {
 		t.Errorf("got the model's load %+v, want %+v", r.Model, want)
 	}
 }

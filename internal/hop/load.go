@@ -14,6 +14,7 @@ type Load struct {
 	Queued   uint32
 	InFlight uint32
 	Wait     time.Duration // estimate for a request that comes now, before it is run; to the microsecond
+	Worked   time.Duration // how long ago it began what it began last; 0 = it runs nothing, or does not say
 }
 
 // LoadHeader is the HTTP header that carries the same facts to whoever does not speak the hop, in the text form of ORCA.

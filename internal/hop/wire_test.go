@@ -132,8 +132,8 @@ func TestTraceparent(t *testing.T) {
 }
 
 func TestLoadHeader(t *testing.T) {
-	node := Load{true, 12, 3, 4500 * time.Microsecond}
-	model := Load{true, 1, 2, 0}
+	node := Load{Known: true, Queued: 12, InFlight: 3, Wait: 4500 * time.Microsecond}
+	model := Load{Known: true, Queued: 1, InFlight: 2}
 	for _, test := range []struct {
 		node, model Load
 		want        string
