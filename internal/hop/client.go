@@ -15,6 +15,7 @@ type Conn struct {
 
 	doubt    doubt
 	observer Observer
+	heard    heard // the reading goroutine's
 }
 
 // Open exchanges settings on a connection that has been upgraded. It starts nothing: the caller runs Run. It takes nc over and
@@ -57,6 +58,9 @@ func (c *Conn) Usable() bool {
 	defer c.link.mu.Unlock()
 	return c.takes() && c.room() && !c.doubt.released
 }
+
+// Conditions says whether the node takes conditions; see Request.Most.
+func (c *Conn) Conditions() bool { return c.link.peer.conditions != 0 }
 
 // Retired is closed once the connection will let no new exchange in: the node has said goaway, or Run is ending. Those that are
 // open may still be answered.

@@ -23,10 +23,17 @@ func (c *client) appendHead(dst []byte, st *stream) []byte {
 	if st.deadline != never {
 		left = max(st.deadline-st.touched, time.Microsecond) // none would be no deadline
 	}
-	return appendRequestHead(dst, &st.x.Request, left)
+	start := len(dst)
+	dst = appendRequestHead(dst, &st.x.Request, left)
+	if c.link.peer.conditions == 0 {
+		dst[start+headMost] = 0
+	}
+	return dst
 }
 
 func (c *client) frame(h frameHeader, payload []byte) error {
+	told := c.heard
+	c.heard = heard{}
 	switch h.kind {
 	case kindGoaway:
 		return c.goaway(payload)
@@ -39,7 +46,7 @@ func (c *client) frame(h frameHeader, payload []byte) error {
 	case kindResponse:
 		return c.response(h, payload)
 	case kindCancel:
-		return c.canceled(h, payload)
+		return c.canceled(h, payload, told)
 	default:
 		return violation("%v frame from a server", h.kind)
 	}
@@ -164,7 +171,7 @@ func (c *client) orphan(_ *stream, h frameHeader) {
 }
 
 // canceled takes in the server's word that there will be no answer, or that a cancel has reached it.
-func (c *client) canceled(h frameHeader, payload []byte) error {
+func (c *client) canceled(h frameHeader, payload []byte, told heard) error {
 	reason, text, err := parseCancel(payload)
 	if err != nil {
 		return err
@@ -175,19 +182,50 @@ func (c *client) canceled(h frameHeader, payload []byte) error {
 	}
 	if st := e.st; st != nil {
 		c.link.w.ready.remove(st)
-		c.complete(st, &Error{Code: codeOf(reason), Begun: h.flags&flagNotBegun == 0, Detail: printable(text)})
+		failed := &Error{Code: codeOf(reason), Begun: h.flags&flagNotBegun == 0, Detail: printable(text)}
+		if reason == ReasonDeclined {
+			c.declined(failed, st.x.Request.Most, told)
+		}
+		c.complete(st, failed)
 	}
 	c.retire(h.id)
 	return nil
 }
 
+// heard is a load that came without an answer, in the frame before.
+type heard struct {
+	load Load
+	own  uint32
+}
+
+// declined makes of a node's decline what it is. One that the condition does not allow is a node that fails, so that whoever counts
+// failures finds out: a node that declined all it is sent would otherwise look idle for ever.
+func (c *client) declined(e *Error, most uint8, told heard) {
+	switch {
+	case most == 0 || !(*Conn)(c).Conditions():
+		e.Detail = "declined a request that has no condition"
+	case e.Begun:
+		e.Detail = "declined what it may have begun"
+	case !told.load.Known:
+		e.Detail = "declined without its load"
+	case told.load.Held() < int64(most):
+		e.Detail = fmt.Sprintf("declined while it held %d requests, and might hold %d with this one", told.load.Held(), most)
+	default:
+		e.Code, e.Load, e.Own = CodeDeclined, told.load, told.own
+	}
+}
+
 // loaded passes a load on that came without an answer.
 func (c *client) loaded(payload []byte) error {
 	l, own, err := parseLoadFrame(payload)
-	if err == nil && c.observer.Load != nil {
+	if err != nil {
+		return err
+	}
+	c.heard = heard{l, own}
+	if c.observer.Load != nil {
 		c.observer.Load(l, own)
 	}
-	return err
+	return nil
 }
 
 // goaway takes in that the server accepts no more, and tells the observer if it drains.

@@ -15,6 +15,8 @@ type Config struct {
 	// ChunkSums asks the peer for checksums of the chunks of large bodies, which cost each end 5 µs per 100 KB. Everything else
 	// is always summed. Over TLS, which has its own, they are left out.
 	ChunkSums bool
+	// Conditions is for servers: requests may come with a condition (Request.Most), and the handler may decline those.
+	Conditions bool
 	// Loads is for clients: how many loads a second the node may tell without an answer, for Observer.Load. 0 = none.
 	Loads int
 
@@ -102,6 +104,9 @@ func (c Config) settings() settings {
 	s := settings{maxChunk: chunkSize, maxStreams: int64(c.MaxStreams), window: int64(c.Window), maxBody: c.MaxBody, loads: int64(c.Loads)}
 	if c.ChunkSums {
 		s.chunkSums = 1
+	}
+	if c.Conditions {
+		s.conditions = 1
 	}
 	return s
 }

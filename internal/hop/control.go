@@ -3,6 +3,7 @@ package hop
 import (
 	"encoding/binary"
 	"strings"
+	"time"
 )
 
 // Reason is the number that cancel and goaway frames give for themselves.
@@ -20,12 +21,14 @@ const (
 	ReasonFailed   Reason = 7 // the application gave up on this request: a panic, or an answer that cannot be sent
 	ReasonStalled  Reason = 8 // a body made no progress for too long
 	ReasonProtocol Reason = 9 // the peer broke the rules of the hop
+	// ReasonDeclined is a request whose condition did not hold. Older clients never read it, since they set no conditions.
+	ReasonDeclined Reason = 10
 )
 
 // String returns the reason's name in docs/hop.md.
 func (r Reason) String() string {
 	names := [...]string{
-		"none", "canceled", "deadline", "refused", "memory", "too large", "invalid", "failed", "stalled", "protocol error",
+		"none", "canceled", "deadline", "refused", "memory", "too large", "invalid", "failed", "stalled", "protocol error", "declined",
 	}
 	if int64(r) < int64(len(names)) {
 		return names[r]
@@ -108,26 +111,35 @@ func parsePing(payload []byte) (uint64, error) {
 	return binary.LittleEndian.Uint64(payload), nil
 }
 
-// loadFrameSize is a load and the number of its requests that the receiver has sent itself. What a later revision appends is
-// skipped.
-const loadFrameSize = loadSize + 4
+const (
+	// loadFrameLeast is a load and the number of its requests that the receiver has sent itself: all that was there at first.
+	loadFrameLeast = loadSize + 4
+	// loadFrameSize is that and for how long the node has worked. What a later revision appends is skipped.
+	loadFrameSize = loadFrameLeast + 4
+)
 
 // appendLoadFrame queues a load that goes without an answer.
 func appendLoadFrame(dst []byte, l Load, own uint32) []byte {
 	start := len(dst)
-	dst = append(openFrame(dst), make([]byte, loadSize)...)
-	putLoad(dst[start+headerSize:], l)
-	dst = binary.LittleEndian.AppendUint32(dst, own)
+	dst = append(openFrame(dst), make([]byte, loadFrameSize)...)
+	p := dst[start+headerSize:]
+	putLoad(p, l)
+	binary.LittleEndian.PutUint32(p[loadSize:], own)
+	binary.LittleEndian.PutUint32(p[loadFrameLeast:], micros(l.Worked))
 	sealFrame(dst, start, kindLoad, flagOptional, 0)
 	return dst
 }
 
 // parseLoadFrame decodes it.
 func parseLoadFrame(payload []byte) (l Load, own uint32, err error) {
-	if len(payload) < loadFrameSize {
-		return Load{}, 0, violation("load frame of %d bytes, want at least %d", len(payload), loadFrameSize)
+	if len(payload) < loadFrameLeast {
+		return Load{}, 0, violation("load frame of %d bytes, want at least %d", len(payload), loadFrameLeast)
 	}
-	return readLoad(payload, true), binary.LittleEndian.Uint32(payload[loadSize:]), nil
+	l, own = readLoad(payload, true), binary.LittleEndian.Uint32(payload[loadSize:])
+	if len(payload) >= loadFrameSize {
+		l.Worked = time.Duration(binary.LittleEndian.Uint32(payload[loadFrameLeast:])) * time.Microsecond
+	}
+	return l, own, nil
 }
 
 // printable keeps a peer's text fit for a log line.

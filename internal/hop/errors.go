@@ -22,6 +22,7 @@ const (
 	CodeStalled                  // a body made no progress for too long
 	CodeNoMemory                 // Config.Budget has no room for the response's body
 	CodeSuspect                  // the node gives no sign of life; it may answer others later
+	CodeDeclined                 // the request's condition does not hold: the node holds more than Request.Most
 )
 
 // String returns the code in words.
@@ -29,7 +30,7 @@ func (c Code) String() string {
 	names := [...]string{
 		"unknown", "canceled", "deadline exceeded", "connection is full", "refused by the node", "connection is draining",
 		"connection is broken", "body too large", "invalid message", "failed at the node", "stalled",
-		"no memory", "node gives no sign of life",
+		"no memory", "node gives no sign of life", "declined by the node, which holds more",
 	}
 	if int(c) < len(names) {
 		return names[c]
@@ -45,6 +46,9 @@ type Error struct {
 	Begun  bool
 	Detail string // what the peer or the limit says, may be empty
 	Cause  error  // what broke the connection, may be nil
+	// Load is, with CodeDeclined, what the node holds, and Own how many of its requests came by this connection.
+	Load Load
+	Own  uint32
 }
 
 // Error says what happened and whether it may be repeated.

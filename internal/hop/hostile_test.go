@@ -181,6 +181,7 @@ func TestBadSettings(t *testing.T) {
 		"tiny chunks":    pair(settingMaxChunk, 1),
 		"negative body":  pair(settingMaxBody, 1<<63),
 		"odd sums":       pair(settingChunkSums, 2),
+		"odd conditions": pair(settingConditions, 2),
 	} {
 		if s, err := parseSettings(payload); err == nil {
 			t.Errorf("%s: got %+v, want an error", name, s)

@@ -14,8 +14,14 @@ type Load struct {
 	Queued   uint32
 	InFlight uint32
 	Wait     time.Duration // estimate for a request that comes now, before it is run; to the microsecond
-	Worked   time.Duration // how long ago it began what it began last; 0 = it runs nothing, or does not say
+	// Worked is how long ago it began what it began last; 0 = it runs nothing, or does not say. It does not travel with answers,
+	// when something else has just begun.
+	Worked time.Duration
 }
+
+// Held is how many requests the node holds as conditions count them: all that runs is one. Whoever waits, waits for those that
+// wait before him and for the next of those that run, however many they are.
+func (l Load) Held() int64 { return int64(l.Queued) + int64(min(l.InFlight, 1)) }
 
 // LoadHeader is the HTTP header that carries the same facts to whoever does not speak the hop, in the text form of ORCA.
 const LoadHeader = "endpoint-load-metrics"
@@ -41,7 +47,7 @@ func putLoad(dst []byte, l Load) {
 	}
 	binary.LittleEndian.PutUint32(dst[0:], l.Queued)
 	binary.LittleEndian.PutUint32(dst[4:], l.InFlight)
-	binary.LittleEndian.PutUint32(dst[8:], waitMicros(l.Wait))
+	binary.LittleEndian.PutUint32(dst[8:], micros(l.Wait))
 }
 
 func readLoad(src []byte, known bool) Load {
@@ -57,7 +63,8 @@ func readLoad(src []byte, known bool) Load {
 	}
 }
 
-func waitMicros(d time.Duration) uint32 {
+// micros is how times of loads travel.
+func micros(d time.Duration) uint32 {
 	return uint32(min(max(d.Microseconds(), 0), math.MaxUint32))
 }
 
@@ -90,7 +97,7 @@ func appendNamed(dst []byte, prefix string, l Load) []byte {
 	}
 	pair(loadQueued, l.Queued, ",")
 	pair(loadInFlight, l.InFlight, ",")
-	pair(loadWait, waitMicros(l.Wait), "")
+	pair(loadWait, micros(l.Wait), "")
 	return dst
 }
 

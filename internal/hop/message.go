@@ -20,7 +20,10 @@ type Request struct {
 	TraceState            []byte    // the tracestate header as it came
 	Headers               []Header  // at most 32 more
 	Deadline              time.Time // by the local clock; zero is none. It travels as time that is left
-	Body                  []byte
+	// Most is the request's condition: the node may decline it if it holds more requests than that, this one included; see
+	// [Load.Held]. 0 = none: the node takes it whatever it holds. It reaches only nodes that take conditions, [Conn.Conditions].
+	Most uint8
+	Body []byte
 }
 
 // Reset empties r for the next use and keeps the memory of Headers. Body and the other slices are let go.
@@ -38,6 +41,9 @@ type Response struct {
 	Node                  Load // the whole node's
 	Model                 Load // that of the model that answered
 	Body                  []byte
+	// Declined, on the server's side, is the handler's word that it has not begun and will not, because the request's condition
+	// does not hold. Node is then what it holds without this one. A request without a condition must not be declined.
+	Declined bool
 	// Sent, on the server's side, is called when nobody reads Body any more: it has been sent, or never will be. nil is nobody
 	// who wants to know.
 	Sent func()

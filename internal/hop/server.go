@@ -138,6 +138,9 @@ func (c *serverConn) request(h frameHeader, payload []byte) error {
 		c.server.recycle(t)
 		return err
 	}
+	if !c.server.cfg.Conditions {
+		t.req.Most = 0
+	}
 	body := t.buf[d.size:]
 	if whole := int64(len(body)) == d.body; int64(len(body)) > d.body || whole != h.ends() {
 		c.server.recycle(t)
@@ -235,12 +238,28 @@ func (c *serverConn) cancel(h frameHeader, payload []byte) error {
 
 // drop ends a stream without an answer.
 func (c *serverConn) drop(st *stream, flags uint8, reason Reason, text string) {
+	c.strike(st, flags, reason, text)
+	c.link.poke()
+	c.gone(st)
+	c.link.settle()
+}
+
+// strike takes a stream out of the books and queues the word for that.
+func (c *serverConn) strike(st *stream, flags uint8, reason Reason, text string) {
 	l := &c.link
 	l.w.ready.remove(st)
 	l.streams.remove(st.id)
 	l.control(appendCancel(l.w.out, st.id, flags, reason, text))
-	l.poke()
-	c.gone(st)
+}
+
+// decline ends a stream whose condition does not hold. The load that says so goes first, and is as good as one that was told.
+func (c *serverConn) decline(st *stream, load Load) {
+	l, own := &c.link, int64(c.running)
+	c.told = telling{others: load.others(own), at: l.now()}
+	c.server.clients.declined.Add(1)
+	l.control(appendLoadFrame(l.w.out, load, uint32(own)))
+	c.strike(st, flagNotBegun, ReasonDeclined, "")
+	c.gone(st) // who calls it writes
 	l.settle()
 }
 

@@ -13,6 +13,7 @@ type settings struct {
 	maxBody    int64 // largest body that it takes
 	chunkSums  int64 // 0: it does not look at the checksums of chunks
 	loads      int64 // loads a second that it wants to be told without an answer; 0: none
+	conditions int64 // 1: it looks at the conditions of requests
 }
 
 const (
@@ -22,6 +23,7 @@ const (
 	settingMaxBody    = 4
 	settingChunkSums  = 5
 	settingLoads      = 6
+	settingConditions = 7
 
 	settingSize = 10 // u16 id, u64 value
 
@@ -49,8 +51,9 @@ func settingsFrame(s settings) []byte {
 		{settingMaxBody, s.maxBody},
 		{settingChunkSums, s.chunkSums},
 		{settingLoads, s.loads},
+		{settingConditions, s.conditions},
 	} {
-		if pair.id == settingLoads && pair.value == 0 {
+		if pair.id >= settingLoads && pair.value == 0 {
 			continue // as it is when absent
 		}
 		dst = binary.LittleEndian.AppendUint16(dst, pair.id)
@@ -87,6 +90,8 @@ func parseSettings(payload []byte) (settings, error) {
 			s.chunkSums, err = settingWithin("need of chunk checksums", value, 0, 1)
 		case settingLoads:
 			s.loads, err = settingWithin("number of loads", value, 0, maxLoads)
+		case settingConditions:
+			s.conditions, err = settingWithin("taking of conditions", value, 0, 1)
 		}
 		if err != nil {
 			return s, err

@@ -12,6 +12,8 @@ import (
 type clients struct {
 	count atomic.Int32
 	told  atomic.Uint64
+	// declined counts requests whose condition did not hold.
+	declined atomic.Uint64
 
 	mu    sync.Mutex
 	conns map[*serverConn]struct{}
@@ -38,6 +40,9 @@ func (s *Server) Clients() int { return int(s.clients.count.Load()) }
 // Told is how many loads have been sent without an answer.
 func (s *Server) Told() uint64 { return s.clients.told.Load() }
 
+// Declined is how many requests were declined because their condition did not hold.
+func (s *Server) Declined() uint64 { return s.clients.declined.Load() }
+
 // Tell sends the node's load as it is now to each client for which that is news: what other clients have brought has changed by
 // more than an eighth. With each load goes how many of its requests are the client's own, so that it need not guess. A client
 // that is slow to read is left out. It reports whether some client was told so short a time ago that it does not want to hear
@@ -58,7 +63,7 @@ func (c *serverConn) tell(load Load) (again bool) {
 	}
 	l.mu.Lock()
 	own := int64(c.running)
-	others := max(int64(load.Queued)+int64(load.InFlight)-own, 0)
+	others := load.others(own)
 	now := l.now()
 	if !c.told.news(others, now) || l.severed || l.ended || len(l.w.out) > softQueue {
 		l.mu.Unlock()
@@ -78,6 +83,9 @@ func (c *serverConn) tell(load Load) (again bool) {
 	}
 	return false
 }
+
+// others is how many of its requests are not a client's own.
+func (l Load) others(own int64) int64 { return max(int64(l.Queued)+int64(l.InFlight)-own, 0) }
 
 // news reports whether a client should be told.
 func (t telling) news(others int64, now time.Duration) bool {

@@ -18,6 +18,8 @@ func TestFramesOfTheSpecification(t *testing.T) {
 		InferenceHeaderLength: NoHeaderLength, RequestID: []byte("r-1"), Body: []byte("{}"),
 		Headers: []Header{{[]byte("x-a"), []byte("b")}},
 	}
+	conditional := request
+	conditional.Most = 2
 	response := Response{
 		Status: 200, ContentType: []byte("application/json"), InferenceHeaderLength: NoHeaderLength, Body: []byte("{}"),
 		Node: Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond},
@@ -27,12 +29,19 @@ func TestFramesOfTheSpecification(t *testing.T) {
 		got  []byte
 	}{
 		{"settings", settingsFrame(settings{maxChunk: 65536, maxStreams: 1024, window: 1 << 20, maxBody: 64 << 20, chunkSums: 1})},
+		{"settings with conditions", settingsFrame(settings{
+			maxChunk: 65536, maxStreams: 1024, window: 1 << 20, maxBody: 64 << 20, chunkSums: 1, conditions: 1,
+		})},
 		{"request", headFrame(kindRequest, 1, flagEnd, appendRequestHead(nil, &request, time.Second), request.Body)},
+		{"request with a condition", headFrame(kindRequest, 1, flagEnd, appendRequestHead(nil, &conditional, time.Second), request.Body)},
 		{"response", headFrame(kindResponse, 1, flagEnd, appendResponseHead(nil, &response), response.Body)},
 		{"chunk", frame(kindChunk, flagEnd, 3, []byte("abc"))},
 		{"cancel", appendCancel(nil, 3, flagNotBegun, ReasonRefused, "full")},
+		{"decline", appendCancel(nil, 3, flagNotBegun, ReasonDeclined, "")},
 		{"window", appendWindow(nil, 3, 65536)},
-		{"load", appendLoadFrame(nil, Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond}, 1)},
+		{"load", appendLoadFrame(nil, Load{
+			Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond, Worked: 5 * time.Microsecond,
+		}, 1)},
 		{"ping", appendPing(nil, kindPing, 7)},
 		{"goaway", appendGoaway(nil, 9, ReasonNone, "")},
 	} {

@@ -67,6 +67,12 @@ func (c *serverConn) run(t *task) (fault string) {
 		t.req.Body = t.st.in.mem.join(c.server.cfg.Budget.budget)
 	}
 	c.server.handler(t.ctx, &t.req, &t.resp)
+	if t.resp.Declined && t.req.Most > 0 {
+		return ""
+	}
+	if t.resp.Declined {
+		return "the handler declined a request that has no condition"
+	}
 	if why := t.resp.headLimit(); why != "" {
 		return why
 	}
@@ -87,6 +93,8 @@ func (c *serverConn) reply(t *task, fault string) {
 		st.finish(nil)
 	case t.canceled:
 		c.drop(st, 0, ReasonCanceled, "")
+	case fault == "" && t.resp.Declined:
+		c.decline(st, t.resp.Node)
 	case fault != "" && t.resp.Status == 0 && late:
 		c.drop(st, 0, ReasonDeadline, "")
 	case fault != "":
