@@ -83,6 +83,7 @@ type Waiter struct {
 	seq          uint64
 	since, until time.Duration
 	err          error
+	refusal      QueueError // err, if it was refused
 
 	over  chan struct{} // gets one token when the wait is over
 	timer *time.Timer
@@ -153,11 +154,11 @@ func (q *queue) admit(w *Waiter, rank uint8, now time.Duration) *QueueError {
 	w.until = now + allowed
 	switch {
 	case q.cfg.Max == 0:
-		return q.refusal(NoQueue, ahead, expected)
+		return q.refusal(w, NoQueue, ahead, expected)
 	case allowed <= 0, expected > q.bound(allowed, now):
-		return q.refusal(TooLong, ahead, expected)
+		return q.refusal(w, TooLong, ahead, expected)
 	case q.count >= q.cfg.Max && !q.displace(rank, now):
-		return q.refusal(QueueFull, ahead, expected)
+		return q.refusal(w, QueueFull, ahead, expected)
 	}
 	return nil
 }
@@ -278,7 +279,7 @@ func (q *queue) expire(w *Waiter) {
 func (q *queue) refuse(w *Waiter, why QueueReason, now time.Duration) {
 	q.tally.refused[why].Add(1)
 	ahead := q.ahead(w.lane.rank)
-	err := q.refusal(why, ahead, q.pace.expect(ahead, now))
+	err := q.refusal(w, why, ahead, q.pace.expect(ahead, now))
 	err.Waited = now - w.since
 	q.end(w, err)
 }

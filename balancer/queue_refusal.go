@@ -1,8 +1,8 @@
 package balancer
 
 import (
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -40,7 +40,8 @@ func QueueReasons() []QueueReason {
 	return all
 }
 
-// QueueError says that an exchange was not let wait, or not any longer. It is an ErrFull.
+// QueueError says that an exchange was not let wait, or not any longer. It is an ErrFull, and part of the waiter that got it:
+// it is good until that waits again or is reset.
 type QueueError struct {
 	Reason QueueReason
 	// Pool is whose queue it is.
@@ -57,14 +58,34 @@ type QueueError struct {
 
 // Error implements error.
 func (e *QueueError) Error() string {
-	text := fmt.Sprintf("every fit node of pool %q is at its limit: %s with %d waiting", e.Pool, e.Reason, e.Ahead)
+	text, _ := e.AppendText(nil) // which never fails
+	return string(text)
+}
+
+// AppendText implements encoding.TextAppender, for logs: of errors none comes as often, or when there is as little time for it.
+func (e *QueueError) AppendText(b []byte) ([]byte, error) {
+	b = append(b, "every fit node of pool "...)
+	b = strconv.AppendQuote(b, e.Pool)
+	b = append(b, " is at its limit: "...)
+	b = append(b, e.Reason.String()...)
+	b = append(b, " with "...)
+	b = strconv.AppendInt(b, int64(e.Ahead), 10)
+	b = append(b, " waiting"...)
 	if e.Expected > 0 {
-		text += fmt.Sprintf(", %s to wait", e.Expected.Round(time.Millisecond))
+		b = appendMillis(append(b, ", "...), e.Expected)
+		b = append(b, " to wait"...)
 	}
 	if e.Waited > 0 {
-		text += fmt.Sprintf(", %s waited", e.Waited.Round(time.Millisecond))
+		b = appendMillis(append(b, ", "...), e.Waited)
+		b = append(b, " waited"...)
 	}
-	return text
+	return b, nil
+}
+
+// appendMillis appends a time in whole milliseconds, which is as much as anybody wants to know of a queue.
+func appendMillis(b []byte, d time.Duration) []byte {
+	b = strconv.AppendInt(b, d.Round(time.Millisecond).Milliseconds(), 10)
+	return append(b, "ms"...)
 }
 
 // Unwrap makes it an ErrFull.
@@ -77,12 +98,13 @@ const (
 	mostRetryAfter  = 30 * time.Second
 )
 
-// refusal says why somebody may not wait.
-func (q *queue) refusal(why QueueReason, ahead int, expected time.Duration) *QueueError {
+// refusal says why the waiter may not wait. It is the waiter's own: at ten times of what a pool can do nine of ten end here.
+func (q *queue) refusal(w *Waiter, why QueueReason, ahead int, expected time.Duration) *QueueError {
 	// Those who are refused in one moment should not come back in one.
 	after := min(max(expected, leastRetryAfter), mostRetryAfter)
 	after += rand.N(after)
-	return &QueueError{Reason: why, Pool: q.name, Ahead: ahead, Expected: expected, RetryAfter: after}
+	w.refusal = QueueError{Reason: why, Pool: q.name, Ahead: ahead, Expected: expected, RetryAfter: after}
+	return &w.refusal
 }
 
 // queueTally counts what the queue did.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding"
 	"io"
 	"log/slog"
 	"strconv"
@@ -195,9 +196,23 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 		dst = appendMillis(dst, "upstream_ms", x.upstream)
 	}
 	if x.cause != nil {
-		dst = appendField(dst, "error", x.cause.Error())
+		dst = appendField(dst, "error", x.causeText())
 	}
 	return append(dst, '}', '\n')
+}
+
+// causeText is why the exchange failed; it is good until scratch is used again.
+func (x *exchange) causeText() string {
+	cause, ok := x.cause.(encoding.TextAppender)
+	if !ok {
+		return x.cause.Error()
+	}
+	b, err := cause.AppendText(x.scratch[:0])
+	if err != nil {
+		return x.cause.Error()
+	}
+	x.scratch = b
+	return text(b)
 }
 
 // hasRequestLine reports whether h holds a target: the server drops what it had read of a head that it could not read

@@ -72,29 +72,38 @@ func failNotReady(why string) failure {
 	return failure{reason: reasonNotReady, status: 503, text: "not ready: " + why}
 }
 
-func failNoNode(model string, retryAfter time.Duration) failure {
-	return failure{reason: reasonNoNode, status: 503, text: "no node for model '" + model + "' is available right now", retryAfter: retryAfter}
-}
-
 // failSaturated names the limit that was met, and what would help. It is a 503 and not a 429: the pool has more to do than it
-// can, whoever asks.
-func failSaturated(model string, full *balancer.QueueError) failure {
-	f := failure{reason: reasonSaturated, status: 503, retryAfter: full.RetryAfter}
-	pool := "pools." + full.Pool
-	why := ""
+// can, whoever asks. Nothing else is answered as often when there is as little time for it, so that its text takes no memory.
+func (x *exchange) failSaturated(full *balancer.QueueError) {
+	key, why := "", ""
 	switch full.Reason {
 	case balancer.NoQueue:
-		why = "nobody may wait for one (" + pool + ".queue.max = 0)"
+		key, why = ".queue.max = 0", "nobody may wait for one"
 	case balancer.QueueFull, balancer.Displaced:
-		why = "as many requests wait as may (" + pool + ".queue.max)"
+		key, why = ".queue.max", "as many requests wait as may"
 	case balancer.TooLong:
-		why = "this one would have to wait for longer than it may (" + pool + ".queue.timeout, or its own time)"
+		key, why = ".queue.timeout, or its own time", "this one would have to wait for longer than it may"
 	case balancer.TimedOut:
-		why = "none had room within the time that a request may wait (" + pool + ".queue.timeout, or its own time)"
+		key, why = ".queue.timeout, or its own time", "none had room within the time that a request may wait"
 	}
-	f.text = "every node for model '" + model + "' has as many requests as it may have (" + pool + ".max_inflight), and " + why +
-		"; try again in " + strconv.Itoa(wholeSeconds(full.RetryAfter)) + " s, or send less at a time"
-	return f
+	b := appendAll(x.scratch[:0], "every node for model '", x.call.Model, "' has as many requests as it may have (pools.", full.Pool, ".max_inflight), and ",
+		why, " (pools.", full.Pool, key, "); try again in ")
+	b = strconv.AppendInt(b, int64(wholeSeconds(full.RetryAfter)), 10)
+	x.scratch = append(b, " s, or send less at a time"...)
+	x.fail(failure{reason: reasonSaturated, status: 503, text: text(x.scratch), retryAfter: full.RetryAfter})
+}
+
+// failNoNode is for a pool that has nobody to ask, which is just as busy a time.
+func (x *exchange) failNoNode(retryAfter time.Duration) {
+	x.scratch = appendAll(x.scratch[:0], "no node for model '", x.call.Model, "' is available right now")
+	x.fail(failure{reason: reasonNoNode, status: 503, text: text(x.scratch), retryAfter: retryAfter})
+}
+
+func appendAll(dst []byte, parts ...string) []byte {
+	for _, part := range parts {
+		dst = append(dst, part...)
+	}
+	return dst
 }
 
 // failUpstream is for attempts that ended without any answer of a node. It names no address: where the nodes are is

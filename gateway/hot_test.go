@@ -147,8 +147,12 @@ func startHop(t testing.TB) *plainClient {
 
 func startHot(t testing.TB, node, route string) (*plainClient, *Gateway) {
 	t.Helper()
-	config := fmt.Sprintf("[server]\ngrpc = \"\"\ndrain_delay = \"0s\"\n[pools.main]\nnodes = [{ address = %q }]\nhealth = { interval = \"1h\", doubt_interval = \"1h\", rise = 1 }\n"+
-		"[routes.m]\npool = \"main\"\n%s", node, route)
+	return startConfigured(t, fmt.Sprintf("[server]\ngrpc = \"\"\ndrain_delay = \"0s\"\n[pools.main]\nnodes = [{ address = %q }]\nhealth = { interval = \"1h\", doubt_interval = \"1h\", rise = 1 }\n"+
+		"[routes.m]\npool = \"main\"\n%s", node, route))
+}
+
+func startConfigured(t testing.TB, config string) (*plainClient, *Gateway) {
+	t.Helper()
 	cfg, _, err := ParseConfig("hot.toml", []byte(config))
 	if err != nil {
 		t.Fatal(err)

@@ -37,11 +37,11 @@ func (x *exchange) failUnleased() {
 	full, refused := errors.AsType[*balancer.QueueError](x.unleased)
 	switch {
 	case refused:
-		x.fail(failSaturated(x.call.Model, full))
+		x.failSaturated(full)
 	case errors.Is(x.unleased, balancer.ErrLeft):
 		x.fail(failClientGone())
 	default:
-		x.fail(failNoNode(x.call.Model, x.variant.pool.RetryAfter()))
+		x.failNoNode(x.variant.pool.RetryAfter())
 	}
 }
 

@@ -27,7 +27,7 @@ func SetError(resp *fasthttp.Response, status int, msg string) {
 	resp.Reset()
 	resp.SetStatusCode(status)
 	resp.Header.SetContentType("application/json")
-	resp.SetBodyRaw(oip.AppendError(nil, msg))
+	resp.SwapBody(oip.AppendError(resp.SwapBody(nil)[:0], msg)) // the buffer is the response's own: Reset has let go of any other
 }
 
 // refuse answers a request that will not get to the handler, and ends its connection: where its next request would
