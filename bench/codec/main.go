@@ -6,7 +6,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
 func main() {
@@ -56,9 +57,5 @@ func run(args []string, stdout io.Writer) error {
 	if err := r.print(stdout); err != nil || *out == "" {
 		return err
 	}
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(*out, append(b, '\n'), 0o644)
+	return harness.WriteJSON(*out, r)
 }

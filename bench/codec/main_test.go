@@ -33,12 +33,3 @@ func TestRunPrintsGoalsAndWritesEveryMeasurement(t *testing.T) {
 		t.Error("no rounds are accepted")
 	}
 }
-
-func TestMedian(t *testing.T) {
-	if got := median([]float64{5, 1, 3}); got != 3 {
-		t.Errorf("of three: %g", got)
-	}
-	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
-		t.Errorf("of four: %g", got)
-	}
-}

@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
 // task is one thing to do, ours and, where there is such a thing, encoding/json's.
@@ -117,10 +117,10 @@ func (r *report) print(w io.Writer) error {
 		x := &r.Results[i]
 		theirs, ratio := "", ""
 		if len(x.Ratio) > 0 {
-			theirs = span(median(x.Theirs))
-			ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", median(x.Ratio), slices.Min(x.Ratio), slices.Max(x.Ratio))
+			theirs = span(harness.Median(x.Theirs))
+			ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", harness.Median(x.Ratio), slices.Min(x.Ratio), slices.Max(x.Ratio))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.0f B\t%s\t%s\n", x.Task, span(median(x.Ours)), theirs, ratio, median(x.Bytes), x.Goal, x.met())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.0f B\t%s\t%s\n", x.Task, span(harness.Median(x.Ours)), theirs, ratio, harness.Median(x.Bytes), x.Goal, x.met())
 	}
 	return t.Flush()
 }
@@ -130,9 +130,9 @@ func (r *result) met() string {
 	ok := false
 	switch {
 	case r.goal.times > 0:
-		ok = median(r.Ratio) >= r.goal.times
+		ok = harness.Median(r.Ratio) >= r.goal.times
 	case r.goal.most > 0:
-		ok = median(r.Ours) < float64(r.goal.most.Nanoseconds())
+		ok = harness.Median(r.Ours) < float64(r.goal.most.Nanoseconds())
 	default:
 		return ""
 	}
@@ -155,25 +155,7 @@ func span(ns float64) string {
 	}
 }
 
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
 // machineName is the processor and how many of its cores there are.
 func machineName() string {
-	name := runtime.GOARCH
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s", name, runtime.NumCPU(), runtime.Version())
+	return fmt.Sprintf("%s, %d cores, %s", harness.Processor(), runtime.NumCPU(), runtime.Version())
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ganglion/bench/harness"
 	"ganglion/gateway"
 )
 
@@ -39,7 +40,7 @@ func TestGatewayAcceptsItsFile(t *testing.T) {
 func TestPeersAcceptTheirFiles(t *testing.T) {
 	f := func(tool, config string, check ...string) {
 		t.Helper()
-		path, err := lookTool(tool)
+		path, err := harness.FindProgram(tool, setup)
 		if err != nil {
 			t.Logf("not checked: %v", err)
 			return

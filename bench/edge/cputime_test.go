@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
 func TestParseStat(t *testing.T) {
@@ -38,14 +40,14 @@ func TestCPUTimeCountsDescendants(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	p, err := start("spinner", c.rest, nil, "/bin/sh", "-c", "sh -c 'while :; do :; done' & wait")
+	p, err := harness.Start("spinner", c.rest, nil, "/bin/sh", "-c", "sh -c 'while :; do :; done' & wait")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.stop()
+	defer p.Stop()
 	deadline := time.Now().Add(patience)
 	for {
-		used, err := cpuTime(p.pid())
+		used, err := cpuTime(p.PID())
 		if err != nil {
 			t.Fatal(err)
 		}

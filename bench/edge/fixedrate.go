@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ganglion/bench/affinity"
+	"ganglion/bench/harness"
 	"ganglion/internal/loadgen"
 )
 
@@ -34,7 +35,7 @@ func (b *bench) measureFixedRate(ctx context.Context, r *report) error {
 	if len(maximum) == 0 {
 		return nil // HAProxy is not among those measured
 	}
-	r.FixedRate = fixedShare * median(maximum)
+	r.FixedRate = fixedShare * harness.Median(maximum)
 	var compared []system
 	for _, s := range b.systems() {
 		if s.name == "haproxy" || s.name == "ganglion" {
@@ -62,8 +63,8 @@ func (b *bench) timed(ctx context.Context, s system, rate float64) (timed, error
 	if err != nil {
 		return timed{}, err
 	}
-	defer p.stop()
-	if err := p.waitFor(func() error { return b.probe(addr) }); err != nil {
+	defer p.Stop()
+	if err := p.Await(func() error { return b.probe(addr) }); err != nil {
 		return timed{}, err
 	}
 	cmd := exec.CommandContext(ctx, b.tools["gateway"], "bench", "http://"+addr, "--model", proxied, "--rate", strconv.FormatFloat(rate, 'f', 0, 64),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"ganglion/bench/harness"
 	"ganglion/internal/loadgen"
 )
 
@@ -29,7 +30,7 @@ func (r *report) judgeGoals() []verdict {
 		if len(ours) == 0 || len(theirs) == 0 {
 			return
 		}
-		v := verdict{What: what, Unit: unit, Goal: goal, Ours: median(ours), Theirs: median(theirs)}
+		v := verdict{What: what, Unit: unit, Goal: goal, Ours: harness.Median(ours), Theirs: harness.Median(theirs)}
 		v.Ratio = v.Ours / v.Theirs
 		v.Met = v.Ratio <= goal
 		all = append(all, v)
@@ -82,7 +83,7 @@ func (r *report) added(system string, quantile func(*measurement) float64) []flo
 		return nil
 	}
 	for i := range through {
-		through[i] -= median(direct)
+		through[i] -= harness.Median(direct)
 	}
 	return through
 }

@@ -57,12 +57,12 @@ func (b *bench) idleOf(ctx context.Context, s system) (m idleMemory, err error) 
 	if err != nil {
 		return m, err
 	}
-	defer p.stop()
-	if err := p.waitFor(func() error { return b.probe(addr) }); err != nil {
+	defer p.Stop()
+	if err := p.Await(func() error { return b.probe(addr) }); err != nil {
 		return m, err
 	}
 	m = idleMemory{System: s.name, Clients: b.idle}
-	if m.Before, err = resident(p.pid()); err != nil {
+	if m.Before, err = resident(p.PID()); err != nil {
 		return m, err
 	}
 	var conns []net.Conn
@@ -82,7 +82,7 @@ func (b *bench) idleOf(ctx context.Context, s system) (m idleMemory, err error) 
 		}
 	}
 	time.Sleep(2 * time.Second) // what is done a while after a request is done by then: memory is what is measured
-	m.After, err = resident(p.pid())
+	m.After, err = resident(p.PID())
 	return m, errors.Join(err, ctx.Err())
 }
 

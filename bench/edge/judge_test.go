@@ -57,15 +57,6 @@ func TestAnswersFromTheWrongPlaceAreRefused(t *testing.T) {
 	f(100_000, 50_000, true, false)
 }
 
-func TestMedian(t *testing.T) {
-	if m := median([]float64{3, 1, 2}); m != 2 {
-		t.Errorf("median of 3, 1, 2 is %v", m)
-	}
-	if m := median([]float64{4, 1, 2, 3}); m != 2.5 {
-		t.Errorf("median of 4, 1, 2, 3 is %v", m)
-	}
-}
-
 func TestTableShowsMediansAndRanges(t *testing.T) {
 	r := &report{
 		systems: systems()[2:3], Rounds: 3, Seconds: 1, Machine: machine{"a CPU", 2, "6.1"},

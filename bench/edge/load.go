@@ -29,6 +29,9 @@ type loaded struct {
 	cpu        time.Duration
 }
 
+// patience is how long a client waits for an answer, which takes milliseconds on an idle machine.
+const patience = 10 * time.Second
+
 // load asks url for d with so many clients at once, each asking again as soon as
 // it is answered, with the questions of script. A failed request fails the run: the others then measured
 // something else than what the table says.

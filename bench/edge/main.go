@@ -22,25 +22,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "edge:", err)
-		}
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("edge", run) }
 
 // options are the flags.
 type options struct {
@@ -90,12 +79,7 @@ func (o *options) check(rest []string) error {
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return fmt.Errorf("--duration %s: wrk takes whole seconds", o.duration)
 	}
-	for _, name := range o.only {
-		if !slices.Contains(systemNames(), name) {
-			return fmt.Errorf("--only %q: accepted are %s", name, strings.Join(systemNames(), ", "))
-		}
-	}
-	return nil
+	return harness.CheckNames("only", o.only, systemNames())
 }
 
 // run measures and prints the table to stdout, progress to stderr.
@@ -120,7 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := b.startNodes(ctx); err != nil {
 		return err
 	}
-	defer b.nodes.stop()
+	defer b.nodes.Stop()
 	r, err := b.measureAll(ctx)
 	if err != nil {
 		return err
@@ -136,5 +120,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if o.json == "" {
 		return nil
 	}
-	return r.writeJSON(filepath.Clean(o.json))
+	return harness.WriteJSON(filepath.Clean(o.json), r)
 }

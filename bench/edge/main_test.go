@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"ganglion/bench/harness"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,7 +45,7 @@ func TestQuickRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes several seconds")
 	}
-	if _, err := lookTool("wrk"); err != nil {
+	if _, err := harness.FindProgram("wrk", setup); err != nil {
 		t.Skip(err)
 	}
 	if _, err := splitCores(); err != nil {
@@ -54,7 +56,7 @@ func TestQuickRun(t *testing.T) {
 	}
 	only := []string{"direct"}
 	for _, tool := range []string{"haproxy", "nginx"} {
-		if _, err := lookTool(tool); err == nil {
+		if _, err := harness.FindProgram(tool, setup); err == nil {
 			only = append(only, tool)
 		}
 	}

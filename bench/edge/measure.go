@@ -15,6 +15,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ganglion/bench/harness"
+	"ganglion/internal/stack"
 )
 
 // bench is one run of the benchmark.
@@ -23,7 +26,7 @@ type bench struct {
 	tools    map[string]string
 	dir      string
 	cores    cores
-	nodes    *process
+	nodes    *harness.Process
 	progress io.Writer
 
 	hopNodes, plainNodes []string // addresses
@@ -54,21 +57,21 @@ func (b *bench) startNodes(ctx context.Context) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the node: %w: %s", err, out)
 	}
-	all, err := freeAddrs(4)
+	all, err := stack.FreeAddresses(4)
 	if err != nil {
 		return err
 	}
 	b.hopNodes, b.plainNodes = all[:2], all[2:]
-	b.nodes, err = start("nodes", b.cores.rest, nil, binary, "-listen", strings.Join(b.hopNodes, ","), "-plain", strings.Join(b.plainNodes, ","))
+	b.nodes, err = harness.Start("nodes", b.cores.rest, nil, binary, "-listen", strings.Join(b.hopNodes, ","), "-plain", strings.Join(b.plainNodes, ","))
 	if err != nil {
 		return err
 	}
-	err = b.nodes.waitFor(func() error {
+	err = b.nodes.Await(func() error {
 		_, err := b.answered()
 		return err
 	})
 	if err != nil {
-		b.nodes.stop()
+		b.nodes.Stop()
 	}
 	return err
 }
@@ -115,8 +118,8 @@ func (b *bench) measure(ctx context.Context, s system, round int) ([]measurement
 		return nil, err
 	}
 	if p != nil {
-		defer p.stop()
-		if err := p.waitFor(func() error { return b.probe(addr) }); err != nil {
+		defer p.Stop()
+		if err := p.Await(func() error { return b.probe(addr) }); err != nil {
 			return nil, err
 		}
 	}
@@ -169,19 +172,19 @@ type usage struct {
 
 // use takes the time of the proxy (which may be nil), of all that is ours but
 // the load, and of the machine.
-func (b *bench) use(p *process) (u usage, err error) {
+func (b *bench) use(p *harness.Process) (u usage, err error) {
 	if u.answered, err = b.answered(); err != nil {
 		return u, err
 	}
 	if p != nil {
-		if err := p.ended(); err != nil {
+		if err := p.Ended(); err != nil {
 			return u, err
 		}
-		if u.proxy, err = cpuTime(p.pid()); err != nil {
+		if u.proxy, err = cpuTime(p.PID()); err != nil {
 			return u, err
 		}
 	}
-	if u.nodes, err = cpuTime(b.nodes.pid()); err != nil {
+	if u.nodes, err = cpuTime(b.nodes.PID()); err != nil {
 		return u, err
 	}
 	// Nodes and proxy are our children, the load no longer is.
@@ -194,7 +197,7 @@ func (b *bench) use(p *process) (u usage, err error) {
 }
 
 // measureJob warms up, then measures what the proxy uses while it is asked.
-func (b *bench) measureJob(ctx context.Context, p *process, addr string, j job) (m measurement, err error) {
+func (b *bench) measureJob(ctx context.Context, p *harness.Process, addr string, j job) (m measurement, err error) {
 	script, model := "load.lua", j.work
 	if j.work == large {
 		script, model = "large.lua", proxied

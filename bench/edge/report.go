@@ -3,19 +3,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"ganglion/bench/harness"
 )
 
 // report is all that a run found, and where it ran.
@@ -44,7 +41,7 @@ type machine struct {
 // newReport notes the circumstances of a run.
 func newReport(b *bench) *report {
 	r := &report{
-		Machine: machine{CPU: cpuModel(), Cores: len(b.cores.rest) + 1, Kernel: kernel()},
+		Machine: machine{CPU: harness.Processor(), Cores: len(b.cores.rest) + 1, Kernel: harness.Kernel()},
 		Rounds:  b.rounds, Seconds: b.duration.Seconds(),
 		Started: time.Now().UTC().Truncate(time.Second), Versions: map[string]string{},
 		systems: b.systems(),
@@ -74,21 +71,12 @@ func version(path, flag string) string {
 // add takes in the measurements of one system and round.
 func (r *report) add(ms []measurement) { r.Measurements = append(r.Measurements, ms...) }
 
-// writeJSON writes every measurement to a file.
-func (r *report) writeJSON(path string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
-}
-
 // print writes the tables and what belongs to them.
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "%d rounds of %g s in turn, two nodes that answer at once; medians, range in brackets.\n", r.Rounds, r.Seconds)
 	fmt.Fprintf(w, "%s, %d cores: the proxy alone on one; %s; Linux %s.\n", r.Machine.CPU, r.Machine.Cores, r.versions(), r.Machine.Kernel)
 	all := r.pick("", job{}, others)
-	fmt.Fprintf(w, "Other processes used %.0f %% of the machine (at most %.0f %% during one measurement).\n\n", 100*median(all), 100*slices.Max(all))
+	fmt.Fprintf(w, "Other processes used %.0f %% of the machine (at most %.0f %% during one measurement).\n\n", 100*harness.Median(all), 100*slices.Max(all))
 	fmt.Fprintln(w, "| CPU µs per request | proxied, 64 clients | 256 clients | from cache | 600 KB request | node, 64 clients |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, s := range r.systems {
@@ -130,7 +118,7 @@ func ranged(v []float64) string {
 	if len(v) == 0 {
 		return missing
 	}
-	return fmt.Sprintf("%.1f (%.1f–%.1f)", median(v), slices.Min(v), slices.Max(v))
+	return fmt.Sprintf("%.1f (%.1f–%.1f)", harness.Median(v), slices.Min(v), slices.Max(v))
 }
 
 // rate is requests a second.
@@ -139,7 +127,7 @@ func (r *report) rate(s system, j job) string {
 	if len(v) == 0 {
 		return missing
 	}
-	return fmt.Sprintf("%.0f", median(v))
+	return fmt.Sprintf("%.0f", harness.Median(v))
 }
 
 // latency is as the clients saw it.
@@ -148,7 +136,7 @@ func (r *report) latency(s system, j job) string {
 	if len(half) == 0 {
 		return missing
 	}
-	return fmt.Sprintf("%.0f / %.0f", median(half), median(r.pick(s.name, j, p99)))
+	return fmt.Sprintf("%.0f / %.0f", harness.Median(half), harness.Median(r.pick(s.name, j, p99)))
 }
 
 func cpuMicros(m *measurement) float64  { return m.CPUMicros }
@@ -168,36 +156,4 @@ func (r *report) pick(system string, j job, value func(*measurement) float64) []
 		}
 	}
 	return v
-}
-
-// median is the middle value, or the mean of the two in the middle.
-func median(v []float64) float64 {
-	sorted := slices.Sorted(slices.Values(v))
-	mid := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[mid]
-	}
-	return (sorted[mid-1] + sorted[mid]) / 2
-}
-
-// cpuModel is the processor's name, or its architecture where Linux knows none.
-func cpuModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(b)) {
-			if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-				return strings.TrimSpace(value)
-			}
-		}
-	}
-	return runtime.GOARCH
-}
-
-// kernel is the release of the running kernel.
-func kernel() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }

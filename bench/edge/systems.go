@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"text/template"
+
+	"ganglion/bench/harness"
+	"ganglion/internal/stack"
 )
 
 // system is one of those compared.
@@ -106,6 +109,9 @@ type settings struct {
 	Root                  bool
 }
 
+// setup is the script that installs what is not ours.
+const setup = "bench/setup.sh"
+
 // findTools finds the programs that o needs, by name.
 func findTools(o *options) (map[string]string, error) {
 	tools := map[string]string{}
@@ -126,7 +132,7 @@ func findTools(o *options) (map[string]string, error) {
 		case "envoy":
 			tools[name], err = lookEnvoy(o.envoy)
 		default:
-			tools[name], err = lookTool(name)
+			tools[name], err = harness.FindProgram(name, setup)
 		}
 		if err != nil {
 			return nil, err
@@ -140,7 +146,7 @@ func findTools(o *options) (map[string]string, error) {
 func lookEnvoy(environment string) (string, error) {
 	found, err := filepath.Glob(filepath.Join(environment, "lib", "python3*", "site-packages", "envoy", "_bin", "envoy"))
 	if err == nil && len(found) == 0 {
-		return lookTool("envoy")
+		return harness.FindProgram("envoy", setup)
 	}
 	if err != nil {
 		return "", err
@@ -159,11 +165,11 @@ func (o *options) systems() []system {
 
 // startSystem runs s and returns where it listens. The one that is none listens
 // where a node does, and has no process.
-func (b *bench) startSystem(s system) (*process, string, error) {
+func (b *bench) startSystem(s system) (*harness.Process, string, error) {
 	if s.tool == "" {
 		return nil, b.plainNodes[0], nil
 	}
-	ports, err := freeAddrs(2)
+	ports, err := stack.FreeAddresses(2)
 	if err != nil {
 		return nil, "", err
 	}
@@ -181,7 +187,7 @@ func (b *bench) startSystem(s system) (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := start(s.title, []int{b.cores.proxy}, s.env, s.command(b.tools[s.tool], config, b.dir)...)
+	p, err := harness.Start(s.title, []int{b.cores.proxy}, s.env, s.command(b.tools[s.tool], config, b.dir)...)
 	return p, set.Listen, err
 }
 
@@ -207,18 +213,4 @@ func port(address string) string {
 		panic(fmt.Sprintf("BUG: %q was chosen by us: %v", address, err))
 	}
 	return port
-}
-
-// freeAddrs are loopback addresses that nobody listens on right now.
-func freeAddrs(n int) ([]string, error) {
-	var addrs []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close() // only now, so that each gets another one
-		addrs = append(addrs, ln.Addr().String())
-	}
-	return addrs, nil
 }

@@ -18,23 +18,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"ganglion/backend/onnx"
+	"ganglion/bench/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "node:", err)
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("node", run) }
 
 // options are the flags.
 type options struct {
@@ -96,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if b.node, err = startNode(o, folder, b.cores.node); err != nil {
 		return err
 	}
-	defer b.node.stop()
+	defer b.node.Stop()
 	b.bare = bare
 	if err := keepTo(b.cores.clients); err != nil {
 		return err

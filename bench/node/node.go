@@ -7,76 +7,49 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"ganglion/bench/affinity"
+	"ganglion/bench/harness"
+	"ganglion/internal/stack"
 )
-
-// patience is how long the node may take to load its models, or to end.
-const patience = time.Minute
 
 // node is the process under test.
 type node struct {
-	cmd     *exec.Cmd
+	*harness.Process
 	address string
-	said    bytes.Buffer // not to be read before gone is closed
-	gone    chan struct{}
 }
 
 // startNode runs the node on its cores and waits until it is ready.
 func startNode(o *options, repository string, cpus []int) (*node, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free, most likely still in a moment
+	free, err := stack.FreeAddresses(1)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{address: ln.Addr().String(), gone: make(chan struct{})}
-	if err := ln.Close(); err != nil {
+	n := &node{address: free[0]}
+	n.Process, err = harness.Start("the node", cpus, []string{"ORT_LIBRARY=" + o.library},
+		o.backend, "serve", "--models", repository, "--http", n.address, "--grpc", "", "--device", "cpu", "--log-level", "warn")
+	if err != nil {
 		return nil, err
 	}
-	n.cmd = exec.Command(o.backend, "serve", "--models", repository, "--http", n.address, "--grpc", "", "--device", "cpu", "--log-level", "warn")
-	n.cmd.Env = append(os.Environ(), "ORT_LIBRARY="+o.library)
-	n.cmd.Stdout, n.cmd.Stderr = &n.said, &n.said
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := affinity.Pinned(cpus, n.cmd.Start); err != nil {
-		return nil, fmt.Errorf("cannot start the node: %w", err)
+	if err := n.Await(n.ready); err != nil {
+		n.Stop()
+		return nil, err
 	}
-	go func() {
-		defer close(n.gone)
-		_ = n.cmd.Wait() // how it ended is in ProcessState
-	}()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if status, _, err := n.call(http.MethodGet, "/v2/health/ready", nil); err == nil && status == http.StatusOK {
-			return n, nil
-		}
-		select {
-		case <-n.gone:
-			return nil, fmt.Errorf("the node ended (%s): %s", n.cmd.ProcessState, n.said.String())
-		default:
-		}
-		if time.Now().After(deadline) {
-			n.stop()
-			return nil, fmt.Errorf("the node is not ready after %s: %s", patience, n.said.String())
-		}
-	}
+	return n, nil
 }
 
-// stop ends the node.
-func (n *node) stop() {
-	_ = n.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already
-	select {
-	case <-n.gone:
-	case <-time.After(patience):
-		_ = n.cmd.Process.Kill()
-		<-n.gone
+// ready is nil when all models are loaded.
+func (n *node) ready() error {
+	status, answer, err := n.call(http.MethodGet, "/v2/health/ready", nil)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("it answers %d: %s", status, answer)
 	}
+	return err
 }
 
 // call makes a request beside the load.
@@ -126,7 +99,7 @@ func (n *node) resident() (int, error) {
 }
 
 func (n *node) proc(file string) string {
-	return filepath.Join("/proc", strconv.Itoa(n.cmd.Process.Pid), file)
+	return filepath.Join("/proc", strconv.Itoa(n.PID()), file)
 }
 
 // counts reads how many rows of a model have been answered, in how many runs.

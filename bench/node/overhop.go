@@ -21,7 +21,7 @@ func askHop(ctx context.Context, address, model string, s shape, n, most int) (a
 	if err != nil {
 		return answers{}, err
 	}
-	if err := hop.Upgrade(nc, address, time.Now().Add(patience)); err != nil {
+	if err := hop.Upgrade(nc, address, time.Now().Add(time.Minute)); err != nil {
 		return answers{}, errors.Join(err, nc.Close())
 	}
 	conn, err := hop.Open(nc, hop.DefaultConfig())

@@ -3,13 +3,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"strings"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
 // row is one number.
@@ -52,7 +51,7 @@ type report struct {
 func (r *report) begin(b *bench) {
 	r.began, r.quick, r.progress = time.Now(), b.quick, b.progress
 	r.condition = fmt.Sprintf("%d clients, medians of %d rounds of %v (rates of the large model: the best); node and bare loops on core %v, clients on %v of %s",
-		b.clients, b.rounds, b.duration, b.cores.node, b.cores.clients, processor())
+		b.clients, b.rounds, b.duration, b.cores.node, b.cores.clients, harness.Processor())
 }
 
 func (r *report) add(add row) { r.rows = append(r.rows, add) }
@@ -101,23 +100,5 @@ func (r *report) write(path string) error {
 		}
 		result.Rows = append(result.Rows, l)
 	}
-	text, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
-}
-
-// processor is what /proc/cpuinfo calls the first core.
-func processor() string {
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range strings.Lines(string(info)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
-		}
-	}
-	return runtime.GOARCH
+	return harness.WriteJSON(path, result)
 }

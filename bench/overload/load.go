@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -81,6 +82,14 @@ func (c *clients) ask(due time.Time) outcome {
 		o.later = len(resp.Header.Peek(fasthttp.HeaderRetryAfter)) > 0
 	}
 	return o
+}
+
+// served is nil when a request is answered well.
+func (c *clients) served() error {
+	if o := c.ask(time.Now()); o.status != fasthttp.StatusOK {
+		return fmt.Errorf("it answers with status %d; 0 is no answer", o.status)
+	}
+	return nil
 }
 
 // fill keeps so many requests under way for a while and returns how many were answered in a second.

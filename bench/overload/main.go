@@ -14,31 +14,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "overload:", err)
-		}
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("overload", run) }
 
 // options are the flags.
 type options struct {
@@ -81,12 +69,7 @@ func (o *options) check(rest []string) error {
 	case o.duration < time.Second || o.duration > time.Hour:
 		return fmt.Errorf("--duration %s: 1s to 1h are accepted", o.duration)
 	}
-	for _, name := range o.only {
-		if !slices.Contains(systemNames(), name) {
-			return fmt.Errorf("--only %q: accepted are %s", name, strings.Join(systemNames(), ", "))
-		}
-	}
-	return nil
+	return harness.CheckNames("only", o.only, systemNames())
 }
 
 // loads are what is offered, as multiples of the capacity.
@@ -125,9 +108,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if o.json == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Clean(o.json), append(text, '\n'), 0o600)
+	return harness.WriteJSON(filepath.Clean(o.json), r)
 }

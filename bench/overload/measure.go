@@ -42,9 +42,9 @@ func (b *bench) measure(ctx context.Context, s system, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer p.stop()
+	defer p.Stop()
 	asked := newClients(address)
-	if err := p.await(func() bool { return asked.ask(time.Now()).status == 200 }); err != nil {
+	if err := p.Await(asked.served); err != nil {
 		return err
 	}
 	if s.enforce {
@@ -107,9 +107,9 @@ func (b *bench) outage(ctx context.Context, s system, r *report) error {
 	if err != nil {
 		return err
 	}
-	defer p.stop()
+	defer p.Stop()
 	asked := newClients(address)
-	if err := p.await(func() bool { return asked.ask(time.Now()).status == 200 }); err != nil {
+	if err := p.Await(asked.served); err != nil {
 		return err
 	}
 	rate := r.Capacity

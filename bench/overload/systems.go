@@ -4,14 +4,14 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"text/template"
+
+	"ganglion/bench/harness"
+	"ganglion/internal/stack"
 )
 
 // system is one of those compared.
@@ -71,7 +71,7 @@ type settings struct {
 }
 
 // start runs the system in front of the nodes and returns where it listens.
-func (b *bench) start(s system, nodes ...*node) (*process, string, error) {
+func (b *bench) start(s system, nodes ...*node) (*harness.Process, string, error) {
 	if s.tool == "" {
 		return nil, nodes[0].address, nil
 	}
@@ -79,7 +79,7 @@ func (b *bench) start(s system, nodes ...*node) (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	ports, err := freeAddresses(2)
+	ports, err := stack.FreeAddresses(2)
 	if err != nil {
 		return nil, "", err
 	}
@@ -93,7 +93,7 @@ func (b *bench) start(s system, nodes ...*node) (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := startProcess(s.title, s.command(tool, config, b.dir)...)
+	p, err := harness.Start(s.title, nil, nil, s.command(tool, config, b.dir)...)
 	return p, set.Listen, err
 }
 
@@ -106,17 +106,8 @@ func (b *bench) find(tool string) (string, error) {
 		}
 		return path, err
 	}
-	if path, err := exec.LookPath(tool); err == nil {
-		return path, nil
-	}
-	if path, err := exec.LookPath("/usr/sbin/" + tool); err == nil {
-		return path, nil
-	}
-	return "", fmt.Errorf("%s: %w", tool, errNoTool)
+	return harness.FindProgram(tool, "bench/setup.sh")
 }
-
-// errNoTool is a program that setup.sh would have installed.
-var errNoTool = errors.New("not installed: bench/setup.sh installs it")
 
 // write fills in a template and returns the file's path.
 func (b *bench) write(name string, set settings) (string, error) {
@@ -131,18 +122,4 @@ func (b *bench) write(name string, set settings) (string, error) {
 	}
 	defer f.Close()
 	return path, t.Execute(f, set)
-}
-
-// freeAddresses are loopback addresses that nobody listens on right now.
-func freeAddresses(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close() // only now, so that each gets another one
-		addresses = append(addresses, ln.Addr().String())
-	}
-	return addresses, nil
 }

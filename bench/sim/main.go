@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ganglion/balancer"
+	"ganglion/bench/harness"
 )
 
 func main() {
@@ -74,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	if opt.json != "" {
-		return r.write(opt.json)
+		return harness.WriteJSON(opt.json, r)
 	}
 	return nil
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -197,13 +195,4 @@ func percent(r *result) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.0f %%", 100*r.Home)
-}
-
-// write writes the figures as JSON.
-func (r *report) write(path string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
 }

@@ -29,6 +29,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"ganglion/bench/harness"
 )
 
 func main() {
@@ -90,17 +92,10 @@ func (o *options) check(rest []string) error {
 	if o.rate < 0 || o.rate > 50000 {
 		return fmt.Errorf("--rate %g: 0 to 50000 are accepted", o.rate)
 	}
-	for _, name := range o.only {
-		if !slices.Contains(names(), name) {
-			return fmt.Errorf("--only %q: accepted are %s", name, strings.Join(names(), ", "))
-		}
+	if err := harness.CheckNames("only", o.only, names()); err != nil {
+		return err
 	}
-	for _, name := range o.carrier {
-		if !slices.Contains(carriers, name) {
-			return fmt.Errorf("--carrier %q: accepted are %s", name, strings.Join(carriers, ", "))
-		}
-	}
-	return nil
+	return harness.CheckNames("carrier", o.carrier, carriers)
 }
 
 // wants reports whether the fault or test of that name is to be run.
@@ -141,7 +136,7 @@ func (t *trial) publish(stdout io.Writer) error {
 		return err
 	}
 	if t.options.json != "" {
-		if err := r.writeJSON(filepath.Clean(t.options.json)); err != nil {
+		if err := harness.WriteJSON(filepath.Clean(t.options.json), r); err != nil {
 			return err
 		}
 	}

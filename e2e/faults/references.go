@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"ganglion/bench/harness"
 	"ganglion/internal/oip"
 	"ganglion/internal/stack"
 )
@@ -58,7 +59,7 @@ func (t *trial) references(ctx context.Context) error {
 	}
 	for _, s := range systems() {
 		if s.template != "" {
-			if _, err := lookTool(s.name); err != nil {
+			if _, err := harness.FindProgram(s.name, setup); err != nil {
 				t.report.Skipped = append(t.report.Skipped, skipped{"reference", s.title, err.Error()})
 				continue
 			}

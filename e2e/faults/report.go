@@ -4,13 +4,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"ganglion/bench/harness"
 )
 
 // report is all that a run found, and where it ran.
@@ -53,7 +54,7 @@ type goal struct {
 
 func newReport() *report {
 	return &report{
-		Started: time.Now().UTC().Truncate(time.Second), CPU: cpuModel(), Cores: runtime.NumCPU(), Kernel: kernel(),
+		Started: time.Now().UTC().Truncate(time.Second), CPU: harness.Processor(), Cores: runtime.NumCPU(), Kernel: harness.Kernel(),
 		busy: busyTime(), own: ownTime(),
 	}
 }
@@ -106,14 +107,6 @@ func (r *report) goals() (met, all int) {
 		count(r.Slow.Goals)
 	}
 	return met, all
-}
-
-func (r *report) writeJSON(path string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
 
 // text is the report as it stands in docs/faults.md.

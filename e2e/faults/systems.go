@@ -16,6 +16,7 @@ import (
 	"text/template"
 	"time"
 
+	"ganglion/bench/harness"
 	"ganglion/internal/stack"
 )
 
@@ -47,6 +48,9 @@ func systems() []system {
 // hedging is what an operator adds to ours where the slowest answers matter.
 const hedging = "[pools.main.hedge]\n"
 
+// setup is the script that installs them.
+const setup = "e2e/faults/setup.sh"
+
 // edge is a system that runs.
 type edge struct {
 	url  string
@@ -55,7 +59,7 @@ type edge struct {
 
 // startOther runs another's program in front of the nodes.
 func (t *trial) startOther(ctx context.Context, s *system, nodes []string) (*edge, error) {
-	program, err := lookTool(s.name)
+	program, err := harness.FindProgram(s.name, setup)
 	if err != nil {
 		return nil, err
 	}
@@ -131,14 +135,4 @@ func get(ctx context.Context, url string) ([]byte, error) {
 		err = fmt.Errorf("%s: %.200s", resp.Status, body)
 	}
 	return body, err
-}
-
-// lookTool finds a program, also where Debian keeps its daemons.
-func lookTool(name string) (string, error) {
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found, nil
-		}
-	}
-	return "", fmt.Errorf("%s is not installed: e2e/faults/setup.sh installs it", name)
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package harness
 
 import (
 	"errors"
@@ -9,37 +9,39 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
+
+	"ganglion/bench/affinity"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func TestProcessRunsOnItsCores(t *testing.T) {
-	c, err := splitCores()
+	cores, err := affinity.Cores()
 	if err != nil {
 		t.Skip(err)
 	}
-	p, err := start("shell", []int{c.proxy}, nil, "/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status")
+	p, err := Start("shell", cores[:1], nil, "/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-p.gone
-	want := fmt.Sprintf("Cpus_allowed_list:\t%d", c.proxy)
-	if got := p.said.String(); got != want {
-		t.Errorf("a process for core %d says %q", c.proxy, got)
+	want := fmt.Sprintf("Cpus_allowed_list:\t%d", cores[0])
+	if got := p.Said(); got != want {
+		t.Errorf("a process for core %d says %q", cores[0], got)
 	}
 }
 
 func TestStopLeavesNothingBehind(t *testing.T) {
-	c, err := splitCores()
-	if err != nil {
-		t.Skip(err)
-	}
 	// The child ignores the polite signal, and outlives its parent.
-	p, err := start("shell", c.rest, nil, "/bin/sh", "-c", `(trap "" TERM; while :; do sleep 0.1; done) & echo $!; wait`)
+	p, err := Start("shell", nil, nil, "/bin/sh", "-c", `(trap "" TERM; while :; do sleep 0.1; done) & echo $!; wait`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var child string
-	err = p.waitFor(func() error {
-		if child = p.said.String(); strings.Contains(child, " ") {
+	err = p.Await(func() error {
+		if child = p.Said(); child == "" {
 			return errors.New("it has not started its child")
 		}
 		return nil
@@ -47,18 +49,16 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.stop()
-	err = p.waitForGone("/proc/" + child + "/stat")
-	if err != nil {
+	p.Stop()
+	if err := awaitGone("/proc/" + child + "/stat"); err != nil {
 		t.Error(err)
 	}
 }
 
-// waitForGone waits until a killed process has left /proc, or is a zombie that
-// init has yet to collect.
-func (p *process) waitForGone(stat string) error {
-	q := &process{name: "child", said: p.said, gone: make(chan struct{})}
-	return q.waitFor(func() error {
+// awaitGone waits until a killed process has left /proc, or is a zombie that init has yet to collect.
+func awaitGone(stat string) error {
+	var none *Process
+	return none.Await(func() error {
 		b, err := os.ReadFile(stat)
 		if errors.Is(err, fs.ErrNotExist) || strings.Contains(string(b), ") Z ") {
 			return nil
@@ -68,15 +68,11 @@ func (p *process) waitForGone(stat string) error {
 }
 
 func TestEndedProcessTellsItsLastWords(t *testing.T) {
-	c, err := splitCores()
-	if err != nil {
-		t.Skip(err)
-	}
-	p, err := start("shell", c.rest, nil, "/bin/sh", "-c", "echo no such directive >&2; exit 3")
+	p, err := Start("shell", nil, []string{"WORD=directive"}, "/bin/sh", "-c", "echo no such $WORD >&2; exit 3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.waitFor(func() error { return errors.New("not yet") })
+	err = p.Await(func() error { return errors.New("not yet") })
 	if err == nil || !strings.Contains(err.Error(), "shell ended (exit status 3): no such directive") {
 		t.Errorf("error is %v, want the exit status and what it said", err)
 	}
