@@ -15,32 +15,18 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"ganglion/gateway"
+	"ganglion/bench/harness"
+	"ganglion/bench/inprocess"
 	"ganglion/internal/loadgen"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "hedge:", err)
-		}
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("hedge", run) }
 
 // options are the flags.
 type options struct {
@@ -49,7 +35,7 @@ type options struct {
 	nodes    int
 }
 
-func run(ctx context.Context, args []string, stdout io.Writer) error {
+func run(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	var o options
 	fs := flag.NewFlagSet("hedge", flag.ContinueOnError)
 	fs.DurationVar(&o.duration, "duration", 15*time.Second, "of one measurement")
@@ -138,33 +124,11 @@ func startGateway(ctx context.Context, nodes []*node, hedging bool, registry *pr
 	for _, n := range nodes {
 		list = append(list, fmt.Sprintf("{ address = %q }", n.address))
 	}
-	text := "[server]\ngrpc = \"\"\nadmin = \"\"\ndrain_delay = \"0s\"\n[log]\naccess = \"off\"\n[pools.main]\nnodes = [" + strings.Join(list, ", ") +
-		"]\n[routes.m]\npool = \"main\"\n"
+	config := "[pools.main]\nnodes = [" + strings.Join(list, ", ") + "]\n[routes.m]\npool = \"main\"\n"
 	if hedging {
-		text += "[pools.main.hedge]\n"
+		config += "[pools.main.hedge]\n"
 	}
-	cfg, _, err := gateway.ParseConfig("bench.toml", []byte(text))
-	if err != nil {
-		return "", nil, err
-	}
-	g, err := gateway.New(cfg, gateway.Options{Log: slog.New(slog.DiscardHandler), Registry: registry})
-	if err != nil {
-		return "", nil, err
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx, ln, nil) }()
-	end = func() error { cancel(); return <-done }
-	for wait := time.Now().Add(10 * time.Second); g.Ready() != nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(wait) {
-			return "", nil, errors.Join(errors.New("the gateway does not get ready"), end())
-		}
-	}
-	return ln.Addr().String(), end, nil
+	return inprocess.Start(ctx, config, registry)
 }
 
 // count sums the series of a counter.

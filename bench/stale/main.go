@@ -14,17 +14,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"ganglion/gateway"
+	"ganglion/bench/harness"
+	"ganglion/bench/inprocess"
 )
 
 const (
@@ -36,17 +34,9 @@ const (
 	pauses    = 20
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "stale:", err)
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("stale", run) }
 
-func run(ctx context.Context, stdout io.Writer) error {
+func run(ctx context.Context, _ []string, stdout, _ io.Writer) error {
 	fmt.Fprintf(stdout, "%d clients send %d POSTs each to a node that hangs up after %s\n\n", clients, each, idle)
 	for _, s := range []system{{"ganglion", startGateway}, {"nginx", startNginx}, {"haproxy", startHAProxy}} {
 		line, err := measure(ctx, s)
@@ -61,11 +51,9 @@ func run(ctx context.Context, stdout io.Writer) error {
 // system is a proxy to measure.
 type system struct {
 	name string
-	// start runs it in front of the node and says where it listens; errMissing = it is not installed.
+	// start runs it in front of the node and says where it listens; harness.ErrNotInstalled = it is not installed.
 	start func(ctx context.Context, node, dir string) (url string, end func() error, err error)
 }
-
-var errMissing = errors.New("not installed (bench/setup.sh installs it)")
 
 func measure(ctx context.Context, s system) (line string, err error) {
 	node, stop, err := startNode()
@@ -79,7 +67,7 @@ func measure(ctx context.Context, s system) (line string, err error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // what is left is in the temporary folder
 	url, end, err := s.start(ctx, node.address, dir)
-	if errors.Is(err, errMissing) {
+	if errors.Is(err, harness.ErrNotInstalled) {
 		return err.Error(), nil
 	}
 	if err != nil {
@@ -191,22 +179,7 @@ func startNode() (*node, func(), error) {
 
 // startGateway runs ours, as it comes but for the access log.
 func startGateway(ctx context.Context, node, _ string) (string, func() error, error) {
-	text := fmt.Sprintf("[server]\ngrpc = \"\"\nadmin = \"\"\ndrain_delay = \"0s\"\n[log]\naccess = \"off\"\n[pools.main]\nnodes = [{ address = %q }]\n"+
-		"[routes.\"*\"]\npool = \"main\"\n", node)
-	cfg, _, err := gateway.ParseConfig("bench.toml", []byte(text))
-	if err != nil {
-		return "", nil, err
-	}
-	g, err := gateway.New(cfg, gateway.Options{Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return "", nil, err
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx, ln, nil) }()
-	return "http://" + ln.Addr().String(), func() error { cancel(); return <-done }, nil
+	config := fmt.Sprintf("[pools.main]\nnodes = [{ address = %q }]\n[routes.\"*\"]\npool = \"main\"\n", node)
+	address, end, err := inprocess.Start(ctx, config, nil)
+	return "http://" + address, end, err
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"ganglion/bench/harness"
+	"ganglion/internal/stack"
 )
 
 // nginxConf keeps connections to the node, as its manual says: keepalive, HTTP/1.1, no Connection header. A POST is tried
@@ -55,16 +57,15 @@ func startHAProxy(ctx context.Context, node, dir string) (string, func() error, 
 
 // startPeer runs a proxy of the system until end is called.
 func startPeer(ctx context.Context, name, conf, node, dir string, args func(file string) []string) (string, func() error, error) {
-	binary, err := exec.LookPath(name)
-	if err != nil {
-		if binary = filepath.Join("/usr/sbin", name); !executable(binary) {
-			return "", nil, errMissing
-		}
-	}
-	address, err := freeAddress()
+	binary, err := harness.FindProgram(name, "bench/setup.sh")
 	if err != nil {
 		return "", nil, err
 	}
+	free, err := stack.FreeAddresses(1)
+	if err != nil {
+		return "", nil, err
+	}
+	address := free[0]
 	file := filepath.Join(dir, name+".conf")
 	if err := os.WriteFile(file, fmt.Appendf(nil, conf, address, node, dir), 0o600); err != nil {
 		return "", nil, err
@@ -80,19 +81,4 @@ func startPeer(ctx context.Context, name, conf, node, dir string, args func(file
 		return nil
 	}
 	return "http://" + address, end, nil
-}
-
-func executable(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode()&0o111 != 0
-}
-
-// freeAddress is an address that nobody listens on, for a program that takes no listener.
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }
