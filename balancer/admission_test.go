@@ -312,3 +312,24 @@ func TestTheLesserLimitHolds(t *testing.T) {
 		t.Errorf("with 20 found the limits are %d and %d, want 8 and 20", a, b)
 	}
 }
+
+// A node without a word of its own is tried under load, and what the trials cost is paid for by clients.
+func TestTrialsCostLittle(t *testing.T) {
+	for name, runs := range map[string]int{"one at a time, sixteen of them": 16, "four": 4} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlant(1, true)
+			p.fixed, p.each, p.batch, p.runs = 42*time.Millisecond, 0, 1, runs
+			p.simulate(time.Minute)
+			worst, sum := 1.0, 0.0
+			const windows = 120
+			for range windows {
+				part := p.simulate(5*time.Second) / p.full()
+				worst, sum = min(worst, part), sum+part
+			}
+			t.Logf("limit %.0f: %.1f %% of what it can do, %.1f %% in the worst five seconds", p.limits(), 100*sum/windows, 100*worst)
+			if sum/windows < 0.985 || worst < 0.93 {
+				t.Errorf("it did %.1f %% of what it can, and %.1f %% in the worst five seconds; want 98.5 and 93", 100*sum/windows, 100*worst)
+			}
+		})
+	}
+}

@@ -29,6 +29,7 @@ type climber struct {
 
 	eager bool          // more has always brought much more yet: one trial is enough
 	pause time.Duration // until the next trial
+	trust time.Duration // the pause that comes when the limit is found right
 	usual float64       // rate at the limit, when the trials of this limit began
 }
 
@@ -48,6 +49,7 @@ const (
 type evidence struct {
 	trials          int
 	up, down, noise float64 // sums: with more, with less, and between two stages at the limit
+	needed          float64 // what less left in one trial that showed it beyond doubt; 0 = none did
 }
 
 // add takes in one trial.
@@ -93,9 +95,14 @@ const (
 	climbTime    = time.Second
 	climbAnswers = 100
 	climbMost    = 5 * time.Second
-	// climbPause is how long a limit that was found right is left alone, at most. Trials take two seconds of it, in one of
-	// which the node may do a few percent less.
-	climbPause = 30 * time.Second
+	// climbPause is how long a limit that was found right is left alone, and twice as long each time that it is found right
+	// again, up to climbPauseMost: trials take some ten seconds, in one of which the node may do a third less. A node that
+	// changes is noticed meanwhile, by its rate.
+	climbPause     = 30 * time.Second
+	climbPauseMost = 4 * time.Minute
+	// climbCost is the part of a step that a stage with less costs when it need not go on, nor come again for this limit: all
+	// of what it could still show is paid for by clients. Half of it is far from the tenth that is asked for, and from none.
+	climbCost = 0.5
 	// climbStart is where it begins: two batches of a common size.
 	climbStart = 16
 	// climbLeast is the least limit: one request that runs, and one that is there when it is done.
@@ -105,7 +112,7 @@ const (
 )
 
 func newClimber() climber {
-	return climber{limit: climbStart, trying: climbStart, eager: true}
+	return climber{limit: climbStart, trying: climbStart, eager: true, trust: climbPause}
 }
 
 // tick takes in how the node is now, and leaves in trying the limit that should be in force. full = it has as much as it may.
@@ -122,16 +129,29 @@ func (c *climber) tick(now time.Duration, full bool, answers uint64, each time.D
 	if !full {
 		c.short++
 	}
-	took, got := now-c.began, answers-c.base
-	if took < climbTime || got < climbAnswers && took < climbMost {
+	took, got := now-c.began, float64(answers-c.base)
+	if c.stage == less && c.costs(took, got) {
+		c.trials.needed = got / took.Seconds() / c.rates[between]
+	} else if took < climbTime || got < climbAnswers && took < climbMost {
 		return
 	}
 	if 10*c.short > c.ticks {
 		c.enter(unchanged, now) // nothing to be learned: it did not want more
 		return
 	}
-	c.rates[c.stage] = float64(got) / took.Seconds()
+	c.rates[c.stage] = got / took.Seconds()
 	c.advance(now)
+}
+
+// costs reports whether less has been seen to cost much, beyond what chance does to a count, and to rates at the same limit.
+func (c *climber) costs(took time.Duration, got float64) bool {
+	usual := c.rates[between]
+	expected := usual * took.Seconds()
+	if took < climbTime/2 || expected < climbAnswers {
+		return false
+	}
+	doubt := 1/math.Sqrt(expected) + math.Abs(c.rates[before]-usual)/usual
+	return got < expected*(1-climbCost*(1-1/climbGain)-doubt)
 }
 
 // advance goes on to the next stage.
@@ -154,12 +174,22 @@ func (c *climber) advance(now time.Duration) {
 		}
 		c.enter(between, now)
 	case between:
-		c.enter(less, now)
+		if c.trials.needed == 0 {
+			c.enter(less, now)
+			return
+		}
+		c.rates[less] = c.trials.needed * c.rates[between]
+		c.conclude(now)
 	case less:
-		c.eager = false
-		c.trials.add(&c.rates)
-		c.decide(now)
+		c.conclude(now)
 	}
+}
+
+// conclude ends a trial.
+func (c *climber) conclude(now time.Duration) {
+	c.eager = false
+	c.trials.add(&c.rates)
+	c.decide(now)
 }
 
 // decide draws the conclusion of the trials so far, if there are enough.
@@ -173,7 +203,8 @@ func (c *climber) decide(now time.Duration) {
 	case way < 0:
 		c.move(c.limit/climbGain, now)
 	default:
-		c.pause, c.trials = climbPause, evidence{}
+		c.pause, c.trials = c.trust, evidence{}
+		c.trust = min(2*c.trust, climbPauseMost)
 		c.enter(unchanged, now)
 	}
 }
@@ -181,7 +212,7 @@ func (c *climber) decide(now time.Duration) {
 // move makes that the limit.
 func (c *climber) move(limit float64, now time.Duration) {
 	c.limit = min(max(limit, climbLeast), limitMost)
-	c.trials, c.pause, c.usual = evidence{}, 0, 0
+	c.afresh()
 	c.enter(before, now)
 }
 
@@ -189,12 +220,15 @@ func (c *climber) move(limit float64, now time.Duration) {
 func (c *climber) notice() {
 	rate := c.rates[unchanged]
 	if c.usual > 0 && (rate > climbChange*c.usual || rate*climbChange < c.usual) {
-		c.trials, c.pause, c.usual = evidence{}, 0, 0
+		c.afresh()
 	}
 	if c.usual == 0 {
 		c.usual = rate
 	}
 }
+
+// afresh forgets what was found out about a limit.
+func (c *climber) afresh() { c.trials, c.pause, c.trust, c.usual = evidence{}, 0, climbPause, 0 }
 
 // enter begins a stage.
 func (c *climber) enter(s stage, now time.Duration) {
