@@ -44,9 +44,6 @@ func (c *conduct) ended(l *Lease, o Outcome, now time.Duration) {
 	if keep && !l.untimed {
 		w.answered(l.began, now)
 	}
-	if l.followed {
-		w.following.Store(false)
-	}
 }
 
 // wantsLook reports whether a request should find out how the placement is, now or later.

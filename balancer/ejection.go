@@ -86,23 +86,8 @@ func (pl *placement) eject(why Ejection, now time.Duration) {
 
 // hushPause is how long a placement is left alone at most that has fallen silent for the first time: what stops one for longer than
 // its requests may wait, a collector or a compiler of kernels, is over in that time, and the answers that would say so may have been
-// given up. To ask too early costs one request the wait of Ejection.Patience.
+// given up. To ask too early costs one request the wait of Model.Silent.
 const hushPause = time.Second
-
-// Patience is for how long a request may wait where the model is silent: by then, any answer that comes at all should be there.
-func (e Ejection) Patience() time.Duration { return max(silentLeast, silentTimes*e.Others) }
-
-// Silent reports whether the model is ejected from the node because it answers nothing there, and for how long a request may wait.
-func (m *Model) Silent(n *Node) (patience time.Duration, yes bool) {
-	m.pool.control.Lock()
-	defer m.pool.control.Unlock()
-	pl := m.places[n]
-	if pl == nil || !pl.ejected.Load() {
-		return 0, false
-	}
-	c := pl.conduct.Load()
-	return c.verdict.Patience(), c.verdict.Reason == Silent
-}
 
 // release takes the placement back. What it did before says nothing of what comes, unless it had only been silent. The caller holds
 // Pool.control and rebuilds the model.

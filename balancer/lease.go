@@ -77,6 +77,17 @@ func (l *Lease) Done(o Outcome) {
 	}
 }
 
+// leave gives back the lease's place, which is free from here on.
+func (l *Lease) leave() {
+	if l.followed {
+		l.place.conduct.Load().stopwatch.following.Store(false)
+	}
+	l.place.inflight.Add(-1)
+	n := l.place.node
+	n.vacate()
+	n.pool.queue.freed(n)
+}
+
 // report puts the outcome to one of the two breakers.
 func (l *Lease) report(b *breaker, seen uint64, o Outcome, now time.Duration) {
 	if l.trial != nil && l.trialOf == b {

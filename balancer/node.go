@@ -121,14 +121,14 @@ func (n *Node) reserve() bool {
 		}
 	}
 	if n.retired.Load() {
-		n.release()
+		n.vacate()
 		return false
 	}
 	return true
 }
 
-// release gives a place back, of which the caller tells the queue.
-func (n *Node) release() {
+// vacate gives a place back, of which the caller tells the queue.
+func (n *Node) vacate() {
 	n.inflight.Add(-1)
 	if n.retired.Load() {
 		n.leaveIfIdle()
@@ -138,7 +138,7 @@ func (n *Node) release() {
 // surrender gives back a place that was not used. Those who found the node full for that moment may be in the queue by now,
 // whose lock the caller may hold.
 func (n *Node) surrender() {
-	n.release()
+	n.vacate()
 	n.pool.queue.stir()
 }
 

@@ -44,11 +44,6 @@ const (
 	// closerMost is how many nodes are compared closely at a time, at some 10 µs each: a client waits for it. The others have
 	// their turn next time.
 	closerMost = 4
-	// silentLeast is the least time without an answer that says something: below, the network or we ourselves may have paused.
-	silentLeast = 250 * time.Millisecond
-	// silentTimes is how many times as long as the slowest request on the others the silence must be. With times that vary by
-	// orders of magnitude, three times as long as the slowest of hundreds occurs several times a minute, ten times never.
-	silentTimes = 10
 )
 
 // charge is what speaks against a placement.
@@ -114,7 +109,7 @@ func (o *outliers) observe(pl *placement, now time.Duration) (returned bool) {
 	count := pl.counters(now)
 	c := pl.conduct.Load()
 	if c == nil {
-		if count.good+count.failed == 0 && pl.node.inflight.Load() == 0 {
+		if count.good+count.failed == 0 && pl.inflight.Load() == 0 {
 			return false
 		}
 		c = &conduct{setback: o.cfg.setback()}
@@ -122,23 +117,7 @@ func (o *outliers) observe(pl *placement, now time.Duration) (returned bool) {
 		pl.conduct.Store(c)
 	}
 	c.tally.note(count, o.cfg.Window)
-	answered := count.good + pl.faults.Load()
-	switch {
-	case answered != c.answered:
-		c.answered, c.silent = answered, 0
-		if c.hushed {
-			pl.release(c, now)
-			return true
-		}
-	case !c.stopwatch.following.Load() && pl.node.inflight.Load() == 0:
-		c.silent = 0
-	case c.silent == 0 && time.Duration(c.stopwatch.sent.Load()) > o.last:
-		// What it has to do is new.
-	default:
-		// However long ago the last judgement was: if it was late, we may not have read the answers either.
-		c.silent += min(now-o.last, 2*judgeEvery)
-	}
-	return false
+	return o.listen(pl, c, count.good+pl.faults.Load(), now)
 }
 
 // examine looks for what speaks against a placement, and reports whether how closely to look has changed.
@@ -285,26 +264,6 @@ func (o *outliers) refer(pl *placement, since uint32) {
 	}
 }
 
-// silence finds a placement that has work and does not answer, while others do.
-func (o *outliers) silence(pl *placement, c *conduct, now time.Duration) (charge, bool) {
-	if o.cfg.LatencyFactor == 0 || c.silent < silentLeast {
-		return charge{}, false
-	}
-	o.refer(pl, tickOf(now-max(o.cfg.Window, c.silent)))
-	began, meanwhile, slowest := tickOf(now-c.silent), 0, logTime(0)
-	for i := range o.refs {
-		slowest = max(slowest, o.refs[i].latency)
-		meanwhile += oneIf(o.refs[i].since(began))
-	}
-	if meanwhile < referencesLeast || c.silent < silentTimes*slowest.duration() {
-		return charge{}, false
-	}
-	// Nothing is more certain, so that it comes first where not all may be ejected.
-	return charge{place: pl, surprise: 100 * certain, why: Ejection{
-		Reason: Silent, Requests: int(pl.node.inflight.Load()), Latency: c.silent, Others: slowest.duration(),
-	}}, true
-}
-
 // rate is the part of a placement's attempts that failed.
 type rate struct{ share, attempts float64 }
 
@@ -355,8 +314,12 @@ func (o *outliers) sentence(now time.Duration) (ejected bool) {
 	}
 	slices.SortFunc(o.guilty, func(a, b charge) int { return cmp.Compare(b.surprise, a.surprise) })
 	for _, g := range o.guilty {
-		if out >= o.cfg.mayEject(len(o.field)) {
-			break
+		most := o.cfg.mayEject(len(o.field))
+		if g.why.Reason == Silent {
+			most = len(o.field) - 1 // nobody has to take over what it did: it answers nothing
+		}
+		if out >= most {
+			continue
 		}
 		g.place.eject(g.why, now)
 		out++

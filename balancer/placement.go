@@ -22,7 +22,8 @@ type placement struct {
 	pace    pace
 	latency latency
 
-	rested atomic.Uint64 // times
+	inflight atomic.Int64  // leases that are not over
+	rested   atomic.Uint64 // times
 	outcomes
 }
 

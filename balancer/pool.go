@@ -151,6 +151,7 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 		}
 	}
 	n := l.place.node
+	l.place.inflight.Add(1)
 	tried.Add(n)
 	l.attempt = tried.Len()
 	l.ahead = n.inflight.Load()
@@ -184,8 +185,7 @@ func (p *Pool) returned(l *Lease, o Outcome, now time.Duration) {
 	if c := l.place.conduct.Load(); c != nil {
 		c.ended(l, o, now)
 	}
-	n.release()
-	p.queue.freed(n)
+	l.leave()
 	if l.looks {
 		l.place.looked(e)
 	}

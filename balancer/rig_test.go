@@ -139,6 +139,19 @@ func (s *rig) serve(a *actor, lease *Lease, began time.Duration) {
 	heap.Push(&s.queue, end{at: a.slots[at], began: began, lease: lease, actor: a})
 }
 
+// hang has the node answer nothing any more, of what it has either.
+func (s *rig) hang(a *actor) {
+	a.hung = true
+	s.queue = slices.DeleteFunc(s.queue, func(e end) bool {
+		if e.actor == a {
+			a.held, a.since = append(a.held, e.lease), append(a.since, e.began)
+		}
+		return e.actor == a
+	})
+	heap.Init(&s.queue)
+	clear(a.slots)
+}
+
 // wake ends a hang: what was held is worked on now.
 func (s *rig) wake(a *actor) {
 	a.hung = false
