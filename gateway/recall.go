@@ -16,7 +16,8 @@ import (
 // A node may live, answer its probes and keep its connections, and yet answer nothing for one model: a deadlock in a library, a GPU
 // that hangs. The pool ejects that model from the node as silent, so that nothing new goes there but a request that finds out once
 // in a while. What waits there already, and the one that finds out, is recalled after the time in which any answer should have come,
-// and goes elsewhere like what waits for a node that gives no sign of life.
+// and goes elsewhere like what waits for a node that gives no sign of life. So is what is left of it when the model answers again: a
+// node that was restarted within, or one of whose instances hangs still, may have forgotten it.
 
 // recaller recalls what waits where a model is silent. It belongs to a pool.
 type recaller struct {
@@ -30,7 +31,13 @@ type recaller struct {
 type silence struct {
 	model *balancer.Model
 	node  *balancer.Node
+
+	patience time.Duration // as long as a request may wait, by the last look
+	over     time.Time     // when a look found that it answers again; zero = it is silent
 }
+
+// of reports whether both are about the same model and node.
+func (s *silence) of(other *silence) bool { return s.model == other.model && s.node == other.node }
 
 func newRecaller() *recaller { return &recaller{wake: make(chan struct{}, 1)} }
 
@@ -39,14 +46,15 @@ func (r *recaller) observe(c balancer.Change) {
 	if !c.Ejected || c.Why.Reason != balancer.Silent {
 		return
 	}
-	r.note(silence{c.Model, c.Node})
+	r.note(silence{model: c.Model, node: c.Node})
 	signal(r.wake)
 }
 
+// note has the next look see to s, unless there is news of the same model and node.
 func (r *recaller) note(s silence) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Contains(r.silent, s) {
+	if !slices.ContainsFunc(r.silent, func(other silence) bool { return other.of(&s) }) {
 		r.silent = append(r.silent, s)
 	}
 }
@@ -80,18 +88,36 @@ func (r *recaller) look(now time.Time) bool {
 	r.silent = nil
 	r.mu.Unlock()
 	for _, s := range silent { // without the lock, since the pool has its own when it calls observe
-		patience, is := s.model.Silent(s.node)
-		if !is {
-			continue
+		if s.look(now) {
+			r.note(s)
 		}
-		if s.model.Another(&balancer.Tried{}) {
-			memberOf(s.node).waits.recall(s.model, now.Add(-patience))
-		}
-		r.note(s)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.silent) > 0
+}
+
+// look recalls what has waited for too long by now, and reports whether it has to look again.
+func (s *silence) look(now time.Time) (again bool) {
+	patience, silent := s.model.Silent(s.node)
+	before := now.Add(-patience)
+	switch {
+	case silent:
+		s.patience, s.over = patience, time.Time{}
+	case s.patience == 0:
+		return false // it was over before anybody looked
+	case s.over.IsZero():
+		s.over = now
+		return true
+	case now.Sub(s.over) < s.patience:
+		return true // it may be working on all that it has
+	default:
+		before = s.over
+	}
+	if s.model.Another(&balancer.Tried{}) {
+		memberOf(s.node).waits.recall(s.model, before)
+	}
+	return silent
 }
 
 // waits is what waits for a node's answer and may be recalled.
