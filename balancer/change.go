@@ -56,7 +56,7 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 		p.forgetModels(n)
 	}
 	change.Circuit = roughly(n.Circuit())
-	p.rebuild()
+	p.changed(n)
 	if change.State != change.OldState || change.Circuit != change.OldCircuit {
 		n.reported = change.Circuit
 		p.tell(change)
@@ -109,7 +109,7 @@ func (p *Pool) nodeTurned(n *Node) {
 	defer p.control.Unlock()
 	change := Change{Pool: p.name, Node: n, OldState: n.State(), State: n.State()}
 	change.OldCircuit, change.Circuit = n.reported, roughly(n.Circuit())
-	p.rebuild()
+	p.changed(n)
 	if change.Circuit != change.OldCircuit {
 		n.reported = change.Circuit
 		p.tell(change)
@@ -126,7 +126,7 @@ func (pl *placement) turned() {
 	defer p.control.Unlock()
 	change := Change{Pool: p.name, Node: n, Model: pl.model, OldState: n.State(), State: n.State()}
 	change.OldCircuit, change.Circuit = pl.reported, roughly(pl.breaker.Load().circuit())
-	pl.model.rebuild()
+	pl.model.changed()
 	if change.Circuit != change.OldCircuit {
 		pl.reported = change.Circuit
 		p.tell(change)

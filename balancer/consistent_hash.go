@@ -64,14 +64,14 @@ func (p *consistentHash) returned(ending) { p.inflight.Add(-1) }
 type stuck struct{}
 
 func (p *stuck) choose(g *group, a ask) *placement {
-	if pl := a.ring().walk(g, a.key, a.untried); pl != nil {
+	if pl := a.ring().walk(g, a.key, a.may); pl != nil {
 		return pl
 	}
 	// None of them is on the ring, or none is near.
 	n := uint64(len(g.nodes))
 	from := mix(a.key)
 	for i := range n {
-		if c := &g.nodes[(from+i)%n]; a.untried(c) {
+		if c := &g.nodes[(from+i)%n]; a.may(c) {
 			return c.place
 		}
 	}

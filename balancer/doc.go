@@ -56,6 +56,8 @@
 // [Waiter.Leave], a [Waiter] belong to one exchange.
 // [Model.Pick] reads one immutable snapshot behind one atomic pointer; it waits for nobody and allocates nothing unless it
 // grants a trial or the time has come for a change. Whatever changes who may be picked (a probe's verdict, a circuit that
-// opens or closes, a node that joins) builds the next snapshot under the pool's control lock. Counters live on the node and
-// the placement and outlive snapshots; those of a node that leaves go with it, after its last lease.
+// opens or closes, a node that joins) builds the next snapshot under the pool's control lock; in a large pool the next pick
+// does, for all changes of a millisecond and more at once, and until then picks pass by nodes that have become worse
+// (publish.go). Counters live on the node and the placement and outlive snapshots; those of a node that leaves go with it,
+// after its last lease.
 package balancer

@@ -68,7 +68,7 @@ func short(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
-// eject leaves the placement out for a while. The caller holds Pool.control and rebuilds the model.
+// eject leaves the placement out for a while. The caller holds Pool.control and publishes it.
 func (pl *placement) eject(why Ejection, now time.Duration) {
 	c := pl.conduct.Load()
 	why.For = c.setback.next(now, pl.model.pool.random())
@@ -90,7 +90,7 @@ func (pl *placement) eject(why Ejection, now time.Duration) {
 const hushPause = time.Second
 
 // release takes the placement back. What it did before says nothing of what comes, unless it had only been silent. The caller holds
-// Pool.control and rebuilds the model.
+// Pool.control and publishes it.
 func (pl *placement) release(c *conduct, now time.Duration) {
 	why := c.verdict
 	if c.hushed {
@@ -147,14 +147,14 @@ func (pl *placement) looked(e ending) {
 	switch {
 	case c.fine >= looksFine:
 		pl.release(c, now)
-		pl.model.rebuild()
+		pl.model.changed()
 	case c.poor >= looksPoor:
 		why := c.verdict
 		if slower && (o == Success || why.Reason != Silent) {
 			why = Ejection{Reason: Slow, Requests: c.poor, Latency: now - e.began, Others: others}
 		}
 		pl.eject(why, now)
-		pl.model.rebuild()
+		pl.model.changed()
 	}
 }
 

@@ -74,9 +74,7 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	m.pool.control.Lock()
 	defer m.pool.control.Unlock()
 	now := m.pool.now()
-	if int64(now) >= m.due.Load() {
-		m.rebuild() // as the next pick would
-	}
+	m.rebuild() // as the next pick would, or one soon
 	m.hearAll(now)
 	s := m.current.Load()
 	e := Explanation{Policy: m.pool.cfg.Policy, Common: m.Common(), Sticks: want.Stick, Err: ErrNoNode}
@@ -103,8 +101,9 @@ func (e *Explanation) choose(s *snapshot, groups []group, by policy, a *ask) *gr
 	}
 	for i := range groups {
 		g := &groups[i]
+		a.worst = g.worst
 		pl := by.choose(g, *a)
-		if pl == nil && !g.anyUntried(&a.tried) {
+		if pl == nil && !g.any(a) {
 			continue
 		}
 		switch {

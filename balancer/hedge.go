@@ -94,7 +94,7 @@ func (m *Model) Hedge(a Ask, tried *Tried) (l Lease, err error) {
 }
 
 func (m *Model) hedge(l *Lease, s *snapshot, a ask) error {
-	if len(s.groups) == 0 || s.groups[0].standing != sound || !s.groups[0].anyUntried(&a.tried) {
+	if len(s.groups) == 0 || s.groups[0].standing != sound || !s.groups[0].any(&a) {
 		return ErrNoNode
 	}
 	if m.pool.queue.waiting.Load() > 0 {

@@ -20,7 +20,7 @@ func (p *leastConnections) choose(g *group, a ask) *placement {
 	again := a.tried.Len() > 0
 	for i := range field {
 		c := &field[i]
-		if again && a.tried.Has(c.node) || c.node.full() { // fits, in line
+		if again && a.tried.Has(c.node) || !c.node.takes(a.worst) { // fits, in line
 			continue
 		}
 		best.enter(i, c.weight, p.score(c))

@@ -52,7 +52,7 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 	perNano := p.known(g, a.now)
 	for i := range field {
 		c := &field[i]
-		if again && a.tried.Has(c.node) || c.node.full() { // fits, in line
+		if again && a.tried.Has(c.node) || !c.node.takes(a.worst) { // fits, in line
 			continue
 		}
 		best.enter(i, c.weight, p.score(g, c, a.now, perNano))

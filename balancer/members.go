@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -12,15 +11,17 @@ import (
 // members are the nodes of a pool between two changes of its membership. They never change once they are published.
 type members struct {
 	nodes []*Node
-	ring  func() *ring // of their addresses and weights; made when it is called first
+	at    map[string]*Node // by canonical address
+	ring  func() *ring     // of their addresses and weights; made when it is called first
 }
 
 func (p *Pool) newMembers(nodes []*Node) *members {
-	configs := make([]NodeConfig, len(nodes))
+	configs, at := make([]NodeConfig, len(nodes)), make(map[string]*Node, len(nodes))
 	for i, n := range nodes {
 		configs[i] = NodeConfig{Address: n.address, Weight: n.Weight()}
+		at[n.canonical] = n
 	}
-	m := &members{nodes: nodes, ring: sync.OnceValue(func() *ring { return newRing(configs) })}
+	m := &members{nodes: nodes, at: at, ring: sync.OnceValue(func() *ring { return newRing(configs) })}
 	if p.cfg.Policy == ConsistentHash {
 		m.ring() // now, rather than while a request waits
 	}
@@ -41,7 +42,7 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 	p.control.Lock()
 	defer p.control.Unlock()
 	before := p.members.Load().nodes
-	after, err := p.admit(nodes, before)
+	after, err := p.admit(nodes, p.members.Load().at)
 	if err != nil {
 		return fmt.Errorf("cannot update pool %q: %w", p.name, err)
 	}
@@ -49,6 +50,7 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 	for i, n := range after {
 		n.weight.Store(int64(nodes[i].Weight))
 		n.allow(nodes[i].MaxInflight)
+		n.stand()
 		if !was[n] {
 			n.late = true
 			p.probing.start(p, n)
@@ -75,24 +77,20 @@ func setOf(nodes []*Node) map[*Node]bool {
 	return set
 }
 
-// admit returns the nodes of that configuration: those of had that are in it, and new ones. When one cannot join, those
+// admit returns the nodes of that configuration: those of had, by canonical address, that are in it, and new ones. When one cannot join, those
 // that have joined leave again.
-func (p *Pool) admit(configs []NodeConfig, had []*Node) ([]*Node, error) {
+func (p *Pool) admit(configs []NodeConfig, had map[string]*Node) ([]*Node, error) {
 	nodes := make([]*Node, 0, len(configs))
-	byAddress := make(map[string]*Node, len(had))
-	for _, n := range had {
-		byAddress[n.canonical] = n
-	}
 	for _, cfg := range configs {
 		canonical, err := hostport.Canonical(cfg.Address)
 		if err != nil {
 			return nil, err // checked before; a bug
 		}
-		n := byAddress[canonical]
+		n := had[canonical]
 		if n == nil || n.protocol != protocolOf(cfg) {
 			if n, err = p.newNode(canonical, cfg); err != nil {
 				for _, joined := range nodes {
-					if !slices.Contains(had, joined) {
+					if had[joined.canonical] != joined {
 						joined.retire()
 					}
 				}
@@ -121,6 +119,7 @@ func (p *Pool) newNode(canonical string, cfg NodeConfig) (*Node, error) {
 		n.state.Store(uint32(Up))
 	}
 	n.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
+	n.stand()
 	if p.join != nil {
 		var err error
 		if n.member, err = p.join(n, cfg); err != nil {
@@ -141,7 +140,7 @@ func (p *Pool) Drain(address string, on bool) error {
 	defer p.control.Unlock()
 	if n.drained.Swap(on) != on {
 		p.logDrain(n, on, "operator")
-		p.rebuild()
+		p.changed(n)
 	}
 	return nil
 }
@@ -152,15 +151,30 @@ func (p *Pool) Find(address string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	nodes := p.members.Load().nodes
-	addresses := make([]string, len(nodes))
-	for i, n := range nodes {
-		if n.canonical == canonical {
-			return n, nil
-		}
-		addresses[i] = n.address
+	members := p.members.Load()
+	if n := members.at[canonical]; n != nil {
+		return n, nil
 	}
-	return nil, fmt.Errorf("pool %q has no node %q: it has %s", p.name, address, strings.Join(addresses, ", "))
+	return nil, fmt.Errorf("pool %q has no node %q: it has %s", p.name, address, members.list())
+}
+
+// listedMost is how many nodes people are told of at once.
+const listedMost = 16
+
+// list names the members, or the first of many.
+func (m *members) list() string {
+	var addresses []string
+	for _, n := range m.nodes[:min(len(m.nodes), listedMost)] {
+		addresses = append(addresses, n.address)
+	}
+	text := strings.Join(addresses, ", ")
+	switch more := len(m.nodes) - len(addresses); {
+	case len(m.nodes) == 0:
+		return "none"
+	case more > 0:
+		return fmt.Sprintf("%s and %d more", text, more)
+	}
+	return text
 }
 
 // Goaway notes that the node said it is about to leave: it drains until a probe finds it ready that was sent later than
@@ -173,7 +187,7 @@ func (n *Node) Goaway() {
 	defer n.pool.control.Unlock()
 	if !n.leaving.Swap(true) {
 		n.pool.logDrain(n, true, "node")
-		n.pool.rebuild()
+		n.pool.changed(n)
 		n.poke()
 	}
 }
@@ -184,7 +198,7 @@ func (n *Node) stays() {
 	defer n.pool.control.Unlock()
 	if n.leaving.Swap(false) {
 		n.pool.logDrain(n, false, "node")
-		n.pool.rebuild()
+		n.pool.changed(n)
 	}
 }
 

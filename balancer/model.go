@@ -29,10 +29,13 @@ type Model struct {
 	stuck  stuck
 	late   *quantile // of first attempts; nil = the pool does not hedge
 
-	places  map[*Node]*placement // under Pool.control
 	current atomic.Pointer[snapshot]
-	due     atomic.Int64  // by the pool's clock, when current is wrong by time alone: a slow start, a rest
-	built   time.Duration // when current was; under Pool.control
+	due     atomic.Int64 // when current should be made anew, by the pool's clock: written under Pool.control
+
+	// Under Pool.control.
+	places  map[*Node]*placement
+	lined   []*placement // those of linedUp, in their order
+	linedUp *members
 
 	outliers outliers     // under Pool.control
 	judgeAt  atomic.Int64 // when outliers are looked for next, by the pool's clock
@@ -131,7 +134,7 @@ func (m *Model) Pool() *Pool { return m.pool }
 // Pick takes no lock and never waits, except that the first pick with Stick works out the places of keys, some milliseconds
 // for a thousand nodes. It allocates only when it grants a trial (closures for gobreaker), when tried outgrows the few
 // nodes it holds in place, and when the time has come for what nodes may get to change: a step of a slow start, the end of
-// a rest, a judgement that finds an outlier.
+// a rest, a judgement that finds an outlier, and whatever happens to a node of a large pool.
 func (m *Model) Pick(a Ask, tried *Tried) (l Lease, err error) {
 	if tried == nil {
 		tried = new(Tried)
@@ -149,7 +152,7 @@ func (m *Model) take(l *Lease, a Ask, tried *Tried) error {
 	for {
 		s, now := m.look()
 		l.began, l.ask = now, a
-		if err := m.lease(l, s, a, tried); !errors.Is(err, errMoved) {
+		if err := m.lease(l, s, a, tried, sound); !errors.Is(err, errMoved) {
 			return err
 		}
 	}
@@ -157,9 +160,9 @@ func (m *Model) take(l *Lease, a Ask, tried *Tried) error {
 
 // Another reports whether the model has a node that was not tried and that nothing is to be said against.
 func (m *Model) Another(tried *Tried) bool {
-	s := m.current.Load()
+	s := m.fresh(m.pool.now())
 	for i := range s.groups {
-		if g := &s.groups[i]; g.standing < ejected && g.anyUntried(tried) {
+		if g := &s.groups[i]; g.standing < ejected && g.any(&ask{tried: *tried, worst: g.worst}) {
 			return true
 		}
 	}
@@ -168,11 +171,11 @@ func (m *Model) Another(tried *Tried) bool {
 
 // look is what a pick goes by: the nodes, and the time.
 func (m *Model) look() (*snapshot, time.Duration) {
-	s, now := m.current.Load(), m.pool.now()
+	now := m.pool.now()
 	if int64(now) >= m.due.Load() {
-		m.refresh()
-		s = m.current.Load()
+		m.refresh(now)
 	}
+	s := m.current.Load()
 	if int64(now) >= m.judgeAt.Load() {
 		m.judge(now)
 		s = m.current.Load()
@@ -180,18 +183,9 @@ func (m *Model) look() (*snapshot, time.Duration) {
 	return s, now
 }
 
-// refresh publishes what time has changed. One of the pickers who see that it is due does it, and allocates for it; the
-// others go on with what there is.
-func (m *Model) refresh() {
-	if !m.pool.control.TryLock() {
-		return
-	}
-	defer m.pool.control.Unlock()
-	m.rebuild()
-}
-
-// lease lets the policy choose among the nodes of the best standing that has any that was not tried.
-func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
+// lease lets the policy choose among the nodes of the best standing that has any that was not tried. Those that have become worse
+// since the snapshot are passed by, but for those that are no worse by now than what is allowed.
+func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried, allowed standing) error {
 	if tried.Len() == 0 && len(s.trials) > 0 && !a.Stick && s.trial(l) {
 		l.among = 1
 		m.pool.granted(l, tried)
@@ -205,8 +199,9 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 	for i := range groups {
 		g := &groups[i]
 		if a.Willing && g.standing >= resting {
-			break
+			return ErrNoNode
 		}
+		want.worst = max(g.worst, allowed)
 		pl := by.choose(g, want)
 		for pl != nil && !pl.node.reserve() {
 			if pl.node.retired.Load() {
@@ -223,9 +218,12 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried) error {
 			m.pool.granted(l, tried)
 			return nil
 		}
-		if g.anyUntried(tried) {
+		if g.any(&want) {
 			return ErrFull
 		}
+	}
+	if allowed < worstPicked {
+		return m.lease(l, s, a, tried, worstPicked) // rather one that has become worse than nobody
 	}
 	return ErrNoNode
 }

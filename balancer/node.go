@@ -33,10 +33,11 @@ type Node struct {
 	// Written by whoever holds or returns a lease. What policies read of a node comes first of all and lies together, so that a
 	// pick fetches one line of memory for it.
 	inflight atomic.Int64
-	turnedAt atomic.Int64 // when what it works on began, by the pool's clock: when a lease ended last, or it had none
-	limit    atomic.Int64 // leases at a time; 0 = any number
-	held     atomic.Int64 // how long a lease lasts, in nanoseconds, of late; 0 = not known
-	retired  atomic.Bool  // not a member any more
+	turnedAt atomic.Int64  // when what it works on began, by the pool's clock: when a lease ended last, or it had none
+	limit    atomic.Int64  // leases at a time; 0 = any number
+	held     atomic.Int64  // how long a lease lasts, in nanoseconds, of late; 0 = not known
+	retired  atomic.Bool   // not a member any more
+	stands   atomic.Uint32 // a standing: how gladly it is picked now for any model at best, while snapshots may be older
 	load     loadCell
 
 	pool      *Pool
@@ -99,6 +100,11 @@ func (n *Node) drains() bool { return n.weight.Load() == 0 || n.drained.Load() |
 func (n *Node) full() bool {
 	limit := n.limit.Load()
 	return limit != 0 && n.inflight.Load() >= limit
+}
+
+// takes reports whether the node has room, and stands no worse by now than that.
+func (n *Node) takes(worst standing) bool {
+	return standing(n.stands.Load()) <= worst && !n.full()
 }
 
 // errMoved means that the snapshot was older than the pool's membership.

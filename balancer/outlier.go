@@ -88,7 +88,7 @@ func (m *Model) hearAll(now time.Duration) {
 		}
 	}
 	if o.sentence(now) || changed {
-		m.rebuild()
+		m.changed()
 	}
 }
 

@@ -69,8 +69,10 @@ type Pool struct {
 
 	recording atomic.Pointer[Recording] // nil = nobody records
 
-	control sync.Mutex // orders changes: guards the building of snapshots, membership, and what the nodes say it does
-	probing *probing   // nil = Run does not run
+	control sync.Mutex    // orders changes: guards the building of snapshots, membership, and what the nodes say it does
+	probing *probing      // nil = Run does not run
+	quiet   time.Duration // until then no snapshot of a large pool is made for single nodes; under control
+	sorting []standing    // memory of one snapshot, for the next; under control
 }
 
 // New makes the pool that cfg describes, which must hold its defaults (see Config.SetDefaults). It starts nothing; the

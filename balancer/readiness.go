@@ -53,7 +53,7 @@ func (pl *placement) renew() {
 	pl.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 	change := Change{Pool: p.name, Node: pl.node, Model: pl.model, State: pl.node.State(), OldState: pl.node.State()}
 	change.OldCircuit, pl.reported = pl.reported, Closed
-	pl.model.rebuild()
+	pl.model.changed()
 	if change.OldCircuit != Closed {
 		p.tell(change)
 	}
@@ -72,7 +72,7 @@ func (pl *placement) note(missing bool, now, d time.Duration) (news bool) {
 		return false
 	}
 	pl.logMissing(missing)
-	pl.model.rebuild()
+	pl.model.changed()
 	return true
 }
 
@@ -81,7 +81,7 @@ func (n *Node) Recheck() { n.poke() }
 
 // Ready reports whether a node is up that has the model, as far as anybody knows.
 func (m *Model) Ready() bool {
-	for _, g := range m.current.Load().groups {
+	for _, g := range m.fresh(m.pool.now()).groups {
 		if g.standing == missing {
 			break
 		}

@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -22,33 +21,56 @@ const (
 	suspected
 	missing
 	standings // how many there are; also the standing of a node that must not be picked
+
+	worstPicked = standings - 1
 )
 
 // standing is the worst of all that is to be said of the placement, and until when it holds; 0 = until something happens.
 func (pl *placement) standing(now time.Duration) (st standing, until time.Duration) {
-	n := pl.node
-	lacks, isMissing := pl.lacks(now)
-	rests, isResting := pl.resting(now)
-	closed := pl.circuit() == Closed
+	ofNode := pl.node.standing()
+	st, until = pl.own(now)
+	if st == doubted && pl.node.drains() {
+		st = doubtedDraining
+	}
+	if ofNode >= st {
+		return ofNode, 0
+	}
+	return st, until
+}
+
+// standing is the same of what is to be said of the node, whatever the model.
+func (n *Node) standing() standing {
+	drains, closed := n.drains(), n.Circuit() == Closed
 	switch {
 	case n.State() == Down:
-		return standings, 0
+		return standings
+	case n.suspect.Load():
+		return suspected
+	case drains && !closed:
+		return doubtedDraining
+	case !closed:
+		return doubted
+	case drains:
+		return draining
+	case n.State() == Unknown:
+		return hopeful
+	}
+	return sound
+}
+
+// own is the same of what is to be said of the model on the node alone.
+func (pl *placement) own(now time.Duration) (st standing, until time.Duration) {
+	lacks, isMissing := pl.lacks(now)
+	rests, isResting := pl.resting(now)
+	switch {
 	case isMissing:
 		return missing, lacks
-	case n.suspect.Load():
-		return suspected, 0
-	case !closed && n.drains():
-		return doubtedDraining, 0
-	case !closed:
+	case pl.breaker.Load().circuit() != Closed:
 		return doubted, 0
-	case n.drains():
-		return draining, 0
 	case isResting:
 		return resting, rests
 	case pl.ejected.Load():
 		return ejected, 0
-	case n.State() == Unknown:
-		return hopeful, 0
 	}
 	return sound, 0
 }
@@ -64,6 +86,7 @@ type snapshot struct {
 // group holds the nodes of one standing, in the order of the configuration.
 type group struct {
 	standing standing
+	worst    standing // that any of them has; more than standing only where several are one
 	nodes    []candidate
 	heaviest uint64 // weight
 	weight   uint64 // of all
@@ -83,50 +106,71 @@ type candidate struct {
 
 // rebuild makes the model's nodes as they are now what its picks read. The caller holds Pool.control.
 func (m *Model) rebuild() {
-	members := m.pool.members.Load()
+	p := m.pool
+	members, now := p.members.Load(), p.now()
 	s := &snapshot{ring: members.ring}
-	var byStanding [standings + 1]group
-	now := m.pool.now()
+	lined := m.line(members)
 	due := time.Duration(math.MaxInt64)
-	for at, n := range members.nodes {
-		pl := m.place(n)
+	sorted := p.sorting[:0]
+	var counts [standings + 1]int
+	for _, pl := range lined {
 		st, until := pl.standing(now)
 		due = sooner(due, until)
-		step, next := n.ramp(m.pool.cfg.SlowStart, now)
-		if st < standings {
-			due = sooner(due, next)
-		}
-		byStanding[st].add(pl, int32(at), step)
+		counts[st]++
+		sorted = append(sorted, st)
 		// A draining node gets no trial: nobody is waiting for it to come back.
 		if st == doubted || (st == ejected || st == sound) && pl.wantsLook() {
 			s.trials = append(s.trials, pl)
 		}
 	}
-	for st, g := range byStanding[:standings] {
+	p.sorting = sorted
+	byStanding := groupsOf(counts)
+	for at, st := range sorted {
+		if st < standings {
+			step, next := lined[at].node.ramp(p.cfg.SlowStart, now)
+			due = sooner(due, next)
+			byStanding[st].add(lined[at], int32(at), step)
+		}
+	}
+	for st, g := range byStanding {
 		if len(g.nodes) > 0 {
-			g.standing = standing(st)
+			g.standing, g.worst = standing(st), standing(st)
 			g.settle()
 			s.groups = append(s.groups, g)
 		}
 	}
 	s.homes = m.homes(s.groups)
-	m.forget(members)
 	m.current.Store(s)
-	m.built = now
-	m.due.Store(int64(max(due, now+m.pause(len(members.nodes)))))
-	m.pool.queue.stir()
+	m.due.Store(int64(max(due, now+p.pause())))
+	p.queue.stir()
 }
 
-// forget lets go of placements on nodes that have left.
-func (m *Model) forget(members *members) {
-	if len(m.places) == len(members.nodes) {
-		return // nobody has left
+// groupsOf are empty groups, by standing, with room for so many nodes each: parts of one piece of memory.
+func groupsOf(counts [standings + 1]int) (groups [standings]group) {
+	all := 0
+	for _, n := range counts[:standings] {
+		all += n
 	}
-	stay := make(map[*Node]bool, len(members.nodes))
-	for _, n := range members.nodes {
-		stay[n] = true
+	room := make([]candidate, all)
+	for st, n := range counts[:standings] {
+		groups[st].nodes, room = room[:0:n], room[n:]
 	}
-	maps.DeleteFunc(m.places, func(n *Node, _ *placement) bool { return !stay[n] })
+	return groups
+}
+
+// line are the model's placements in the order of the members. Those of nodes that have left are let go.
+func (m *Model) line(members *members) []*placement {
+	if m.linedUp == members {
+		return m.lined
+	}
+	m.linedUp, m.lined = members, make([]*placement, len(members.nodes))
+	places := make(map[*Node]*placement, len(members.nodes))
+	for at, n := range members.nodes {
+		m.lined[at] = m.place(n)
+		places[n] = m.lined[at]
+	}
+	m.places = places
+	return m.lined
 }
 
 // homes are the groups with all that hold nodes which work, be they slow or at rest, as one.
@@ -142,32 +186,9 @@ func (m *Model) homes(groups []group) []group {
 	for _, g := range groups[:working] {
 		all.nodes = append(all.nodes, g.nodes...)
 	}
+	all.worst = groups[working-1].worst
 	slices.SortFunc(all.nodes, func(a, b candidate) int { return cmp.Compare(a.at, b.at) })
 	return append([]group{all}, groups[working:]...)
-}
-
-// rebuildPause is the least time between two snapshots of a large pool that are made for single nodes. A thousand nodes which
-// all say that they are full, and ask again, would else have the gateway do nothing but tell its pickers.
-const rebuildPause = time.Millisecond
-
-// pause is rebuildPause if the pool is large.
-func (m *Model) pause(nodes int) time.Duration {
-	if nodes <= fieldMost {
-		return 0
-	}
-	return rebuildPause
-}
-
-// publish makes the model as it is now what picks read: at once, or in a large pool together with others that want it.
-func (m *Model) publish() {
-	p := m.pool
-	p.control.Lock()
-	defer p.control.Unlock()
-	if then := m.built + m.pause(len(p.members.Load().nodes)); p.now() < then {
-		m.due.Store(min(m.due.Load(), int64(then)))
-		return
-	}
-	m.rebuild()
 }
 
 // sooner is the sooner of two times, of which the second may be 0 for never.
@@ -206,6 +227,9 @@ func (g *group) settle() {
 // goes first: while it does not answer, its models cannot.
 func (s *snapshot) trial(l *Lease) bool {
 	for _, pl := range s.trials {
+		if standing(pl.node.stands.Load()) > doubted {
+			continue // since
+		}
 		b := pl.node.breaker.Load()
 		if b.circuit() == Closed {
 			b = pl.breaker.Load()
@@ -240,10 +264,10 @@ func (g *group) untried(from uint64, a *ask) *placement {
 	return nil
 }
 
-// anyUntried reports whether the group has a node that was not tried, be it full.
-func (g *group) anyUntried(tried *Tried) bool {
+// any reports whether the group has a node that the attempt may wait for, be it full.
+func (g *group) any(a *ask) bool {
 	for i := range g.nodes {
-		if !tried.Has(g.nodes[i].node) {
+		if a.may(&g.nodes[i]) {
 			return true
 		}
 	}

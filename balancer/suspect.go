@@ -17,7 +17,7 @@ func (n *Node) setSuspect(suspect bool) {
 	if n.suspect.Swap(suspect) == suspect {
 		return
 	}
-	n.pool.rebuild()
+	n.pool.changed(n)
 	if suspect {
 		n.suspicions.Add(1)
 		n.poke()
