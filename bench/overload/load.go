@@ -30,6 +30,9 @@ type outcome struct {
 	later  bool          // it was told when to come back
 }
 
+// sinceSent is what it took without what the generator was late.
+func (o *outcome) sinceSent() time.Duration { return max(0, o.took-o.unsent) }
+
 // clients ask one address.
 type clients struct {
 	url  string

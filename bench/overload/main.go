@@ -4,8 +4,9 @@
 // the others are refused, and what happens when no node is left, for our gateway beside HAProxy and nginx, all in one run on
 // this machine.
 //
-//	go run ./bench/overload            seven minutes; docs/overload.md has the figures and says how to read them
-//	go run ./bench/overload --quick    short runs: does everything work?
+//	go run ./bench/overload                              seven minutes; docs/overload.md has the figures and says how to read them
+//	go run ./bench/overload --quick                      short runs: does everything work?
+//	go run ./bench/overload --write docs/overload.md     put the tables there
 //
 // It owns the processes it starts and their configuration in a temporary folder, the nodes, which are its own, and the
 // load: requests that are due at a fixed rate, whether or not earlier ones are answered, each from a client that waits a
@@ -35,6 +36,7 @@ type options struct {
 	tries    int
 	only     []string
 	json     string
+	write    string
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
@@ -46,6 +48,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.IntVar(&o.tries, "tries", 3, "`times` that a load is offered when the machine was too busy to offer it evenly")
 	only := fs.String("only", "", "`systems` to measure, with commas between: "+strings.Join(systemNames(), ","))
 	fs.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
+	fs.StringVar(&o.write, "write", "", "also put the tables into this `file`, between its markers")
 	quick := fs.Bool("quick", false, "runs of two seconds: to see that everything works")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b := &bench{options: o, dir: dir, progress: stderr}
-	r := &report{Offered: loads[:], Patience: patience}
+	r := newReport(o)
 	if err := b.calibrate(ctx, r); err != nil {
 		return err
 	}
@@ -104,9 +107,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return fmt.Errorf("%s without nodes: %w", s.title, err)
 		}
 	}
-	r.print(stdout)
-	if o.json == "" {
+	r.end()
+	return o.publish(r, stdout)
+}
+
+// publish prints the report, and writes it where the flags say.
+func (o *options) publish(r *report, stdout io.Writer) error {
+	text := r.text()
+	if _, err := io.WriteString(stdout, text); err != nil {
+		return err
+	}
+	if o.json != "" {
+		if err := harness.WriteJSON(filepath.Clean(o.json), r); err != nil {
+			return err
+		}
+	}
+	if o.write == "" {
 		return nil
 	}
-	return harness.WriteJSON(filepath.Clean(o.json), r)
+	return harness.WriteBetween(filepath.Clean(o.write), "bench-overload", text)
 }

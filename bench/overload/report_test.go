@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -29,9 +28,35 @@ func TestGoodputCountsWhatIsAnsweredInTheMeasuredTime(t *testing.T) {
 
 func TestGoalsAreJudged(t *testing.T) {
 	r := report{Capacity: 100, Rows: []row{{System: "Ganglion, x", Load: 10, PerSecond: 94, Refused: times{1, time.Millisecond, 11 * time.Millisecond}}}}
-	var out bytes.Buffer
-	r.print(&out)
-	if got := strings.Count(out.String(), "**missed**"); got != 2 {
-		t.Errorf("%d goals are missed, want both:\n%s", got, &out)
+	text := r.text()
+	if got := strings.Count(text, "**missed**"); got != 2 {
+		t.Errorf("%d goals are missed, want both:\n%s", got, text)
+	}
+}
+
+func TestGoalsOfAnOutageCountFromWhenRequestsWereDue(t *testing.T) {
+	refusal := func(took, unsent time.Duration) outcome {
+		return outcome{status: 503, took: took, unsent: unsent, later: true}
+	}
+	for name, c := range map[string]struct {
+		outcomes []outcome
+		missed   int
+	}{
+		"quick":                       {[]outcome{refusal(4*time.Millisecond, time.Millisecond)}, 0},
+		"slow":                        {[]outcome{refusal(6*time.Millisecond, time.Millisecond)}, 1},
+		"the generator alone was":     {[]outcome{refusal(6*time.Millisecond, 5*time.Millisecond)}, 1},
+		"one does not say when":       {[]outcome{refusal(1, 0), {status: 503, took: 1}}, 1},
+		"nobody was answered at all":  {[]outcome{{took: time.Second}}, 1},
+		"nobody was asked, who knows": {nil, 1},
+	} {
+		p := newPhase(c.outcomes)
+		r := report{Outages: []outageRow{{System: "Ganglion, x", Closed: p}}}
+		if got := strings.Count(r.text(), "**missed**"); got != c.missed {
+			t.Errorf("%s: %d goals are missed, want %d:\n%s", name, got, c.missed, r.text())
+		}
+	}
+	p := newPhase([]outcome{refusal(6*time.Millisecond, 5*time.Millisecond), {took: time.Second, unsent: time.Millisecond}})
+	if p.AnswersSent.P99 != time.Millisecond || p.Answers.P99 != 6*time.Millisecond || p.Unsent.P99 != 5*time.Millisecond || p.Silent != 1 {
+		t.Errorf("counted %+v", p)
 	}
 }

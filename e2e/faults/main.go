@@ -141,7 +141,7 @@ func (t *trial) publish(stdout io.Writer) error {
 		}
 	}
 	if t.options.write != "" {
-		if err := writeBetween(filepath.Clean(t.options.write), text); err != nil {
+		if err := harness.WriteBetween(filepath.Clean(t.options.write), "e2e-faults", text); err != nil {
 			return err
 		}
 	}

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,7 +28,7 @@ type report struct {
 	Slow       *slowOf8    `json:"slow_of_8,omitempty"`
 	Skipped    []skipped   `json:"skipped,omitempty"`
 
-	busy, own time.Duration // at the start: of all processors, and ours
+	usage harness.Usage
 }
 
 // row is one fault over one carrier.
@@ -55,16 +53,13 @@ type goal struct {
 func newReport() *report {
 	return &report{
 		Started: time.Now().UTC().Truncate(time.Second), CPU: harness.Processor(), Cores: runtime.NumCPU(), Kernel: harness.Kernel(),
-		busy: busyTime(), own: ownTime(),
+		usage: harness.BeginUsage(),
 	}
 }
 
 // end notes what the whole run has taken.
 func (r *report) end() {
-	took := time.Since(r.Started)
-	r.Took = took.Round(time.Second).Seconds()
-	others := (busyTime() - r.busy) - (ownTime() - r.own)
-	r.Others = max(others.Seconds(), 0) / took.Seconds() / float64(r.Cores)
+	r.Took, r.Others = r.usage.Took().Round(time.Second).Seconds(), r.usage.Others()
 }
 
 // The goals.
@@ -217,28 +212,4 @@ func seconds(d *time.Duration) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f s", d.Seconds())
-}
-
-// The lines between which tables stand in a document.
-const (
-	beginMark = "<!-- e2e-faults: begin -->"
-	endMark   = "<!-- e2e-faults: end -->"
-)
-
-// writeBetween puts text between the marks of a file.
-func writeBetween(path, text string) error {
-	old, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	head, rest, found := bytes.Cut(old, []byte(beginMark))
-	_, tail, closed := bytes.Cut(rest, []byte(endMark))
-	if !found || !closed {
-		return fmt.Errorf("%s has no lines %q and %q for the tables to stand between", path, beginMark, endMark)
-	}
-	var b bytes.Buffer
-	b.Write(head)
-	fmt.Fprintf(&b, "%s\n\n%s\n%s", beginMark, text, endMark)
-	b.Write(tail)
-	return os.WriteFile(path, b.Bytes(), 0o644)
 }

@@ -3,38 +3,10 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestTablesGoBetweenTheMarks(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "faults.md")
-	if err := writeBetween(path, "x"); err == nil {
-		t.Error("wrote a file that is not there")
-	}
-	for before, want := range map[string]string{
-		"head\n" + beginMark + "\nold\n" + endMark + "\ntail\n": "head\n" + beginMark + "\n\nnew\n\n" + endMark + "\ntail\n",
-		"no marks":                "",
-		beginMark + " but no end": "",
-		endMark + " before the other " + beginMark: "",
-	} {
-		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		err := writeBetween(path, "new\n")
-		after, _ := os.ReadFile(path)
-		if want == "" {
-			if err == nil || !strings.Contains(err.Error(), beginMark) || string(after) != before {
-				t.Errorf("%q: %v, and it is %q", before, err, after)
-			}
-		} else if err != nil || string(after) != want {
-			t.Errorf("%q: %v, and it is %q", before, err, after)
-		}
-	}
-}
 
 func TestReportSaysWhatWasMissedAndWhatWasLeftOut(t *testing.T) {
 	r := &report{

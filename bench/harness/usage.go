@@ -1,9 +1,10 @@
 //go:build linux
 
-package main
+package harness
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -11,11 +12,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Usage is a span of time, and what other processes have made of the machine meanwhile: figures that were taken beside a busy
+// neighbour say so.
+type Usage struct {
+	began     time.Time
+	busy, own time.Duration // processor time when it began
+}
+
+// BeginUsage begins one now.
+func BeginUsage() Usage { return Usage{time.Now(), busyTime(), ownTime()} }
+
+// Took is how long it is.
+func (u Usage) Took() time.Duration { return time.Since(u.began) }
+
+// Others is the share of the machine's processors that has gone to processes which are neither this one nor have been started
+// by it and have ended, what a host has taken from a virtual machine included. It is 0 where Linux does not say.
+func (u Usage) Others() float64 {
+	others := (busyTime() - u.busy) - (ownTime() - u.own)
+	return max(others.Seconds(), 0) / u.Took().Seconds() / float64(runtime.NumCPU())
+}
+
 // tick is the unit of /proc/stat, the same on all that Go runs on.
 const tick = 10 * time.Millisecond
 
-// busyTime is how long all processors together have worked since the machine started, what a host has taken from a virtual
-// machine included. It is 0 where Linux does not say.
+// busyTime is how long all processors together have worked since the machine started.
 func busyTime() time.Duration {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
