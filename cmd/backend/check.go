@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"ganglion/backend"
 	"ganglion/backend/check"
 	"ganglion/backend/onnx"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/conf"
 	"ganglion/internal/lifecycle"
 )
@@ -62,11 +62,8 @@ type checkFlags struct {
 // checkModels is `backend check`.
 func checkModels(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseCheckFlags(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return cmdline.UnlessHelp(err)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	ctx, release := lifecycle.Signals(ctx, log, func(*slog.Logger) {})
@@ -90,31 +87,25 @@ func parseCheckFlags(args []string, stdout io.Writer) (o checkFlags, err error) 
 	duration := durationFlag{least: time.Second, none: true, value: o.Duration}
 	budget := durationFlag{least: time.Microsecond, none: true}
 	var batches, clients string
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.Models, "models", "models", "")
-	flags.StringVar(&o.device, "device", "auto", "")
-	flags.Var(&o.memory, "memory", "")
-	flags.Var(&duration, "duration", "")
-	flags.Var(&budget, "budget", "")
-	flags.StringVar(&batches, "batches", "", "")
-	flags.StringVar(&clients, "clients", "1,4,16", "")
-	flags.Float64Var(&o.Tolerance.Relative, "rtol", o.Tolerance.Relative, "")
-	flags.Float64Var(&o.Tolerance.Absolute, "atol", o.Tolerance.Absolute, "")
-	flags.Float64Var(&o.Tolerance.Accuracy, "accuracy", o.Tolerance.Accuracy, "")
-	flags.StringVar(&o.json, "json", "", "")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelWarn, "")
-	o.Only, err = parseAround(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, checkUsage)
+	line := newCommand("check", checkUsage)
+	line.StringVar(&o.Models, "models", "models", "")
+	line.StringVar(&o.device, "device", "auto", "")
+	line.Var(&o.memory, "memory", "")
+	line.Var(&duration, "duration", "")
+	line.Var(&budget, "budget", "")
+	line.StringVar(&batches, "batches", "", "")
+	line.StringVar(&clients, "clients", "1,4,16", "")
+	line.Float64Var(&o.Tolerance.Relative, "rtol", o.Tolerance.Relative, "")
+	line.Float64Var(&o.Tolerance.Absolute, "atol", o.Tolerance.Absolute, "")
+	line.Float64Var(&o.Tolerance.Accuracy, "accuracy", o.Tolerance.Accuracy, "")
+	line.StringVar(&o.json, "json", "", "")
+	line.TextVar(&o.logLevel, "log-level", slog.LevelWarn, "")
+	if o.Only, err = line.Read(args, stdout); err != nil {
 		return o, err
 	}
 	o.Duration, o.Budget = duration.value, budget.value
-	if err == nil {
-		err = o.settle(batches, clients)
-	}
-	if err != nil {
-		return o, fmt.Errorf("check: %w: %w", err, errUsage)
+	if err := o.settle(batches, clients); err != nil {
+		return o, line.Misused("%w", err)
 	}
 	return o, nil
 }

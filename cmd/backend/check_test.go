@@ -12,6 +12,7 @@ import (
 
 	"ganglion/backend/check"
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/cmdline"
 )
 
 // TestCheck: a repository with a good model and a bad one, from flags to the exit.
@@ -71,7 +72,7 @@ func TestCheckFlags(t *testing.T) {
 		"--what":         "flag provided but not defined",
 	} {
 		err := run(t.Context(), append([]string{"check"}, strings.Fields(args)...), io.Discard, io.Discard)
-		if !errors.Is(err, errUsage) || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, cmdline.ErrMisused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", args, err, want)
 		}
 	}

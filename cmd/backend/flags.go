@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -74,39 +73,31 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	timeout := durationFlag{least: 10 * time.Millisecond, value: o.node.Timeout}
 	watch := durationFlag{least: 100 * time.Millisecond, none: true, value: o.node.Watch}
 
-	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
-	flags.StringVar(&o.node.Models, "models", "models", "")
-	flags.StringVar(&o.http, "http", ":9000", "")
-	flags.StringVar(&o.grpc, "grpc", ":9001", "")
-	flags.StringVar(&o.device, "device", "auto", "")
-	flags.StringVar(&o.node.ID, "id", "", "")
-	flags.StringVar(&o.tls.Cert, "tls-cert", "", "")
-	flags.StringVar(&o.tls.Key, "tls-key", "", "")
-	flags.StringVar(&o.tls.ClientCA, "tls-client-ca", "", "")
-	flags.Var((*prefixFlag)(&o.node.PathPrefix), "path-prefix", "")
-	flags.Var(&maxBody, "max-body", "")
-	flags.Var(&maxOutput, "max-output", "")
-	flags.Var(&o.memory, "memory", "")
-	flags.Var(&timeout, "timeout", "")
-	flags.Var(&watch, "watch", "")
-	flags.TextVar(&o.node.Control, "control", o.node.Control, "")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(stdout, serveUsage, onnx.LibraryFile())
+	line := newCommand("serve", fmt.Sprintf(serveUsage, onnx.LibraryFile()))
+	line.StringVar(&o.node.Models, "models", "models", "")
+	line.StringVar(&o.http, "http", ":9000", "")
+	line.StringVar(&o.grpc, "grpc", ":9001", "")
+	line.StringVar(&o.device, "device", "auto", "")
+	line.StringVar(&o.node.ID, "id", "", "")
+	line.StringVar(&o.tls.Cert, "tls-cert", "", "")
+	line.StringVar(&o.tls.Key, "tls-key", "", "")
+	line.StringVar(&o.tls.ClientCA, "tls-client-ca", "", "")
+	line.Var((*prefixFlag)(&o.node.PathPrefix), "path-prefix", "")
+	line.Var(&maxBody, "max-body", "")
+	line.Var(&maxOutput, "max-output", "")
+	line.Var(&o.memory, "memory", "")
+	line.Var(&timeout, "timeout", "")
+	line.Var(&watch, "watch", "")
+	line.TextVar(&o.node.Control, "control", o.node.Control, "")
+	line.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "")
+	if err := line.ReadFlags(args, stdout); err != nil {
 		return o, err
-	case err != nil:
-		return o, fmt.Errorf("serve: %w: %w", err, errUsage)
-	case flags.NArg() > 0:
-		return o, fmt.Errorf("serve: unexpected argument %q: %w", flags.Arg(0), errUsage)
 	}
 	if err := onnx.ParseDevice(o.device); err != nil {
-		return o, fmt.Errorf("serve: --device: %w: %w", err, errUsage)
+		return o, line.Misused("--device: %w", err)
 	}
 	if err := checkTLS(&o.tls); err != nil {
-		return o, fmt.Errorf("serve: %w: %w", err, errUsage)
+		return o, line.Misused("%w", err)
 	}
 	o.node.HTTP.MaxBody = maxBody.value
 	// All bodies at once: room for some of the largest, or one alone would keep everybody else out.

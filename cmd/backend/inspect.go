@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"ganglion/backend"
 	"ganglion/backend/inspect"
 	"ganglion/backend/onnx"
+	"ganglion/internal/cmdline"
 )
 
 const inspectUsage = `usage: backend inspect [flags] MODEL
@@ -32,24 +32,20 @@ var errDoesNotLoad = errors.New("onnx runtime does not load the model")
 
 // inspectModel is `backend inspect`.
 func inspectModel(args []string, stdout io.Writer) error {
-	flags := flag.NewFlagSet("inspect", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	models := flags.String("models", "models", "")
-	device := flags.String("device", "auto", "")
-	noEngine := flags.Bool("no-engine", false, "")
-	asJSON := flags.Bool("json", false, "")
-	what, err := parseAround(flags, args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, inspectUsage)
-		return nil
-	case err != nil:
-		return fmt.Errorf("inspect: %w: %w", err, errUsage)
-	case len(what) != 1:
-		return fmt.Errorf("inspect: want one MODEL, got %d: %w", len(what), errUsage)
+	line := newCommand("inspect", inspectUsage)
+	models := line.String("models", "models", "")
+	device := line.String("device", "auto", "")
+	noEngine := line.Bool("no-engine", false, "")
+	asJSON := line.Bool("json", false, "")
+	what, err := line.Read(args, stdout)
+	if err != nil {
+		return cmdline.UnlessHelp(err)
+	}
+	if len(what) != 1 {
+		return line.Misused("want one MODEL, got %d", len(what))
 	}
 	if err := onnx.ParseDevice(*device); err != nil {
-		return fmt.Errorf("inspect: --device: %w: %w", err, errUsage)
+		return line.Misused("--device: %w", err)
 	}
 	path, err := inspect.Find(*models, what[0])
 	if err != nil {
@@ -75,19 +71,6 @@ func inspectModel(args []string, stdout io.Writer) error {
 		err = errDoesNotLoad
 	}
 	return err
-}
-
-// parseAround parses flags before and behind the arguments.
-func parseAround(flags *flag.FlagSet, args []string) (rest []string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		if flags.NArg() == 0 {
-			return rest, nil
-		}
-		rest, args = append(rest, flags.Arg(0)), flags.Args()[1:]
-	}
 }
 
 // askEngine loads the model to see which provider takes what of it.

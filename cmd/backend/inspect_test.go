@@ -12,6 +12,7 @@ import (
 
 	"ganglion/backend/inspect"
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/onnxfile"
 )
 
@@ -56,7 +57,7 @@ func TestInspectWhatDoesNotLoad(t *testing.T) {
 	for args, want := range map[string]string{
 		"inspect": "want one MODEL, got 0", "inspect a b": "want one MODEL, got 2", "inspect --device x a": "unknown device", "inspect --x a": "flag provided but not defined",
 	} {
-		if err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard); !errors.Is(err, errUsage) || !strings.Contains(err.Error(), want) {
+		if err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard); !errors.Is(err, cmdline.ErrMisused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", args, err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+
+	"ganglion/internal/cmdline"
 )
 
 // version is set by the linker.
@@ -38,20 +40,20 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "backend: "+err.Error())
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, cmdline.ErrMisused) {
 		os.Exit(2)
 	}
 	os.Exit(1)
 }
 
-// errUsage marks a command line that is at fault: exit code 2, as the flag package has it.
-var errUsage = errors.New("see `backend help`")
+// newCommand is a command of this program.
+func newCommand(name, help string) *cmdline.Command { return cmdline.New("backend", name, help) }
 
 // run is the program without its process: it returns when the command is done, or when ctx has ended and all is stopped.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
-		return fmt.Errorf("no command: %w", errUsage)
+		return cmdline.Misused(errors.New("no command"), "backend help")
 	}
 	switch command, args := args[0], args[1:]; command {
 	case "serve":
@@ -67,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprint(stdout, usage)
 		return nil
 	default:
-		return fmt.Errorf("unknown command %q: %w", command, errUsage)
+		return cmdline.Misused(fmt.Errorf("unknown command %q", command), "backend help")
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"ganglion/backend/onnx/onnxtest"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/conf"
 	"ganglion/internal/oip/pb"
 	"ganglion/internal/testlog"
@@ -54,7 +55,9 @@ func TestWords(t *testing.T) {
 		{"", "", "no command: see `backend help`"},
 		{"srve", "", `unknown command "srve"`},
 		{"serve models", "", `serve: unexpected argument "models"`},
-		{"serve --modls x", "", "flag provided but not defined: -modls"},
+		{"serve --modls x", "", "serve: flag provided but not defined: -modls: see `backend serve -h`"},
+		{"check --modls x", "", "check: flag provided but not defined: -modls: see `backend check -h`"},
+		{"inspect --modls x", "", "inspect: flag provided but not defined: -modls: see `backend inspect -h`"},
 		{"serve --device gpu", "", `unknown device "gpu": want "auto", "cpu", "cuda:N" or "tensorrt:N"`},
 		{"serve --path-prefix serving", "", `invalid value "serving" for flag -path-prefix: want a path that begins with a slash`},
 		{"serve --path-prefix /a?b", "", "want a path of letters, digits and slashes"},
@@ -76,7 +79,7 @@ func TestWords(t *testing.T) {
 			switch {
 			case test.err == "" && err != nil:
 				t.Errorf("got %v", err)
-			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || !errors.Is(err, errUsage)):
+			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || !errors.Is(err, cmdline.ErrMisused)):
 				t.Errorf("got %v, want a usage error with %q", err, test.err)
 			}
 			if !strings.Contains(stdout.String(), test.out) {

@@ -3,23 +3,20 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
 
 	"ganglion/backend"
 	"ganglion/backend/onnx"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/lifecycle"
 )
 
 // serve is `backend serve`.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	o, err := parseFlags(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return cmdline.UnlessHelp(err)
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	if o.node.ID != "" {

@@ -4,17 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"ganglion/internal/cmdline"
 	"ganglion/internal/loadgen"
 )
 
@@ -50,13 +49,9 @@ type benchFlags struct {
 
 // bench measures one server, or two in turn.
 func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f, err := parseBench(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, benchUsage)
-		return nil
-	}
+	f, err := parseBench(args, stdout)
 	if err != nil {
-		return err
+		return cmdline.UnlessHelp(err)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -78,44 +73,37 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-func parseBench(args []string) (*benchFlags, error) {
+func parseBench(args []string, stdout io.Writer) (*benchFlags, error) {
 	f := &benchFlags{config: loadgen.Config{Shapes: map[string][]int64{}}}
 	c := &f.config
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&c.Model, "model", "", "")
-	flags.StringVar(&c.Version, "version", "", "")
-	flags.IntVar(&c.Clients, "clients", 0, "")
-	flags.Float64Var(&c.Rate, "rate", 0, "")
-	flags.DurationVar(&c.Duration, "duration", 10*time.Second, "")
-	flags.DurationVar(&c.Warmup, "warmup", 2*time.Second, "")
-	flags.DurationVar(&c.Timeout, "timeout", 30*time.Second, "")
-	flags.Int64Var(&c.Batch, "batch", 1, "")
-	flags.Func("shape", "", func(text string) error { return parseShape(c.Shapes, text) })
-	flags.IntVar(&c.Questions, "questions", 64, "")
-	flags.BoolVar(&c.Binary, "binary", false, "")
-	flags.StringVar(&f.against, "against", "", "")
-	flags.IntVar(&f.rounds, "rounds", 3, "")
-	flags.StringVar(&f.json, "json", "", "")
-	// The URL may stand before the flags, as people type it.
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		args = append(slices.Clone(args[1:]), args[0])
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("bench: %w: %w", err, errUsage)
+	line := newCommand("bench", benchUsage)
+	line.StringVar(&c.Model, "model", "", "")
+	line.StringVar(&c.Version, "version", "", "")
+	line.IntVar(&c.Clients, "clients", 0, "")
+	line.Float64Var(&c.Rate, "rate", 0, "")
+	line.DurationVar(&c.Duration, "duration", 10*time.Second, "")
+	line.DurationVar(&c.Warmup, "warmup", 2*time.Second, "")
+	line.DurationVar(&c.Timeout, "timeout", 30*time.Second, "")
+	line.Int64Var(&c.Batch, "batch", 1, "")
+	line.Func("shape", "", func(text string) error { return parseShape(c.Shapes, text) })
+	line.IntVar(&c.Questions, "questions", 64, "")
+	line.BoolVar(&c.Binary, "binary", false, "")
+	line.StringVar(&f.against, "against", "", "")
+	line.IntVar(&f.rounds, "rounds", 3, "")
+	line.StringVar(&f.json, "json", "", "")
+	targets, err := line.Read(args, stdout)
+	if err != nil {
+		return nil, err
 	}
 	switch {
-	case flags.NArg() != 1:
-		return nil, fmt.Errorf("bench: want one URL, got %q: %w", flags.Args(), errUsage)
+	case len(targets) != 1:
+		return nil, line.Misused("want one URL, got %q", targets)
 	case c.Model == "":
-		return nil, fmt.Errorf("bench: --model is missing: %w", errUsage)
+		return nil, line.Misused("--model is missing")
 	case f.rounds < 1:
-		return nil, fmt.Errorf("bench: --rounds %d: want 1 or more: %w", f.rounds, errUsage)
+		return nil, line.Misused("--rounds %d: want 1 or more", f.rounds)
 	}
-	c.Target = flags.Arg(0)
+	c.Target = targets[0]
 	if c.Clients == 0 {
 		c.Clients = 16
 		if c.Rate > 0 {

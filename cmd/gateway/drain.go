@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 )
 
 const drainUsage = `gateway drain keeps new requests from a node of a running gateway, so that it can be stopped without a failed one.
@@ -41,59 +41,38 @@ type drainFlags struct {
 	timeout           time.Duration
 }
 
-func parseDrain(args []string) (*drainFlags, error) {
+func parseDrain(args []string, stdout io.Writer) (*drainFlags, error) {
 	f := new(drainFlags)
-	flags := flag.NewFlagSet("drain", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	f.register(flags)
-	flags.StringVar(&f.pool, "pool", "", "")
-	flags.BoolVar(&f.wait, "wait", false, "")
-	flags.BoolVar(&f.undo, "undo", false, "")
-	flags.BoolVar(&f.force, "force", false, "")
-	flags.DurationVar(&f.timeout, "timeout", 5*time.Minute, "")
-	nodes, err := parseAnywhere(flags, args)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil, err
-	}
+	line := newCommand("drain", drainUsage)
+	f.register(line)
+	line.StringVar(&f.pool, "pool", "", "")
+	line.BoolVar(&f.wait, "wait", false, "")
+	line.BoolVar(&f.undo, "undo", false, "")
+	line.BoolVar(&f.force, "force", false, "")
+	line.DurationVar(&f.timeout, "timeout", 5*time.Minute, "")
+	nodes, err := line.Read(args, stdout)
 	if err != nil {
-		return nil, fmt.Errorf("drain: %w: %w", err, errUsage)
+		return nil, err
 	}
 	switch {
 	case len(nodes) == 0:
-		return nil, fmt.Errorf("drain: which node? gateway drain HOST:PORT, as in gateway status: %w", errUsage)
+		return nil, line.Misused("which node? gateway drain HOST:PORT, as in gateway status")
 	case len(nodes) > 1:
-		return nil, fmt.Errorf("drain: one node at a time, not %s: %w", strings.Join(nodes, " and "), errUsage)
+		return nil, line.Misused("one node at a time, not %s", strings.Join(nodes, " and "))
 	case f.undo && (f.wait || f.force):
-		return nil, fmt.Errorf("drain: --undo goes with neither --wait nor --force: %w", errUsage)
+		return nil, line.Misused("--undo goes with neither --wait nor --force")
 	case f.timeout <= 0:
-		return nil, fmt.Errorf("drain: --timeout %s: accepted is a time, such as 5m: %w", f.timeout, errUsage)
+		return nil, line.Misused("--timeout %s: accepted is a time, such as 5m", f.timeout)
 	}
 	f.node = nodes[0]
 	return f, nil
 }
 
-// parseAnywhere parses flags wherever they stand, before and behind the arguments that are none, as people type them.
-func parseAnywhere(flags *flag.FlagSet, args []string) (others []string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		if flags.NArg() == 0 {
-			return others, nil
-		}
-		others, args = append(others, flags.Arg(0)), flags.Args()[1:]
-	}
-}
-
 // drain is `gateway drain`.
 func drain(ctx context.Context, args []string, stdout io.Writer) error {
-	f, err := parseDrain(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, drainUsage)
-		return nil
-	}
+	f, err := parseDrain(args, stdout)
 	if err != nil {
-		return err
+		return cmdline.UnlessHelp(err)
 	}
 	o, err := f.operator()
 	if err != nil {

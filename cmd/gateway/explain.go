@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"os"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 )
 
 const explainUsage = `gateway explain says what a gateway would do with a request, and why: route, variant, cache, and every node with its score.
@@ -42,55 +42,43 @@ type explainFlags struct {
 
 // explain is `gateway explain`.
 func explain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f, err := parseExplain(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, explainUsage)
-		return nil
-	}
+	f, err := parseExplain(args, stdout)
 	if err != nil {
-		return err
+		return cmdline.UnlessHelp(err)
 	}
 	e, err := f.explanation(ctx, stderr)
 	if err != nil {
 		return err
 	}
 	if f.json {
-		out := json.NewEncoder(stdout)
-		out.SetIndent("", "  ")
-		return out.Encode(e)
+		return printJSON(stdout, e)
 	}
 	return printExplanation(stdout, e)
 }
 
-func parseExplain(args []string) (*explainFlags, error) {
+func parseExplain(args []string, stdout io.Writer) (*explainFlags, error) {
 	f := &explainFlags{}
 	var body string
-	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&f.question.Model, "model", "", "")
-	flags.StringVar(&f.question.Version, "version", "", "")
-	flags.Func("header", "", func(line string) error {
-		f.question.Headers = append(f.question.Headers, line)
+	line := newCommand("explain", explainUsage)
+	line.StringVar(&f.question.Model, "model", "", "")
+	line.StringVar(&f.question.Version, "version", "", "")
+	line.Func("header", "", func(header string) error {
+		f.question.Headers = append(f.question.Headers, header)
 		return nil
 	})
-	flags.StringVar(&f.question.Key, "key", "", "")
-	flags.StringVar(&body, "body", "", "")
-	f.register(flags)
-	flags.BoolVar(&f.offline, "offline", false, "")
-	flags.BoolVar(&f.json, "json", false, "")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("explain: %w: %w", err, errUsage)
+	line.StringVar(&f.question.Key, "key", "", "")
+	line.StringVar(&body, "body", "", "")
+	f.register(line)
+	line.BoolVar(&f.offline, "offline", false, "")
+	line.BoolVar(&f.json, "json", false, "")
+	if err := line.ReadFlags(args, stdout); err != nil {
+		return nil, err
 	}
 	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("explain: unexpected argument %q: %w", flags.Arg(0), errUsage)
 	case f.question.Model == "":
-		return nil, fmt.Errorf("explain: --model is missing: %w", errUsage)
+		return nil, line.Misused("--model is missing")
 	case f.admin != "" && f.offline:
-		return nil, fmt.Errorf("explain: either --admin or --offline: %w", errUsage)
+		return nil, line.Misused("either --admin or --offline")
 	}
 	return f, f.read(body)
 }

@@ -7,11 +7,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
+
+	"ganglion/internal/cmdline"
 )
 
 // version is set by the linker.
@@ -20,24 +22,19 @@ var version = "devel"
 const usage = `gateway puts one URL in front of many inference nodes.
 
 usage:
-  gateway run      [--config FILE]           serve until SIGTERM or Ctrl-C
-  gateway validate [--config FILE] [--json]  check the file; exit 1 when it cannot be used. --resolve also looks at
-                                             where nodes come from, in DNS or files, and warns of what has none
-  gateway status   [--pool NAME] [--json]    what a running gateway knows of its pools, nodes and routes; see --help
-  gateway reload                             have a running gateway read its file again; exit 1 when it is refused
-  gateway drain    NODE [--wait] [--undo]    no new requests for a node, so that it can be stopped; see --help
-  gateway explain  --model NAME              what would be done with a request, and why; see gateway explain --help
-  gateway record   [--for D]                 write what a running gateway's pools decide; see gateway record --help
-  gateway replay   FILE                      what other policies make of a recording; see gateway replay --help
-  gateway bench    --model NAME URL          measure how a server answers; see gateway bench --help
-  gateway version                            print the version
-  gateway help                               print this
+  gateway run                       serve until SIGTERM or Ctrl-C
+  gateway validate                  check the configuration; exit 1 when it cannot be used
+  gateway status                    what a running gateway knows of its pools, nodes and routes
+  gateway reload                    have a running gateway read its file again; exit 1 when it is refused
+  gateway drain NODE                no new requests for a node, so that it can be stopped
+  gateway explain --model NAME      what would be done with a request, and why
+  gateway record                    write what a running gateway's pools decide
+  gateway replay FILE               what other policies make of a recording
+  gateway bench --model NAME URL    measure how a server answers
+  gateway version                   print the version
+  gateway help                      print this; "gateway drain -h" explains a command and its flags
 
-FILE is gateway.toml in the current directory unless given. A running gateway reads it again when told to.
-
-signals of a running gateway:
-  SIGTERM, Ctrl-C  finish what is in flight, then end; a second one cuts it and exits 1
-  SIGHUP           reopen the access log, once it has been renamed, and read the file again, as gateway reload does
+The configuration is gateway.toml in the current directory unless --config names another file.
 `
 
 func main() {
@@ -51,15 +48,12 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// Errors that decide the exit code.
-var (
-	errSaid  = errors.New("already said")       // the command printed what is wrong
-	errUsage = errors.New("see `gateway help`") // the command line is at fault
-)
+// errSaid ends a command that has printed what is wrong.
+var errSaid = errors.New("already said")
 
 // exitCode follows the custom of the flag package: 2 for the command line, 1 for everything else.
 func exitCode(err error) int {
-	if errors.Is(err, errUsage) {
+	if errors.Is(err, cmdline.ErrMisused) {
 		return 2
 	}
 	return 1
@@ -69,7 +63,7 @@ func exitCode(err error) int {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
-		return fmt.Errorf("no command: %w", errUsage)
+		return cmdline.Misused(errors.New("no command"), "gateway help")
 	}
 	switch command, args := args[0], args[1:]; command {
 	case "run":
@@ -97,22 +91,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprint(stdout, usage)
 		return nil
 	default:
-		return fmt.Errorf("unknown command %q: %w", command, errUsage)
+		return cmdline.Misused(fmt.Errorf("unknown command %q", command), "gateway help")
 	}
 }
 
-// parse reads a command's flags. It returns flag.ErrHelp when help was asked for and given; see unlessHelp.
-func parse(flags *flag.FlagSet, args []string, stdout io.Writer) error {
-	flags.SetOutput(io.Discard) // errors are returned, help goes where answers go
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
-		return err
-	case err != nil:
-		return fmt.Errorf("%s: %w: %w", flags.Name(), err, errUsage)
-	case flags.NArg() > 0:
-		return fmt.Errorf("%s: unexpected argument %q: %w", flags.Name(), flags.Arg(0), errUsage)
-	}
-	return nil
+// newCommand is a command of this program.
+func newCommand(name, help string) *cmdline.Command { return cmdline.New("gateway", name, help) }
+
+// printJSON prints a command's answer for scripts.
+func printJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
 }

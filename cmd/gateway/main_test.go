@@ -65,8 +65,8 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{args: "version", stdout: "gateway devel\n"},
 		{args: "help", stdout: usage},
-		{args: "run -h", stdout: usage},
-		{args: "validate --help", stdout: usage},
+		{args: "run -h", stdout: runUsage},
+		{args: "validate --help", stdout: validateUsage},
 		{args: "", stderr: usage, err: "no command", code: 2},
 		{args: "serve", err: `unknown command "serve"`, code: 2},
 		{args: "run --conf x", err: "run: flag provided but not defined: -conf", code: 2},
@@ -84,6 +84,24 @@ func TestCommandLine(t *testing.T) {
 		if err != nil && exitCode(err) != c.code {
 			t.Errorf("%q: exit code %d, want %d", c.args, exitCode(err), c.code)
 		}
+	}
+}
+
+// TestAWrongFlagLeadsToTheCommandsHelp: it is there that the right ones are.
+func TestAWrongFlagLeadsToTheCommandsHelp(t *testing.T) {
+	for _, command := range []string{"run", "validate", "status", "reload", "drain", "explain", "record", "replay", "bench"} {
+		_, _, err := call(t, command, "--colour", "red")
+		want := command + ": flag provided but not defined: -colour: see `gateway " + command + " -h`"
+		if err == nil || err.Error() != want || exitCode(err) != 2 {
+			t.Errorf("error %v, exit code %d, want %q and 2", err, exitCode(err), want)
+		}
+		help, _, err := call(t, command, "-h")
+		if err != nil || !strings.Contains(help, "usage: gateway "+command) || !strings.Contains(usage, "gateway "+command+" ") {
+			t.Errorf("%s: help %q, %v", command, help, err)
+		}
+	}
+	if _, _, err := call(t, "status", "--admin", "8082"); err == nil || !strings.HasSuffix(err.Error(), "see `gateway status -h`") {
+		t.Errorf("a wrong address: %v", err)
 	}
 }
 

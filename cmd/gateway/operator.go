@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 )
 
 // operator asks a running gateway over its admin port.
@@ -24,11 +24,15 @@ type operator struct {
 }
 
 // adminFlags are how the commands that ask a running gateway find it.
-type adminFlags struct{ admin, config string }
+type adminFlags struct {
+	admin, config string
+	line          *cmdline.Command
+}
 
-func (a *adminFlags) register(flags *flag.FlagSet) {
-	flags.StringVar(&a.admin, "admin", "", "")
-	flags.StringVar(&a.config, "config", defaultConfig, "")
+func (a *adminFlags) register(line *cmdline.Command) {
+	a.line = line
+	line.StringVar(&a.admin, "admin", "", "")
+	line.StringVar(&a.config, "config", defaultConfig, "")
 }
 
 // operator finds the gateway: where --admin says, or else where its configuration has it listen.
@@ -45,7 +49,7 @@ func (a *adminFlags) operator() (*operator, error) {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("--admin %q is no address: accepted is \"127.0.0.1:8082\": %w", address, errUsage)
+		return nil, a.line.Misused("--admin %q is no address: accepted is \"127.0.0.1:8082\"", address)
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "localhost" // what listens everywhere listens here

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"time"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 )
 
 const recordUsage = `gateway record writes what a running gateway's pools decide, one line of JSON for each attempt, to standard output.
@@ -29,27 +27,19 @@ written.
 // record is `gateway record`.
 func record(ctx context.Context, args []string, stdout io.Writer) error {
 	query := url.Values{}
-	flags := flag.NewFlagSet("record", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	length := flags.Duration("for", 10*time.Second, "")
+	line := newCommand("record", recordUsage)
+	length := line.Duration("for", 10*time.Second, "")
 	var where adminFlags
-	where.register(flags)
-	flags.Func("pool", "", func(name string) error {
+	where.register(line)
+	line.Func("pool", "", func(name string) error {
 		query.Add("pool", name)
 		return nil
 	})
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(stdout, recordUsage)
-			return nil
-		}
-		return fmt.Errorf("record: %w: %w", err, errUsage)
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("record: unexpected argument %q: %w", flags.Arg(0), errUsage)
+	if err := line.ReadFlags(args, stdout); err != nil {
+		return cmdline.UnlessHelp(err)
 	}
 	if *length <= 0 || *length > gateway.MaxRecording {
-		return fmt.Errorf("record: --for %s: accepted is more than 0, up to %s: %w", *length, gateway.MaxRecording, errUsage)
+		return line.Misused("--for %s: accepted is more than 0, up to %s", *length, gateway.MaxRecording)
 	}
 	query.Set("for", length.String())
 	o, err := where.operator()

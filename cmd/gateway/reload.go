@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 )
 
 const reloadUsage = `gateway reload has a running gateway read again the file that it was started with.
@@ -26,17 +25,10 @@ the exit code is 1. [server], [log], [upstream] and [cache] take a restart.
 // reload is `gateway reload`.
 func reload(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var at adminFlags
-	flags := flag.NewFlagSet("reload", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	at.register(flags)
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, reloadUsage)
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("reload: %w: %w", err, errUsage)
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("reload: unexpected argument %q: %w", flags.Arg(0), errUsage)
+	line := newCommand("reload", reloadUsage)
+	at.register(line)
+	if err := line.ReadFlags(args, stdout); err != nil {
+		return cmdline.UnlessHelp(err)
 	}
 	o, err := at.operator()
 	if err != nil {

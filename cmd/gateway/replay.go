@@ -1,9 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +11,7 @@ import (
 
 	"ganglion/balancer"
 	"ganglion/balancer/replay"
+	"ganglion/internal/cmdline"
 )
 
 const replayUsage = `gateway replay feeds the requests of a recording to other policies, offline, and prints what they would have made of them.
@@ -40,13 +38,9 @@ type replayFlags struct {
 
 // replayTrace is `gateway replay`.
 func replayTrace(args []string, stdout, stderr io.Writer) error {
-	f, err := parseReplay(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, replayUsage)
-		return nil
-	}
+	f, err := parseReplay(args, stdout)
 	if err != nil {
-		return err
+		return cmdline.UnlessHelp(err)
 	}
 	trace, err := readTrace(f.file)
 	if err != nil {
@@ -63,41 +57,32 @@ func replayTrace(args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s: %w", f.file, err)
 	}
 	if f.json {
-		out := json.NewEncoder(stdout)
-		out.SetIndent("", "  ")
-		return out.Encode(c)
+		return printJSON(stdout, c)
 	}
 	return printComparison(stdout, c)
 }
 
-func parseReplay(args []string) (*replayFlags, error) {
+func parseReplay(args []string, stdout io.Writer) (*replayFlags, error) {
 	f := &replayFlags{}
-	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&f.pool, "pool", "", "")
-	flags.Uint64Var(&f.seed, "seed", 1, "")
-	flags.BoolVar(&f.json, "json", false, "")
-	flags.Func("policy", "", func(name string) error {
+	line := newCommand("replay", replayUsage)
+	line.StringVar(&f.pool, "pool", "", "")
+	line.Uint64Var(&f.seed, "seed", 1, "")
+	line.BoolVar(&f.json, "json", false, "")
+	line.Func("policy", "", func(name string) error {
 		if !slices.Contains(balancer.Policies(), name) {
 			return fmt.Errorf("accepted are %s", strings.Join(balancer.Policies(), ", "))
 		}
 		f.policies = append(f.policies, name)
 		return nil
 	})
-	// The file may stand before the flags, as people type it.
-	if len(args) > 0 && (args[0] == "-" || !strings.HasPrefix(args[0], "-")) {
-		args = append(slices.Clone(args[1:]), args[0])
+	files, err := line.Read(args, stdout)
+	if err != nil {
+		return nil, err
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("replay: %w: %w", err, errUsage)
+	if len(files) != 1 {
+		return nil, line.Misused("one FILE is wanted, there are %d", len(files))
 	}
-	if flags.NArg() != 1 {
-		return nil, fmt.Errorf("replay: one FILE is wanted, there are %d: %w", flags.NArg(), errUsage)
-	}
-	f.file = flags.Arg(0)
+	f.file = files[0]
 	if len(f.policies) == 0 {
 		f.policies = balancer.Policies()
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 
 	"ganglion/gateway"
 	"ganglion/gateway/admin"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/conf"
 	"ganglion/internal/httpserver"
 	"ganglion/internal/lifecycle"
@@ -21,12 +21,23 @@ import (
 
 const defaultConfig = "gateway.toml"
 
+const runUsage = `gateway run serves until SIGTERM or Ctrl-C.
+
+usage: gateway run [--config FILE]
+
+  --config FILE       the configuration (default gateway.toml); it is read again when gateway reload or SIGHUP says so
+
+signals:
+  SIGTERM, Ctrl-C     finish what is in flight, then end; a second one cuts it and exits 1
+  SIGHUP              reopen the access log, once it has been renamed, and read the file again, as gateway reload does
+`
+
 // serve is `gateway run`.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	file := flags.String("config", defaultConfig, "")
-	if err := parse(flags, args, stdout); err != nil {
-		return unlessHelp(err)
+	line := newCommand("run", runUsage)
+	file := line.String("config", defaultConfig, "")
+	if err := line.ReadFlags(args, stdout); err != nil {
+		return cmdline.UnlessHelp(err)
 	}
 	cfg, err := load(*file, stderr)
 	if err != nil {

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/conf"
 )
 
@@ -32,19 +30,12 @@ The exit code is 0 whatever the state is, and 1 if there is no answer.
 // status is `gateway status`.
 func status(ctx context.Context, args []string, stdout io.Writer) error {
 	var at adminFlags
-	flags := flag.NewFlagSet("status", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	at.register(flags)
-	pool := flags.String("pool", "", "")
-	asJSON := flags.Bool("json", false, "")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, statusUsage)
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("status: %w: %w", err, errUsage)
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("status: unexpected argument %q: %w", flags.Arg(0), errUsage)
+	line := newCommand("status", statusUsage)
+	at.register(line)
+	pool := line.String("pool", "", "")
+	asJSON := line.Bool("json", false, "")
+	if err := line.ReadFlags(args, stdout); err != nil {
+		return cmdline.UnlessHelp(err)
 	}
 	o, err := at.operator()
 	if err != nil {
@@ -59,9 +50,7 @@ func status(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	if *asJSON {
-		out := json.NewEncoder(stdout)
-		out.SetIndent("", "  ")
-		return out.Encode(st)
+		return printJSON(stdout, st)
 	}
 	printStatus(stdout, &st)
 	return nil

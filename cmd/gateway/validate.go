@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -13,10 +11,22 @@ import (
 	"time"
 
 	"ganglion/gateway"
+	"ganglion/internal/cmdline"
 	"ganglion/internal/conf"
 	"ganglion/internal/discovery"
 	"ganglion/internal/hostport"
 )
+
+const validateUsage = `gateway validate checks a configuration and says all that is wrong with it.
+
+usage: gateway validate [flags]
+
+  --config FILE       the configuration (default gateway.toml)
+  --resolve           look also at where nodes come from, in DNS or files, and warn of what has none
+  --json              print JSON
+
+The exit code is 1 when the file cannot be used; warnings leave it 0.
+`
 
 // report is what `gateway validate --json` prints.
 type report struct {
@@ -40,12 +50,12 @@ type finding struct {
 // builds or one that has no DNS server of ours. With --resolve it looks at the sources of nodes as the gateway would, and warns
 // of those that have no list now, and of nodes whose names have no address; they are no errors, since the gateway starts without them.
 func validate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("validate", flag.ContinueOnError)
-	file := flags.String("config", defaultConfig, "")
-	asJSON := flags.Bool("json", false, "")
-	resolve := flags.Bool("resolve", false, "")
-	if err := parse(flags, args, stdout); err != nil {
-		return unlessHelp(err)
+	line := newCommand("validate", validateUsage)
+	file := line.String("config", defaultConfig, "")
+	asJSON := line.Bool("json", false, "")
+	resolve := line.Bool("resolve", false, "")
+	if err := line.ReadFlags(args, stdout); err != nil {
+		return cmdline.UnlessHelp(err)
 	}
 	cfg, warnings, err := gateway.LoadConfig(*file)
 	var problems conf.Problems
@@ -77,9 +87,7 @@ func printReport(w io.Writer, file string, cfg *gateway.Config, problems, warnin
 	if rep.OK {
 		rep.Summary = summary(cfg)
 	}
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	if err := out.Encode(rep); err != nil {
+	if err := printJSON(w, rep); err != nil {
 		return err
 	}
 	if !rep.OK {
@@ -184,12 +192,4 @@ func count(n int, word string) string {
 		word += "s"
 	}
 	return fmt.Sprintf("%d %s", n, word)
-}
-
-// unlessHelp turns a request for help, which was granted, into success.
-func unlessHelp(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
-	return err
 }
