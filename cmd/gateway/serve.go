@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -15,7 +14,6 @@ import (
 	"ganglion/gateway/admin"
 	"ganglion/internal/cmdline"
 	"ganglion/internal/conf"
-	"ganglion/internal/httpserver"
 	"ganglion/internal/lifecycle"
 )
 
@@ -65,39 +63,23 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-
 	reload := func(ctx context.Context) (gateway.Reloaded, error) {
 		return edge.Reload(ctx, func() (*gateway.Config, conf.Problems, error) { return gateway.LoadConfig(*file) })
 	}
-
-	// All ports are taken before anything runs, so that one in use is all that is said.
-	clients, err := httpserver.Listen(cfg.Server.HTTP)
+	ports, err := listen(cfg.Server, log)
 	if err != nil {
 		return err
 	}
-	defer clients.Close()
+	defer ports.close()
+
 	var parts lifecycle.Group
 	// The admin port is started first and so stopped last: a drain can be watched to its end.
-	if cfg.Server.Admin != "" {
-		operators, err := httpserver.Listen(cfg.Server.Admin)
-		if err != nil {
-			return err
-		}
-		defer operators.Close()
-		parts.Add("admin", func(ctx context.Context) error { return admin.New(edge, reload, registry, log).Run(ctx, operators) })
-		log.Info("admin port is open", "address", operators.Addr().String())
-	}
-	var calls net.Listener
-	if cfg.Server.GRPC != "" {
-		if calls, err = httpserver.Listen(cfg.Server.GRPC); err != nil {
-			return err
-		}
-		defer calls.Close()
-		log.Info("gRPC port is open", "address", calls.Addr().String())
+	if ports.admin != nil {
+		parts.Add("admin", func(ctx context.Context) error { return admin.New(edge, reload, registry, log).Run(ctx, ports.admin) })
 	}
 	parts.Add("reloads", func(ctx context.Context) error { reloadAt(ctx, hangups, reload); return nil })
-	parts.Add("gateway", func(ctx context.Context) error { return edge.Run(ctx, clients, calls) })
-	log.Info("serving", "address", clients.Addr().String(), "version", version, "config", *file)
+	parts.Add("gateway", func(ctx context.Context) error { return edge.Run(ctx, ports.http, ports.grpc) })
+	log.Info("serving", "address", ports.http.Addr().String(), "version", version, "config", *file)
 	if err := parts.Run(ctx); err != nil {
 		return err
 	}
