@@ -1,25 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
-
-	"ganglion/internal/testnode"
 )
 
 // asProgram makes the test binary be the program: tests of signals and exit codes need a process.
@@ -174,168 +167,6 @@ func TestAnAccessLogThatCannotBeOpened(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "log.access") {
 		t.Errorf("error %v, want the key named", err)
 	}
-}
-
-// process is the program as its own process.
-type process struct {
-	*exec.Cmd
-	config  string      // its file
-	clients string      // where it serves them
-	said    chan string // its log from then on
-}
-
-// launch starts the program and waits until it is ready.
-func launch(t *testing.T, config string) *process {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := write(t, config)
-	p := &process{Cmd: exec.CommandContext(context.Background(), exe, "run", "--config", file), config: file}
-	p.Env = append(os.Environ(), asProgram+"=1")
-	stderr, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
-	lines := bufio.NewScanner(stderr)
-	for p.clients == "" && lines.Scan() {
-		if _, rest, ok := strings.Cut(lines.Text(), "msg=serving address="); ok {
-			p.clients, _, _ = strings.Cut(rest, " ")
-		}
-	}
-	if p.clients == "" {
-		t.Fatal("the program ended before it served")
-	}
-	p.said = make(chan string, 1000)
-	go func() {
-		defer close(p.said)
-		for lines.Scan() {
-			p.said <- lines.Text()
-		}
-	}()
-	return p
-}
-
-// waitSaid waits for a line of the program's log.
-func (p *process) waitSaid(t *testing.T, text string) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	for {
-		select {
-		case line, ok := <-p.said:
-			if !ok {
-				t.Fatalf("the program ended before it said %q", text)
-			}
-			if strings.Contains(line, text) {
-				return
-			}
-		case <-deadline:
-			t.Fatalf("the program never said %q", text)
-		}
-	}
-}
-
-func TestSignals(t *testing.T) {
-	n := testnode.Start(t)
-	accessLog := filepath.Join(t.TempDir(), "access.log")
-	config := fmt.Sprintf("[server]\nhttp = \"127.0.0.1:0\"\ngrpc = \"\"\nadmin = \"\"\ndrain_delay = \"10ms\"\n[log]\naccess = %q\n"+
-		"[pools.main]\nnodes = [{ address = %q }]\n[routes.\"*\"]\npool = \"main\"\n", accessLog, n.Address())
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	infer := func(p *process) (int, error) {
-		resp, err := client.Post("http://"+p.clients+"/v2/models/m/infer", "application/json", strings.NewReader("{}"))
-		if err != nil {
-			return 0, err
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode, nil
-	}
-
-	t.Run("SIGTERM finishes what is in flight", func(t *testing.T) {
-		p := launch(t, config)
-		release := n.Hang()
-		defer release()
-		got := make(chan int, 1)
-		go func() {
-			status, err := infer(p)
-			if err != nil {
-				t.Errorf("the request in flight: %v", err)
-			}
-			got <- status
-		}()
-		waitFor(t, func() bool { return n.Requests() == 1 })
-		p.Process.Signal(syscall.SIGTERM)
-		waitFor(t, func() bool { _, err := net.Dial("tcp", p.clients); return err != nil })
-		release()
-		n.Heal()
-		if status := <-got; status != 200 {
-			t.Errorf("the request in flight got %d", status)
-		}
-		if err := p.Wait(); err != nil {
-			t.Errorf("exit: %v, want 0", err)
-		}
-		if log, err := os.ReadFile(accessLog); err != nil || !strings.Contains(string(log), `"status":200`) {
-			t.Errorf("the access log holds %q (%v)", log, err)
-		}
-	})
-	t.Run("a second signal ends it at once", func(t *testing.T) {
-		p := launch(t, config)
-		release := n.Hang()
-		defer release()
-		defer n.Heal()
-		before := n.Requests()
-		go infer(p)
-		waitFor(t, func() bool { return n.Requests() == before+1 })
-		p.Process.Signal(syscall.SIGTERM)
-		waitFor(t, func() bool { _, err := net.Dial("tcp", p.clients); return err != nil })
-		p.Process.Signal(syscall.SIGTERM)
-		p.waitSaid(t, "second signal: ending at once")
-		if p.Wait(); p.ProcessState.ExitCode() != 1 {
-			t.Errorf("ended with %s, want exit code 1", p.ProcessState)
-		}
-	})
-	t.Run("SIGHUP goes on in a new access log", func(t *testing.T) {
-		p := launch(t, config)
-		ask := func(id string) {
-			req, err := http.NewRequest("POST", "http://"+p.clients+"/v2/models/m/infer", strings.NewReader("{}"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("X-Request-Id", id)
-			resp, err := client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-		}
-		holds := func(file, id string) bool {
-			b, _ := os.ReadFile(file)
-			return strings.Contains(string(b), `"id":"`+id+`"`)
-		}
-		ask("first")
-		waitFor(t, func() bool { return holds(accessLog, "first") })
-		if err := os.Rename(accessLog, accessLog+".1"); err != nil {
-			t.Fatal(err)
-		}
-		ask("between")
-		waitFor(t, func() bool { return holds(accessLog+".1", "between") })
-		p.Process.Signal(syscall.SIGHUP)
-		p.waitSaid(t, "reopened the access log")
-		ask("after")
-		waitFor(t, func() bool { return holds(accessLog, "after") })
-		if holds(accessLog+".1", "after") || holds(accessLog, "between") {
-			t.Error("a line is in the wrong file")
-		}
-		p.Process.Signal(syscall.SIGTERM)
-		if err := p.Wait(); err != nil {
-			t.Errorf("exit: %v, want 0", err)
-		}
-	})
-	client.CloseIdleConnections()
 }
 
 func waitFor(t *testing.T, ok func() bool) {
