@@ -15,36 +15,20 @@ const (
 	loadName       = "X-Ganglion-Load"
 )
 
-// pace is what runs of a model version have been like of late.
-type pace struct {
-	runNs    atomic.Int64 // how long one took
-	requests atomic.Int64 // how many it answered, in units of 1/paceUnit
-}
+// pace is how many requests runs of a model version have answered of late, in units of 1/paceUnit.
+type pace struct{ requests atomic.Int64 }
 
 // paceUnit divides a request finely enough for the average of small numbers.
 const paceUnit = 1 << 10
 
 // ran learns from a run. Each counts for an eighth: a change is known after about ten runs, and a single odd one forgotten.
 // Two runs that end at the same moment may lose one of the two, which an average does not feel.
-func (p *pace) ran(took time.Duration, requests int) {
-	learn := func(average *atomic.Int64, value int64) {
-		if old := average.Load(); old != 0 {
-			value = old + (value-old)/8
-		}
-		average.Store(value)
+func (p *pace) ran(requests int) {
+	value := int64(requests) * paceUnit
+	if old := p.requests.Load(); old != 0 {
+		value = old + (value-old)/8
 	}
-	learn(&p.runNs, max(int64(took), 1))
-	learn(&p.requests, int64(requests)*paceUnit)
-}
-
-// wait is how long a request that comes now will wait for its run: for half a run of an instance to end when all are busy,
-// and for the runs of those that are queued before it.
-func (p *pace) wait(queued, busy, instances int64) time.Duration {
-	if instances == 0 || busy < instances && queued == 0 {
-		return 0
-	}
-	runs := 0.5 + float64(queued)*paceUnit/float64(max(p.requests.Load(), paceUnit))
-	return time.Duration(float64(p.runNs.Load()) * runs / float64(instances))
+	p.requests.Store(value)
 }
 
 // loadNow is the load of the version.
@@ -58,7 +42,8 @@ func (v *versionMetrics) loadNow() hop.Load {
 		Known:    true,
 		Queued:   toUint32(stats.QueuedRequests),
 		InFlight: toUint32(v.inside.Load() - stats.QueuedRequests),
-		Wait:     v.pace.wait(stats.QueuedRequests, stats.Busy, stats.Instances),
+		Wait:     stats.Wait,
+		Batch:    uint8(min(s.LargestRun(), math.MaxUint8)),
 	}
 }
 

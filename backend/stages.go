@@ -120,7 +120,7 @@ func (m *metrics) forget(model, version string) {
 // Ran counts a run.
 func (v *versionMetrics) Ran(r scheduler.Run) {
 	v.runs.Add(1)
-	v.pace.ran(r.Input+r.Infer+r.Output, r.Requests)
+	v.pace.ran(r.Requests)
 	v.batches.ran(r)
 	v.rows.Observe(float64(r.Rows))
 	v.stages[stageInput].Observe(r.Input.Seconds())

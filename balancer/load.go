@@ -12,6 +12,9 @@ type Load struct {
 	InFlight uint32
 	Wait     time.Duration // what a request that comes now would wait, by the node's own estimate
 	Worked   time.Duration // how long ago it began what it began last; 0 = it runs nothing, or does not say
+	// Batch is, of a model that answered, the most rows of one run: requests that wait go together. 0 = it does not say, 255 = that or
+	// more.
+	Batch uint8
 }
 
 // loadCell holds a Load so that it is written and read without a lock. Its words may be of different answers: a load is a

@@ -113,7 +113,7 @@ func (s *Scheduler) preferred(rows int) (size int) {
 
 // form takes a batch out of a lane and gives it an idle instance, the one used last: its memory is most likely in a cache.
 func (s *Scheduler) form(l *lane, now time.Duration) *batch {
-	limit := max(s.cfg.MaxBatchSize, 1)
+	limit := s.LargestRun()
 	if s.cfg.MaxQueueDelay > 0 {
 		if s.heldUntil(l) <= now {
 			l.first().crowd.settleFor()
@@ -123,6 +123,7 @@ func (s *Scheduler) form(l *lane, now time.Duration) *batch {
 	}
 	b := s.open(limit)
 	s.fill(b, l, never)
+	s.foresee(b, now)
 	b.gathers = s.shouldGather(b)
 	return b
 }

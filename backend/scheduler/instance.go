@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"runtime/debug"
+	"sync/atomic"
 
 	"ganglion/internal/oip"
 )
@@ -11,7 +12,8 @@ import (
 type instance struct {
 	runner Runner
 	ctx    *runContext
-	batch  *batch // guarded by Scheduler.mu; nil when idle
+	batch  *batch       // guarded by Scheduler.mu; nil when idle
+	until  atomic.Int64 // when its batch should have run, on the scheduler's clock; of no meaning when idle
 
 	inputs []oip.Tensor
 	rooms  []*room // for inputs, by index

@@ -91,6 +91,7 @@ func (s *Scheduler) latestFor(r *Request, now time.Duration) time.Duration {
 // when the leader has copied their inputs.
 func (s *Scheduler) start(b *batch, now time.Duration) {
 	b.began, b.begun, b.waiting = now, true, len(b.items)
+	s.foresee(b, now)
 	b.timing.Requests, b.timing.Rows = len(b.items), b.rows
 	for i := range b.items {
 		r := b.items[i].request
@@ -137,6 +138,7 @@ func (s *Scheduler) finish(b *batch, r *Request, err error, now time.Duration) (
 	}
 	unwatch := b.unwatch
 	b.unwatch = nil
+	s.learn(b, err, now)
 	s.longRun = max(b.timing.Infer, s.longRun-s.longRun/64) // the longest of late: halved in 44 shorter runs
 	s.vacate(b, now)
 	if again {

@@ -13,6 +13,7 @@ type queue struct {
 	spare   *lane              // linked by next
 
 	requests int
+	weight   int // rows of all of them
 	bytes    int64
 }
 
@@ -95,6 +96,7 @@ func (q *queue) enter(r *Request) *lane {
 	}
 	r.lane, r.state = l, waiting
 	l.weight += r.weight
+	q.weight += r.weight
 	q.requests++
 	q.bytes += r.bytes
 	return l
@@ -116,6 +118,7 @@ func (q *queue) remove(r *Request) {
 	}
 	r.prev, r.next, r.lane = nil, nil, nil
 	l.weight -= r.weight
+	q.weight -= r.weight
 	q.requests--
 	q.bytes -= r.bytes
 	q.settle(l)

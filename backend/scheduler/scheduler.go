@@ -29,6 +29,7 @@ type Scheduler struct {
 	takenDeadlines  heap[*Request] // of requests in batches
 	crowds          [crowds]crowd
 	longRun         time.Duration // how long runs take at most, of late
+	forecast        Forecast
 	batchID         uint64
 	lone            uint64      // batches whose first request had nobody to wait for
 	alarm           *time.Timer // nil until something has been due at some time
@@ -39,11 +40,13 @@ type Scheduler struct {
 
 // load is what Stats reads.
 type load struct {
-	requests, bytes, busy atomic.Int64
+	requests, rows, bytes, busy atomic.Int64
+	fullRun                     atomic.Int64 // how long one takes, in ns
 }
 
 func (l *load) queued(q *queue) {
 	l.requests.Store(int64(q.requests))
+	l.rows.Store(int64(q.weight))
 	l.bytes.Store(q.bytes)
 }
 
@@ -160,7 +163,7 @@ func (s *Scheduler) nothingToWaitFor(r *Request) bool {
 
 // shortcut makes a batch of r alone without taking it through the queue, and begins it unless others are to be let in.
 func (s *Scheduler) shortcut(r *Request) *batch {
-	b := s.open(max(s.cfg.MaxBatchSize, 1))
+	b := s.open(s.LargestRun())
 	r.state, r.due, r.deadline = taken, -1, r.until
 	b.add(r)
 	b.leader = r

@@ -82,13 +82,16 @@ type Stats struct {
 	QueuedBytes    int64 // of their input data
 	Busy           int64 // instances that run, or are about to
 	Instances      int64 // that there are
+	// Wait is how long a request that comes now should wait until it is run: until the first instance has done its run, and for the
+	// runs that those in the queue before it fill.
+	Wait time.Duration
 }
 
 // Stats returns the load. It takes no lock: the numbers may be of slightly different moments.
 func (s *Scheduler) Stats() Stats {
 	return Stats{
 		QueuedRequests: s.load.requests.Load(), QueuedBytes: s.load.bytes.Load(),
-		Busy: s.load.busy.Load(), Instances: int64(len(s.instances)),
+		Busy: s.load.busy.Load(), Instances: int64(len(s.instances)), Wait: s.expectedWait(),
 	}
 }
 

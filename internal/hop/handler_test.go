@@ -26,7 +26,7 @@ func TestEverythingIsCarried(t *testing.T) {
 		resp.InferenceHeaderLength = req.InferenceHeaderLength
 		resp.Headers = append(resp.Headers, Header{[]byte("x-version"), []byte("3")})
 		resp.Node = Load{Known: true, Queued: 4, InFlight: 5, Wait: 6 * time.Millisecond}
-		resp.Model = Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond}
+		resp.Model = Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond, Batch: 16}
 		resp.Body = append(resp.Body, strings.Join(seen, "|")...)
 	})
 	var x Exchange
@@ -54,7 +54,7 @@ func TestEverythingIsCarried(t *testing.T) {
 	if want := (Load{Known: true, Queued: 4, InFlight: 5, Wait: 6 * time.Millisecond}); r.Node != want {
 		t.Errorf("got the node's load %+v, want %+v", r.Node, want)
 	}
-	if want := (Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond}); r.Model != want {
+	if want := (Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond, Batch: 16}); r.Model != want {
 		t.Errorf("got the model's load %+v, want %+v", r.Model, want)
 	}
 }

@@ -106,6 +106,7 @@ func appendResponseHead(dst []byte, r *Response) []byte {
 	}
 	if r.Model.Known {
 		h[18] |= loadModelKnown
+		h[19] = r.Model.Batch
 	}
 	putLoad(h[20:], r.Node)
 	putLoad(h[20+loadSize:], r.Model)
@@ -169,7 +170,9 @@ func readResponseHead(p []byte, r *Response) (decodedHead, error) {
 	r.Status = int(binary.LittleEndian.Uint16(h[2:]))
 	r.InferenceHeaderLength = int(int32(binary.LittleEndian.Uint32(h[4:])))
 	r.Node = readLoad(h[20:], h[18]&loadNodeKnown != 0)
-	r.Model = readLoad(h[20+loadSize:], h[18]&loadModelKnown != 0)
+	if r.Model = readLoad(h[20+loadSize:], h[18]&loadModelKnown != 0); r.Model.Known {
+		r.Model.Batch = h[19]
+	}
 	r.ContentType = c.cut(int(h[17]))
 	r.Headers = c.headers(r.Headers[:0], int(h[16]))
 	d.body, err = headEnd("response", &c, d.size, binary.LittleEndian.Uint64(h[8:]), r.InferenceHeaderLength)

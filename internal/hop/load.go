@@ -17,6 +17,9 @@ type Load struct {
 	// Worked is how long ago it began what it began last; 0 = it runs nothing, or does not say. It does not travel with answers,
 	// when something else has just begun.
 	Worked time.Duration
+	// Batch is, of a model that answered, the most rows of one run: requests that wait go together. 0 = it does not say, 255 = that or
+	// more.
+	Batch uint8
 }
 
 // Held is how many requests the node holds as conditions count them: all that runs is one. Whoever waits, waits for those that
