@@ -189,6 +189,9 @@ func appendAccessLine(dst []byte, x *exchange, took time.Duration) []byte {
 	if !turnedAway(x.reason) {
 		dst = appendMillis(dst, "ms", took)
 	}
+	if x.rank > 0 {
+		dst = appendNumber(dst, "priority", int64(x.rank))
+	}
 	if x.queued > 0 {
 		dst = appendMillis(dst, "queued_ms", x.queued)
 	}

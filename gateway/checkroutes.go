@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ganglion/balancer"
 	"ganglion/internal/conf"
 )
 
@@ -33,11 +34,26 @@ func (c *Config) checkRoute(r *conf.Report, rt *RouteConfig) {
 	checkVersion(r, rt.Version)
 	atMost(r, "timeout", rt.Timeout, maxTimeout)
 	c.checkRouteCache(r.At("cache"), rt.Cache)
+	rt.Priority.check(r.At("priority"))
 	if rt.Canary != nil {
 		c.checkCanary(r.At("canary"), rt)
 	}
 	if rt.Shadow != nil {
 		c.checkShadow(r.At("shadow"), rt)
+	}
+}
+
+func (c *PriorityConfig) check(r *conf.Report) {
+	is := func(key string, p int) bool {
+		ok := p >= balancer.FirstPriority && p <= balancer.LastPriority
+		if !ok {
+			r.Errorf(key, "%d is no priority: accepts %d, which goes first, to %d", p, balancer.FirstPriority, balancer.LastPriority)
+		}
+		return ok
+	}
+	best, usual := is("best", c.Best), is("default", c.Default)
+	if best && usual && c.Default < c.Best {
+		r.Errorf("default", "%d goes before best = %d: a request that names no priority would get a better one than any that does", c.Default, c.Best)
 	}
 }
 

@@ -108,6 +108,8 @@ type RouteConfig struct {
 	Cache   RouteCache    `toml:"cache"`
 	Canary  *CanaryConfig `toml:"canary"`
 	Shadow  *ShadowConfig `toml:"shadow"`
+
+	Priority PriorityConfig `toml:"priority"`
 }
 
 // SetDefaults implements conf.Defaulter.
@@ -119,6 +121,19 @@ func (c *RouteConfig) SetDefaults() {
 // RouteCache turns caching on for a route.
 type RouteCache struct {
 	TTL time.Duration `toml:"ttl"` // 0 = off
+}
+
+// PriorityConfig says which of those who wait for a full node go first. 1 is the first priority, 9 the last.
+type PriorityConfig struct {
+	// Default is that of requests which name none.
+	Default int `toml:"default"`
+	// Best is the best that a request gets, whatever it names.
+	Best int `toml:"best"`
+}
+
+// SetDefaults has clients believed: most gateways serve those of one house, who know best what is urgent.
+func (c *PriorityConfig) SetDefaults() {
+	*c = PriorityConfig{Default: balancer.DefaultPriority, Best: balancer.FirstPriority}
 }
 
 // CanaryConfig sends part of a route's requests to another pool, another version, or both.

@@ -65,6 +65,7 @@ type exchange struct {
 	comeBack time.Duration // the shortest time that a node wanted to be left alone for; 0 = none said
 	upstream time.Duration // spent on attempts
 	queued   time.Duration // spent waiting for room at a node
+	rank     uint8         // its priority among those who wait; 0 = it never had to
 	unleased error         // why there was no node for the last attempt
 	cause    error         // of the last failed attempt; for the log, never for the client
 	kept     *fasthttp.Response

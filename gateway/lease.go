@@ -20,7 +20,8 @@ func (x *exchange) lease(a aim, tried *balancer.Tried) (l balancer.Lease, err er
 // queue waits in the pool's queue.
 func (x *exchange) queue(m *balancer.Model, ask balancer.Ask, tried *balancer.Tried) (balancer.Lease, error) {
 	w := x.waiter
-	w.Priority, w.Deadline = x.priority(), x.deadline
+	x.rank = x.priority()
+	w.Priority, w.Deadline = x.rank, x.deadline
 	before := w.Waited
 	defer func() {
 		if waited := w.Waited - before; waited > 0 {

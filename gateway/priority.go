@@ -9,10 +9,19 @@ import (
 // it said nothing. Nodes get it as it came.
 const headerPriority = "X-Request-Priority"
 
-// priority is the exchange's place among those who wait: 1 to 9; 0 = none was named. It is asked for only when there is a
-// queue, so that looking into the body costs nothing while all goes well. Because of that, what is no priority is none
-// rather than an error: a request must not be good or bad by how busy the nodes are.
+// priority is the exchange's place among those who wait: 1 to 9, as far as its route believes its client. It is asked for only
+// when there is a queue, so that looking into the body costs nothing while all goes well. Because of that, what is no priority
+// is none rather than an error: a request must not be good or bad by how busy the nodes are.
 func (x *exchange) priority() uint8 {
+	may := x.route.priority
+	if named := x.namedPriority(); named > 0 {
+		return max(named, uint8(may.Best)) // the first is the least
+	}
+	return uint8(may.Default)
+}
+
+// namedPriority is what the client asks for; 0 = nothing.
+func (x *exchange) namedPriority() uint8 {
 	if value := peek(&x.req.Header, headerPriority); len(value) > 0 {
 		n, _ := atoi(value)
 		return clampPriority(uint64(n))

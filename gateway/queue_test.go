@@ -119,6 +119,49 @@ func TestRequestsWaitForAFullNodeByPriority(t *testing.T) {
 	}
 }
 
+func TestRoutesSayWhatPriorityTheirClientsGet(t *testing.T) {
+	n := testnode.Start(t)
+	g := gated(n)
+	e := start(t, narrow+"[pools.main.queue]\ntimeout = \"1m\"\n"+
+		"[routes.\"*\"]\npool = \"main\"\npriority = { best = 4, default = 6 }\n[routes.batch]\npool = \"main\"\npriority = { default = 8 }\n", n)
+	first := e.first(g)
+	batch := make(chan answer, 1)
+	go func() {
+		a, err := e.try("POST", "/v2/models/batch/infer", inferBody, "X-Name: of a route that can wait")
+		if err != nil {
+			a.body = err.Error()
+		}
+		batch <- a
+	}()
+	eventually(t, "the batch in the queue", func() bool { return e.waiting() == 1 })
+	all := []<-chan answer{
+		first, batch,
+		e.join(2, "says nothing", inferBody),
+		e.join(3, "modest", inferBody, "X-Request-Priority: 5"),
+		e.join(4, "claims", inferBody, "X-Request-Priority: 1"),
+		e.join(5, "claims in its body", `{"parameters":{"priority":1},"inputs":[]}`),
+		e.join(6, "humble", inferBody, "X-Request-Priority: 9"),
+		e.join(7, "may", inferBody, "X-Request-Priority: 4"),
+	}
+	close(g.open)
+	for _, got := range all {
+		(<-got).want(t, 200)
+	}
+	// Six places go by priority; the eighth would go to who has waited longest.
+	want := []string{"first", "claims", "claims in its body", "may", "modest", "says nothing", "of a route that can wait", "humble"}
+	if got := g.served(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("served %q, want %q", got, want)
+	}
+	logged := map[float64]int{}
+	for _, line := range e.logged(len(all)) {
+		p, _ := line["priority"].(float64)
+		logged[p]++
+	}
+	if want := map[float64]int{0: 1, 4: 3, 5: 1, 6: 1, 8: 1, 9: 1}; fmt.Sprint(logged) != fmt.Sprint(want) {
+		t.Errorf("logged priorities %v, want %v", logged, want)
+	}
+}
+
 func TestTheTimeInTheQueueIsTold(t *testing.T) {
 	n := testnode.Start(t)
 	g := gated(n)

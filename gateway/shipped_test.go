@@ -56,6 +56,7 @@ func TestTheShippedFileIsComplete(t *testing.T) {
 		LogConfig{},
 		UpstreamConfig{},
 		RouteConfig{},
+		PriorityConfig{},
 		CanaryConfig{},
 		ShadowConfig{},
 		certs.ClientConfig{},

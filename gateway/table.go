@@ -33,6 +33,8 @@ type route struct {
 	timeout time.Duration
 	ttl     time.Duration // of cached answers; 0 = not cached
 
+	priority PriorityConfig
+
 	stable *variant
 	canary *variant        // nil = none
 	choice *rollout.Choice // between the two; nil without a canary
@@ -152,7 +154,7 @@ func (rt *route) countOn(old *route) {
 }
 
 func newRoute(name string, cfg RouteConfig, pools map[string]*upstream, before *table, log *slog.Logger) *route {
-	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL, cacheTally: new(cacheTally), loads: new(atomic.Uint64)}
+	rt := &route{name: name, timeout: cfg.Timeout, ttl: cfg.Cache.TTL, priority: cfg.Priority, cacheTally: new(cacheTally), loads: new(atomic.Uint64)}
 	rt.stable = rt.newVariant("stable", pools[cfg.Pool], cfg.Version, 100)
 	if cn := cfg.Canary; cn != nil {
 		rt.canary = rt.newVariant("canary", pools[or(cn.Pool, cfg.Pool)], or(cn.Version, cfg.Version), cn.Weight)
