@@ -133,6 +133,15 @@ func (x *exchange) note(n *node) {
 	x.attempts++
 }
 
+// whoMetIt are all nodes that the request was sent to, also those that may be asked once more.
+func (x *exchange) whoMetIt() *balancer.Tried {
+	all := new(balancer.Tried)
+	for _, n := range x.tried[:min(x.attempts, maxNodes)] {
+		all.Add(n.of)
+	}
+	return all
+}
+
 // try sends out to the leased node, judges what comes back, and gives the lease back. The answer, if err is nil, is in resp.
 // It changes nothing of the exchange, so that a hedge may do the same at the same time.
 func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Response) (v verdict, err error) {
@@ -244,7 +253,7 @@ func (x *exchange) giveUp(reason Reason) {
 		x.failUnleased()
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))
-	case x.deaths >= poison && x.model().Another(&x.met):
+	case x.deaths >= poison && x.model().Another(x.whoMetIt()):
 		// There are nodes, and they are to be spared: who is told 503 sends it again.
 		x.fail(failUpstream(reason, x.route.timeout, 0))
 	case reason == reasonUpstreamError && unanswered(x.cause):

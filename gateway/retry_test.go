@@ -292,6 +292,26 @@ func TestTheShortestRetryAfterIsPassedOn(t *testing.T) {
 	}
 }
 
+// Where no node is left that was not asked, two deaths tell of an outage and not of a request that is to blame for it.
+func TestDeathsInAnOutageAreNoPoison(t *testing.T) {
+	nodes := []*testnode.Node{testnode.Start(t), testnode.Start(t), testnode.Start(t)}
+	e := start(t, `
+[pools.main]
+policy = "round_robin"
+nodes = [{ address = "%s" }, { address = "%s" }, { address = "%s" }]
+breaker = { consecutive_failures = 0, failure_percent = 0 }
+health = { interval = "1h" }
+`+anyRoute, nodes...)
+	nodes[0].Always(testnode.NoAnswer)
+	nodes[1].Stop()
+	nodes[2].Stop()
+	for range 6 { // each node is asked first once and more
+		if a := e.infer(); a.status != 503 {
+			t.Errorf("%d %q, want 503", a.status, a.message())
+		}
+	}
+}
+
 // A request that ends the process of whoever works on it ends two at most.
 func TestAPoisonIsNotPutToAThirdNode(t *testing.T) {
 	for name, death := range map[string]testnode.Fault{"before its answer": testnode.NoAnswer, "within it": testnode.ResetMidAnswer} {

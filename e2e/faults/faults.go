@@ -165,16 +165,16 @@ func lossy(share float64) func(ctx context.Context, b *bed, d time.Duration) err
 
 // outage kills all, and starts all at the same time. It is over when the first can work.
 func outage(ctx context.Context, b *bed, d time.Duration) error {
+	errs := make([]error, len(b.stack.Nodes()))
+	var dying sync.WaitGroup // a process with a model takes tens of milliseconds to end, in which the next one would work still
 	for i := range b.stack.Nodes() {
-		if err := b.kill(i); err != nil {
-			return err
-		}
+		dying.Go(func() { errs[i] = b.kill(i) })
 	}
-	if err := pause(ctx, d); err != nil {
+	dying.Wait()
+	if err := errors.Join(append(errs, pause(ctx, d))...); err != nil {
 		return err
 	}
 	var starting sync.WaitGroup
-	errs := make([]error, len(b.stack.Nodes()))
 	for i := range b.stack.Nodes() {
 		starting.Go(func() {
 			errs[i] = b.restart(ctx, i)
