@@ -164,7 +164,12 @@ func (e *edge) do(method, path, body string, headers ...string) answer {
 }
 
 func (e *edge) try(method, path, body string, headers ...string) (answer, error) {
-	req, err := http.NewRequestWithContext(e.t.Context(), method, e.url+path, strings.NewReader(body))
+	return e.tryUntil(e.t.Context(), method, path, body, headers...)
+}
+
+// tryUntil is try by a client that leaves when ctx ends.
+func (e *edge) tryUntil(ctx context.Context, method, path, body string, headers ...string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, e.url+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -185,6 +190,20 @@ const (
 	inferPath = "/v2/models/m/infer"
 	inferBody = `{"id":"q","inputs":[{"name":"input","datatype":"FP32","shape":[1,1],"data":[1]}]}`
 )
+
+// inferAndLeave sends the usual request. Its client stays until leave is called, which returns what came of it.
+func (e *edge) inferAndLeave(headers ...string) (leave func() error) {
+	ctx, cancel := context.WithCancel(e.t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := e.tryUntil(ctx, "POST", inferPath, inferBody, headers...)
+		done <- err
+	}()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
 
 // infer sends the usual request.
 func (e *edge) infer(headers ...string) answer {

@@ -50,15 +50,7 @@ func TestExplainNamesWhoAnswersNext(t *testing.T) {
 
 func TestExplainTellsVariantAndWhy(t *testing.T) {
 	stable, next := testnode.Start(t), testnode.Start(t)
-	e := start(t, twoPools+`
-[routes.m]
-pool = "main"
-[routes.m.canary]
-pool = "next"
-version = "2"
-weight = 50
-header = "X-Canary"
-`, stable, next)
+	e := start(t, twoPools+halfCanary, stable, next)
 	check := func(q Question, variant, why, picked string) {
 		t.Helper()
 		got := e.explain(q)

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -225,23 +224,9 @@ func TestWhenAttemptAndHedgeFail(t *testing.T) {
 func TestAClientThatLeavesCancelsBoth(t *testing.T) {
 	onEachCarrier(t, func(t *testing.T, e *edge, nodes []*testnode.Node) {
 		d := startDuel(nodes, nil, nil)
-		ctx, leave := context.WithCancel(t.Context())
-		req, err := http.NewRequestWithContext(ctx, "POST", e.url+inferPath, strings.NewReader(inferBody))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-Request-Id", "gone")
-		done := make(chan error, 1)
-		go func() {
-			resp, err := e.client.Do(req)
-			if err == nil {
-				resp.Body.Close()
-			}
-			done <- err
-		}()
+		leave := e.inferAndLeave("X-Request-Id: gone")
 		eventually(t, "both attempts", func() bool { return d.attempts("gone") == 2 })
-		leave()
-		<-done
+		_ = leave()
 		if one, other := d.gone(t), d.gone(t); one == other {
 			t.Error("both attempts were on the same node")
 		}
@@ -259,25 +244,11 @@ func TestAClientThatLeavesCancelsTheHedge(t *testing.T) {
 			eventually(t, "the hedge", func() bool { return d.attempts("left") == 2 })
 			w.WriteHeader(503)
 		}, nil)
-		ctx, leave := context.WithCancel(t.Context())
-		req, err := http.NewRequestWithContext(ctx, "POST", e.url+inferPath, strings.NewReader(inferBody))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-Request-Id", "left")
-		done := make(chan error, 1)
-		go func() {
-			resp, err := e.client.Do(req)
-			if err == nil {
-				resp.Body.Close()
-			}
-			done <- err
-		}()
+		leave := e.inferAndLeave("X-Request-Id: left")
 		eventually(t, "the first attempt to fail", func() bool {
 			return e.metric("ganglion_attempts_total", "outcome", "fault") == 1
 		})
-		leave()
-		<-done
+		_ = leave()
 		d.gone(t)
 		if line := e.line("left"); line["reason"] != "client_gone" {
 			t.Errorf("the log says %v", line)

@@ -223,21 +223,9 @@ func TestAClientThatLeavesTheQueueMakesRoom(t *testing.T) {
 	g := gated(n)
 	e := start(t, narrow+"[pools.main.queue]\ntimeout = \"1m\"\n"+anyRoute, n)
 	first := e.first(g)
-	ctx, leave := context.WithCancel(t.Context())
-	gone := make(chan error, 1)
-	go func() {
-		req, err := http.NewRequestWithContext(ctx, "POST", e.url+inferPath, strings.NewReader(inferBody))
-		if err != nil {
-			gone <- err
-			return
-		}
-		req.Header.Set("X-Name", "gone")
-		_, err = e.client.Do(req)
-		gone <- err
-	}()
+	leave := e.inferAndLeave("X-Name: gone")
 	eventually(t, "one in the queue", func() bool { return e.waiting() == 1 })
-	leave()
-	if err := <-gone; err == nil {
+	if err := leave(); err == nil {
 		t.Fatal("the client that left got an answer")
 	}
 	eventually(t, "nobody in the queue", func() bool { return e.waiting() == 0 })

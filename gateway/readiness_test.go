@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -172,14 +171,7 @@ func TestAGRPCNodeSaysWhichModelsItHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := &stocked{indexed: indexed, models: []string{"one"}}
-		server := grpc.NewServer(grpc.WaitForHandlers(true))
-		pb.RegisterGRPCInferenceServiceServer(server, n)
-		done := make(chan error, 1)
-		go func() { done <- server.Serve(ln) }()
-		t.Cleanup(func() {
-			server.Stop()
-			<-done
-		})
+		serveGRPC(t, ln, n)
 		e := launch(t, fmt.Sprintf("[pools.main]\nnodes = [{ address = %q, protocol = \"grpc\" }]\n", ln.Addr())+fastHealth+
 			"[routes.one]\npool = \"main\"\n[routes.two]\npool = \"main\"\n")
 		e.eventuallyLacks(0, "two")

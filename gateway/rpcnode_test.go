@@ -53,16 +53,21 @@ func startRPCNode(t testing.TB, opts ...grpc.ServerOption) *rpcServer {
 func serveRPCNode(t testing.TB, ln net.Listener, opts ...grpc.ServerOption) *rpcServer {
 	t.Helper()
 	n := &rpcServer{address: ln.Addr().String()}
-	server := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(64<<20), grpc.WaitForHandlers(true))...)
-	n.server = server
-	pb.RegisterGRPCInferenceServiceServer(server, n)
+	n.server = serveGRPC(t, ln, n, append(opts, grpc.MaxRecvMsgSize(64<<20))...)
+	return n
+}
+
+// serveGRPC has what answers the protocol served until the test ends.
+func serveGRPC(t testing.TB, ln net.Listener, service pb.GRPCInferenceServiceServer, opts ...grpc.ServerOption) *grpc.Server {
+	server := grpc.NewServer(append(opts, grpc.WaitForHandlers(true))...)
+	pb.RegisterGRPCInferenceServiceServer(server, service)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ln) }()
 	t.Cleanup(func() {
 		server.Stop()
 		<-done
 	})
-	return n
+	return server
 }
 
 func (n *rpcServer) failWith(err error) {

@@ -17,6 +17,17 @@ nodes = [{ address = "%s" }]
 interval = "20ms"
 `
 
+// halfCanary sends half of the requests to version 2 in the other pool, unless their header says where to.
+const halfCanary = `
+[routes.m]
+pool = "main"
+[routes.m.canary]
+pool = "next"
+version = "2"
+weight = 50
+header = "X-Canary"
+`
+
 func TestTheCanaryGetsItsShare(t *testing.T) {
 	stable, next := testnode.Start(t), testnode.Start(t)
 	e := start(t, twoPools+`
@@ -45,15 +56,7 @@ weight = 20
 
 func TestAHeaderForcesTheVariant(t *testing.T) {
 	stable, next := testnode.Start(t), testnode.Start(t)
-	e := start(t, twoPools+`
-[routes.m]
-pool = "main"
-[routes.m.canary]
-pool = "next"
-version = "2"
-weight = 50
-header = "X-Canary"
-`, stable, next)
+	e := start(t, twoPools+halfCanary, stable, next)
 	for range 10 {
 		if got := e.infer("X-Canary: always").node(); got != next.Name() {
 			t.Errorf("always: %s answered", got)
