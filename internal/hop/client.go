@@ -59,7 +59,7 @@ func (c *Conn) Usable() bool {
 	return c.takes() && c.room() && !c.doubt.released
 }
 
-// Conditions says whether the node takes conditions; see Request.Most.
+// Conditions says whether the node takes conditions; see Request.Most and Request.Within.
 func (c *Conn) Conditions() bool { return c.link.peer.conditions != 0 }
 
 // Retired is closed once the connection will let no new exchange in: the node has said goaway, or Run is ending. Those that are

@@ -26,7 +26,7 @@ func (c *client) appendHead(dst []byte, st *stream) []byte {
 	start := len(dst)
 	dst = appendRequestHead(dst, &st.x.Request, left)
 	if c.link.peer.conditions == 0 {
-		dst[start+headMost] = 0
+		dst[start+headCondition] = 0
 	}
 	return dst
 }
@@ -184,7 +184,7 @@ func (c *client) canceled(h frameHeader, payload []byte, told heard) error {
 		c.link.w.ready.remove(st)
 		failed := &Error{Code: codeOf(reason), Begun: h.flags&flagNotBegun == 0, Detail: printable(text)}
 		if reason == ReasonDeclined {
-			c.declined(failed, st.x.Request.Most, told)
+			c.declined(failed, &st.x.Request, told)
 		}
 		c.complete(st, failed)
 	}
@@ -200,16 +200,16 @@ type heard struct {
 
 // declined makes of a node's decline what it is. One that the condition does not allow is a node that fails, so that whoever counts
 // failures finds out: a node that declined all it is sent would otherwise look idle for ever.
-func (c *client) declined(e *Error, most uint8, told heard) {
+func (c *client) declined(e *Error, r *Request, told heard) {
 	switch {
-	case most == 0 || !(*Conn)(c).Conditions():
+	case !r.conditional() || !(*Conn)(c).Conditions():
 		e.Detail = "declined a request that has no condition"
 	case e.Begun:
 		e.Detail = "declined what it may have begun"
 	case !told.load.Known:
 		e.Detail = "declined without its load"
-	case told.load.Held() < int64(most):
-		e.Detail = fmt.Sprintf("declined while it held %d requests, and might hold %d with this one", told.load.Held(), most)
+	case r.Allows(told.load):
+		e.Detail = r.excuses(told.load)
 	default:
 		e.Code, e.Load, e.Own = CodeDeclined, told.load, told.own
 	}

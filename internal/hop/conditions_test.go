@@ -90,8 +90,8 @@ func TestConditionsNeedTwo(t *testing.T) {
 	post(&x, nil)
 	x.Request.Most = 3
 	done := do(c, &x)
-	if _, payload := p.want(kindRequest, 1); payload[headMost] != 0 {
-		t.Errorf("a node that did not ask for conditions got %d", payload[headMost])
+	if _, payload := p.want(kindRequest, 1); payload[headCondition] != 0 {
+		t.Errorf("a node that did not ask for conditions got %d", payload[headCondition])
 	}
 	p.write(responseFrame(1, ""))
 	if err := within(t, "the answer", done); err != nil {
@@ -103,7 +103,7 @@ func TestConditionsNeedTwo(t *testing.T) {
 		}
 	})
 	f := requestFrame(1, "")
-	f[headerSize+headMost] = 3
+	f[headerSize+headCondition] = 3
 	sealFrame(f, 0, kindRequest, flagEnd, 1)
 	clientSide.write(f)
 	if _, payload := clientSide.want(kindResponse, 1); payload[2] != 200 {
@@ -117,25 +117,29 @@ func TestDeclinesThatAreNone(t *testing.T) {
 	theirs := usual()
 	theirs.conditions = 1
 	decline := func(id uint64, flags uint8) []byte { return appendCancel(nil, id, flags, ReasonDeclined, "") }
+	waits := Load{Known: true, InFlight: 1, Wait: 4 * time.Millisecond}
 	for _, c := range []struct {
 		what   string
 		most   uint8
+		within time.Duration
 		frames []byte
 		want   Code
 		detail string
 	}{
-		{"a good one", 5, join(appendLoadFrame(nil, busy, 0), decline(1, flagNotBegun)), CodeDeclined, ""},
-		{"no condition", 0, join(appendLoadFrame(nil, busy, 0), decline(1, flagNotBegun)), CodeFailed, "no condition"},
-		{"no load", 5, decline(1, flagNotBegun), CodeFailed, "without its load"},
-		{"an old load", 5, join(appendLoadFrame(nil, busy, 0), responseFrame(2, ""), decline(1, flagNotBegun)), CodeFailed, "without its load"},
-		{"begun", 5, join(appendLoadFrame(nil, busy, 0), decline(1, 0)), CodeFailed, "may have begun"},
-		{"room for it", 6, join(appendLoadFrame(nil, busy, 0), decline(1, flagNotBegun)), CodeFailed, "held 5 requests, and might hold 6"},
-		{"a batch that runs", 2, join(appendLoadFrame(nil, Load{Known: true, InFlight: 64}, 0), decline(1, flagNotBegun)), CodeFailed, "held 1 requests"},
+		{"a good one", 5, 0, join(appendLoadFrame(nil, busy, 0), decline(1, flagNotBegun)), CodeDeclined, ""},
+		{"no condition", 0, 0, join(appendLoadFrame(nil, busy, 0), decline(1, flagNotBegun)), CodeFailed, "no condition"},
+		{"no load", 5, 0, decline(1, flagNotBegun), CodeFailed, "without its load"},
+		{"an old load", 5, 0, join(appendLoadFrame(nil, busy, 0), responseFrame(2, ""), decline(1, flagNotBegun)), CodeFailed, "without its load"},
+		{"begun", 5, 0, join(appendLoadFrame(nil, busy, 0), decline(1, 0)), CodeFailed, "may have begun"},
+		{"room for it", 6, 0, join(appendLoadFrame(nil, busy, 0), decline(1, flagNotBegun)), CodeFailed, "held 5 requests, and might hold 6"},
+		{"a batch that runs", 2, 0, join(appendLoadFrame(nil, Load{Known: true, InFlight: 64}, 0), decline(1, flagNotBegun)), CodeFailed, "held 1 requests"},
+		{"a long wait", 0, 3 * time.Millisecond, join(appendLoadFrame(nil, waits, 0), decline(1, flagNotBegun)), CodeDeclined, ""},
+		{"a short wait", 0, 4 * time.Millisecond, join(appendLoadFrame(nil, waits, 0), decline(1, flagNotBegun)), CodeFailed, "wait of 4ms"},
 	} {
 		conn, p, _ := serverPeer(t, DefaultConfig(), theirs)
 		var x, other Exchange
 		post(&x, nil)
-		x.Request.Most = c.most
+		x.Request.Most, x.Request.Within = c.most, c.within
 		done := do(conn, &x)
 		p.want(kindRequest, 1)
 		done2 := do(conn, post(&other, nil))
@@ -223,4 +227,27 @@ func TestDeclinesInACrowd(t *testing.T) {
 		t.Errorf("the server counts %d declined, want %d", n, declined.Load())
 	}
 	eventually(t, "no open exchange", func() bool { return p.conn.Stats().Open == 0 })
+}
+
+// How long a request may wait travels with a fifth more at most, and what the node declines is what the client's own word forbids.
+func TestHowLongARequestMayWaitTravels(t *testing.T) {
+	for d := time.Microsecond; d < 10*time.Hour; d += 1 + d/7 {
+		sent, got := Request{Within: d}, Request{}
+		got.readCondition(sent.condition())
+		if got.Most != 0 || got.Within < d-time.Microsecond || got.Within > max(withinUnit, d*6/5) {
+			t.Fatalf("%v came as %v, at most %d", d, got.Within, got.Most)
+		}
+		for _, wait := range []time.Duration{d, got.Within, got.Within + time.Microsecond} {
+			if l := (Load{Known: true, Wait: wait}); !got.Allows(l) && sent.Allows(l) {
+				t.Fatalf("of %v that came as %v the node may decline %v, and the client forbids it", d, got.Within, wait)
+			}
+		}
+	}
+	for most := range uint8(255) {
+		sent, got := Request{Most: most}, Request{}
+		got.readCondition(sent.condition())
+		if want := most; got.Within != 0 || got.Most != want && most <= mostMost || got.Most != 0 && most > mostMost {
+			t.Errorf("at most %d came as %d, %v", most, got.Most, got.Within)
+		}
+	}
 }

@@ -15,7 +15,7 @@ type Config struct {
 	// ChunkSums asks the peer for checksums of the chunks of large bodies, which cost each end 5 µs per 100 KB. Everything else
 	// is always summed. Over TLS, which has its own, they are left out.
 	ChunkSums bool
-	// Conditions is for servers: requests may come with a condition (Request.Most), and the handler may decline those.
+	// Conditions is for servers: requests may come with a condition (Request.Most, Request.Within), and the handler may decline those.
 	Conditions bool
 	// Loads is for clients: how many loads a second the node may tell without an answer, for Observer.Load. 0 = none.
 	Loads int

@@ -22,7 +22,7 @@ const (
 	CodeStalled                  // a body made no progress for too long
 	CodeNoMemory                 // Config.Budget has no room for the response's body
 	CodeSuspect                  // the node gives no sign of life; it may answer others later
-	CodeDeclined                 // the request's condition does not hold: the node holds more than Request.Most
+	CodeDeclined                 // the request's condition does not hold: see Request.Most and Request.Within
 )
 
 // String returns the code in words.

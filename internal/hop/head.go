@@ -12,7 +12,7 @@ const (
 	maxHeaders    = 32 // besides those with a place of their own; a gateway forwards a handful
 	headerFixed   = 3  // u8 length of the name, u16 length of the value
 
-	headMost = 51 // where a request's condition is
+	headCondition = 51 // where a request's condition is
 
 	loadNodeKnown  = 0x01
 	loadModelKnown = 0x02
@@ -80,7 +80,7 @@ func appendRequestHead(dst []byte, r *Request, left time.Duration) []byte {
 		copy(h[40:], r.Trace.Parent[:])
 		h[48] = r.Trace.Flags
 	}
-	h[49], h[50], h[headMost] = byte(len(r.ContentType)), byte(len(r.RequestID)), r.Most
+	h[49], h[50], h[headCondition] = byte(len(r.ContentType)), byte(len(r.RequestID)), r.condition()
 	binary.LittleEndian.PutUint16(h[52:], uint16(len(r.Path)))
 	binary.LittleEndian.PutUint16(h[54:], uint16(len(r.TraceState)))
 	dst = append(dst, r.Path...)
@@ -148,7 +148,7 @@ func readRequestHead(p []byte, r *Request) (decodedHead, error) {
 	left := binary.LittleEndian.Uint64(h[16:])
 	d.left = time.Duration(min(left, math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond
 	r.Trace = Trace{ID: [16]byte(h[24:40]), Parent: [8]byte(h[40:48]), Flags: h[48]}
-	r.Most = h[headMost]
+	r.readCondition(h[headCondition])
 	r.Path = c.cut(int(binary.LittleEndian.Uint16(h[52:])))
 	r.ContentType = c.cut(int(h[49]))
 	r.RequestID = c.cut(int(h[50]))

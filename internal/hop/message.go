@@ -21,9 +21,13 @@ type Request struct {
 	Headers               []Header  // at most 32 more
 	Deadline              time.Time // by the local clock; zero is none. It travels as time that is left
 	// Most is the request's condition: the node may decline it if it holds more requests than that, this one included; see
-	// [Load.Held]. 0 = none: the node takes it whatever it holds. It reaches only nodes that take conditions, [Conn.Conditions].
+	// [Load.Held]. 0 = none: the node takes it whatever it holds. More than 127 is as good as none. It reaches only nodes that take
+	// conditions, [Conn.Conditions].
 	Most uint8
-	Body []byte
+	// Within is another condition, which goes before Most: the node may decline the request if it would wait longer than that, by the
+	// node's estimate, for its run to begin. 0 = none. It travels with a fifth more at most.
+	Within time.Duration
+	Body   []byte
 }
 
 // Reset empties r for the next use and keeps the memory of Headers. Body and the other slices are let go.

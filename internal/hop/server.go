@@ -139,7 +139,7 @@ func (c *serverConn) request(h frameHeader, payload []byte) error {
 		return err
 	}
 	if !c.server.cfg.Conditions {
-		t.req.Most = 0
+		t.req.Most, t.req.Within = 0, 0
 	}
 	body := t.buf[d.size:]
 	if whole := int64(len(body)) == d.body; int64(len(body)) > d.body || whole != h.ends() {

@@ -20,6 +20,8 @@ func TestFramesOfTheSpecification(t *testing.T) {
 	}
 	conditional := request
 	conditional.Most = 2
+	timely := request
+	timely.Within = 3 * time.Millisecond
 	response := Response{
 		Status: 200, ContentType: []byte("application/json"), InferenceHeaderLength: NoHeaderLength, Body: []byte("{}"),
 		Node: Load{Known: true, Queued: 1, InFlight: 2, Wait: 3 * time.Microsecond},
@@ -34,6 +36,7 @@ func TestFramesOfTheSpecification(t *testing.T) {
 		})},
 		{"request", headFrame(kindRequest, 1, flagEnd, appendRequestHead(nil, &request, time.Second), request.Body)},
 		{"request with a condition", headFrame(kindRequest, 1, flagEnd, appendRequestHead(nil, &conditional, time.Second), request.Body)},
+		{"request that may wait", headFrame(kindRequest, 1, flagEnd, appendRequestHead(nil, &timely, time.Second), request.Body)},
 		{"response", headFrame(kindResponse, 1, flagEnd, appendResponseHead(nil, &response), response.Body)},
 		{"chunk", frame(kindChunk, flagEnd, 3, []byte("abc"))},
 		{"cancel", appendCancel(nil, 3, flagNotBegun, ReasonRefused, "full")},

@@ -67,7 +67,7 @@ func (c *serverConn) run(t *task) (fault string) {
 		t.req.Body = t.st.in.mem.join(c.server.cfg.Budget.budget)
 	}
 	c.server.handler(t.ctx, &t.req, &t.resp)
-	if t.resp.Declined && t.req.Most > 0 {
+	if t.resp.Declined && t.req.conditional() {
 		return ""
 	}
 	if t.resp.Declined {
