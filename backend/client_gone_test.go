@@ -30,9 +30,15 @@ type blockingNode struct {
 
 func newBlockingNode(t *testing.T, instances int) *blockingNode {
 	t.Helper()
+	return newBlockingBatches(t, instances, 0)
+}
+
+// newBlockingBatches is newBlockingNode for a model whose runs take so many requests.
+func newBlockingBatches(t *testing.T, instances, size int) *blockingNode {
+	t.Helper()
 	dir := t.TempDir()
 	copyModel(t, "iris", dir)
-	write(t, filepath.Join(dir, "iris", "config.toml"), fmt.Sprintf("max_batch_size = 0\n[instances]\ncount = %d\n", instances))
+	write(t, filepath.Join(dir, "iris", "config.toml"), fmt.Sprintf("max_batch_size = %d\n[instances]\ncount = %d\n", size, instances))
 	b := &blockingNode{running: make(chan struct{}, 64), goOn: make(chan struct{}), stopped: make(chan struct{}, 64)}
 	var armed atomic.Bool // after the runs that loading makes
 	engine := &fakeEngine{run: func(ctx context.Context, inputs []oip.Tensor) ([]oip.Tensor, error) {

@@ -25,6 +25,7 @@ type question struct {
 	path   string     // as in the request line, without the query
 	call   oip.Call   // what the path means; CallNone when nothing
 	body   []byte
+	most   uint8 // its condition; see hop.Request.Most
 	fields
 }
 
@@ -50,6 +51,7 @@ type reply struct {
 	answer       []byte // the body, in memory that the adapter has lent or in its own
 	node, model  hop.Load
 	owed         int64 // bytes of the answer that are accounted for until it has been sent
+	declined     bool  // the condition does not hold: there is no answer
 }
 
 // header is one header of an answer besides those that have a place of their own.
@@ -63,7 +65,7 @@ const (
 
 // begin takes up a request. memory is lent for the answer's body.
 func (x *exchange) begin(method hop.Method, path []byte, prefix string, body, memory []byte) {
-	x.method, x.body = method, body
+	x.method, x.body, x.most = method, body, 0
 	x.fields = fields{jsonLength: oip.NoHeaderLength}
 	x.reply = reply{headerLength: oip.NoHeaderLength, headers: x.headers[:0], answer: memory[:0]}
 	if string(path) == x.path {

@@ -18,8 +18,11 @@ func (s *Server) infer(x *exchange) {
 		return
 	}
 	x.enter(in, began)
-	s.teller.changed()
 	defer s.settle(&x.inference)
+	if x.node, x.declined = s.declines(&x.inference, x.most); x.declined {
+		return
+	}
+	s.teller.changed()
 	err = s.inferWith(x)
 	in.metrics.ended(err == nil, x.refused, began)
 	status := http.StatusOK

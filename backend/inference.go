@@ -19,6 +19,7 @@ type inference struct {
 	rows      []byte            // padded text
 	wanted    []string          // names of the outputs asked for
 	refused   bool              // by the scheduler, which counts its refusals itself
+	unrun     int64             // requests that had not been run when it came, with this one; 0 = it has been
 	held      int64             // bytes taken of the node's tensor memory
 	release   func()            // finish, for those who get to hold on to the answer; made once
 }
@@ -54,7 +55,9 @@ func (s *Server) run(ctx context.Context, x *inference, r *oip.InferRequest, out
 	q := &x.scheduled
 	q.Inputs, q.Want = r.Inputs, x.wanted
 	hurried := s.heed(x, r)
-	if err := in.scheduler.Infer(ctx, q); err != nil {
+	err := in.scheduler.Infer(ctx, q)
+	x.wasRun()
+	if err != nil {
 		x.refused = true
 		return s.blame(ctx, x, err, hurried)
 	}
@@ -95,7 +98,15 @@ func (in *instance) labelsOf(output string) []string {
 // enter begins an inference on an instance that has been acquired for it.
 func (x *inference) enter(in *instance, began time.Time) {
 	x.in, x.began, x.refused = in, began, false
-	in.metrics.came(began)
+	x.unrun = in.metrics.came(began)
+}
+
+// wasRun notes that the inference's run is over, or will not come.
+func (x *inference) wasRun() {
+	if x.unrun != 0 {
+		x.unrun = 0
+		x.in.metrics.unrun.Add(-1)
+	}
 }
 
 // settle ends an inference: its answer has been read, or it has none.
@@ -107,6 +118,7 @@ func (s *Server) settle(x *inference) {
 	if cap(x.rows) > keepBytes {
 		x.rows = nil
 	}
+	x.wasRun()
 	x.in.metrics.inside.Add(-1)
 	s.teller.changed()
 	x.in.release()

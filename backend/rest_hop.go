@@ -20,6 +20,7 @@ func (s *Server) newHop() (*hop.Server, error) {
 	cfg := hop.DefaultConfig()
 	cfg.MaxBody = int64(s.cfg.HTTP.MaxBody)
 	cfg.Budget = hop.ShareBudget(s.http)
+	cfg.Conditions = true
 	cfg.DrainTimeout = max(s.cfg.HTTP.DrainTimeout, time.Millisecond) // the least that the hop knows
 	return hop.NewServer(s.handleHop, cfg, func(err error) { s.log.Warn("hop", "problem", err) })
 }
@@ -58,7 +59,7 @@ func (s *Server) handleHop(ctx context.Context, req *hop.Request, resp *hop.Resp
 	x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
 	path, _, _ := bytes.Cut(req.Path, []byte{'?'})
 	x.begin(req.Method, path, s.cfg.PathPrefix, req.Body, resp.Body)
-	x.bodyType, x.jsonLength = req.ContentType, req.InferenceHeaderLength
+	x.bodyType, x.jsonLength, x.most = req.ContentType, req.InferenceHeaderLength, req.Most
 	for i := range req.Headers {
 		x.field(req.Headers[i].Name, req.Headers[i].Value)
 	}
@@ -90,6 +91,10 @@ func (s *Server) containHop(req *hop.Request, resp *hop.Response) {
 
 // sendHop makes the exchange's answer that of resp, which is read when the exchange is over already.
 func (s *Server) sendHop(resp *hop.Response, x *exchange) {
+	if x.declined {
+		resp.Declined, resp.Node = true, x.node
+		return
+	}
 	resp.Status, resp.InferenceHeaderLength = x.status, x.reply.headerLength
 	resp.ContentType = contentTypeBytes(x.reply.contentType)
 	resp.Node, resp.Model = x.node, x.model

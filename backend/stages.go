@@ -75,6 +75,7 @@ type versionMetrics struct {
 	failedNs   atomic.Int64
 	last       atomic.Int64 // when the last request came, in ms since 1970; 0 = none has
 	inside     atomic.Int64 // requests between their arrival and their answer
+	unrun      atomic.Int64 // requests between their arrival and the end of their run
 	batches    batchStatistics
 	pace       pace
 
@@ -142,10 +143,11 @@ func (v *versionMetrics) Answered(a scheduler.Answer) {
 	}
 }
 
-// came counts a request that has found the version.
-func (v *versionMetrics) came(began time.Time) {
+// came counts a request that has found the version, and returns how many have not been run, with this one.
+func (v *versionMetrics) came(began time.Time) (unrun int64) {
 	v.inside.Add(1)
 	v.last.Store(began.UnixMilli())
+	return v.unrun.Add(1)
 }
 
 // ended counts a request when its answer has been made. refused means that the scheduler has counted its failure.

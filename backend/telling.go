@@ -52,25 +52,48 @@ func (s *Server) tellLoad(ctx context.Context) error {
 			return nil
 		case <-s.teller.wake:
 		}
-		if load, worth := s.loadToTell(); worth && s.hop.Tell(load) {
+		if load, worth := s.loadToTell(nil); worth && s.hop.Tell(load) {
 			s.teller.changed()
 		}
 		pause.Reset(tellEvery)
 	}
 }
 
-// loadToTell is the node's load now, and whether that helps anybody to choose.
-func (s *Server) loadToTell() (load hop.Load, worth bool) {
-	worth = true
+// loadToTell is the node's load now, and whether that helps anybody to choose. without is a request that is to be left out, which has
+// not been run; nil = none.
+func (s *Server) loadToTell(without *inference) (load hop.Load, worth bool) {
+	load, worth = hop.Load{Known: true}, true
 	s.metrics.stages.eachVersion(func(v *versionMetrics) {
-		of := v.loadNow()
+		of := v.loadToTell(without)
 		load.Queued += of.Queued
 		load.InFlight += of.InFlight
 		load.Wait = max(load.Wait, of.Wait)
+		if of.Worked > 0 && (load.Worked == 0 || of.Worked < load.Worked) {
+			load.Worked = of.Worked
+		}
 		if of.Queued+of.InFlight > 0 && v.pace.requests.Load() >= tellBatches*paceUnit {
 			worth = false
 		}
 	})
-	load.Known = true
 	return load, worth
+}
+
+// loadToTell is the version's part of it. Where each request takes an instance, those that will wait for one count as queued from
+// their arrival on, and not only once they have been decoded.
+func (v *versionMetrics) loadToTell(without *inference) hop.Load {
+	load := v.loadNow()
+	if !load.Known {
+		return load
+	}
+	s := v.scheduler.Load()
+	load.Worked = s.Worked()
+	held, unrun := int64(load.Queued)+int64(load.InFlight), v.unrun.Load()
+	if without != nil && without.in.metrics == v {
+		held, unrun = held-1, without.unrun-1 // who came later is not in its way
+	}
+	if s.LargestRun() == 1 {
+		load.Queued = toUint32(unrun - s.Stats().Instances)
+	}
+	load.InFlight = toUint32(held - int64(load.Queued))
+	return load
 }

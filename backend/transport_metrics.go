@@ -65,5 +65,8 @@ func (m *metrics) observeHop(server *hop.Server) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ganglion_node_hop_loads_told_total",
 		Help: "Times that a gateway was told of the node's load without an answer, because others have changed it.",
-	}, func() float64 { return float64(server.Told()) }))
+	}, func() float64 { return float64(server.Told()) }), prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ganglion_node_hop_requests_declined_total",
+		Help: "Requests that were declined before they were begun, because the node held more than their gateway believed.",
+	}, func() float64 { return float64(server.Declined()) }))
 }

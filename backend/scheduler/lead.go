@@ -92,6 +92,7 @@ func (s *Scheduler) latestFor(r *Request, now time.Duration) time.Duration {
 func (s *Scheduler) start(b *batch, now time.Duration) {
 	b.began, b.begun, b.waiting = now, true, len(b.items)
 	s.foresee(b, now)
+	s.load.began.Store(int64(now))
 	b.timing.Requests, b.timing.Rows = len(b.items), b.rows
 	for i := range b.items {
 		r := b.items[i].request

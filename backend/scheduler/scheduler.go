@@ -42,6 +42,7 @@ type Scheduler struct {
 type load struct {
 	requests, rows, bytes, busy atomic.Int64
 	fullRun                     atomic.Int64 // how long one takes, in ns
+	began                       atomic.Int64 // when the last run did, in ns since the epoch
 }
 
 func (l *load) queued(q *queue) {

@@ -95,6 +95,14 @@ func (s *Scheduler) Stats() Stats {
 	}
 }
 
+// Worked is how long ago the last run began; 0 when no instance is busy.
+func (s *Scheduler) Worked() time.Duration {
+	if s.load.busy.Load() == 0 {
+		return 0
+	}
+	return max(s.now()-time.Duration(s.load.began.Load()), 0)
+}
+
 // nobody observes nothing.
 type nobody struct{}
 
