@@ -51,6 +51,7 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 	}
 	switch {
 	case change.OldState == Down && state == Up:
+		p.revived.Store(int64(max(1, p.now())))
 		p.forgive(n)
 	case state == Down:
 		p.forgetModels(n)

@@ -61,7 +61,8 @@ type HealthConfig struct {
 	// Interval is the time from one answer to the next probe.
 	Interval time.Duration `toml:"interval"`
 	// DoubtInterval takes the place of Interval while the next answer may change something: after an answer that
-	// contradicts the node's state, and while its circuit is not closed.
+	// contradicts the node's state, while its circuit is not closed, and where it is down while no other node is up either, or one
+	// has just come back.
 	DoubtInterval time.Duration `toml:"doubt_interval"`
 	// Timeout is how long a node may take to answer a probe.
 	Timeout time.Duration `toml:"timeout"`

@@ -101,9 +101,20 @@ func (p *Pool) watch(ctx context.Context, n *Node) {
 		if j.hear(err == nil) {
 			p.setState(n, j.state, err)
 		}
-		timer.Reset(p.cfg.Health.pause(j.inDoubt() || n.Circuit() != Closed || n.leaving.Load() || n.suspect.Load()))
+		soon := j.inDoubt() || n.Circuit() != Closed || n.leaving.Load() || n.suspect.Load() || j.state == Down && p.recovers()
+		timer.Reset(p.cfg.Health.pause(soon))
 	}
 }
+
+// recovers reports whether nodes that are down may come back any moment, and are missed: while none is up every request is refused,
+// and for a while after one has come back it bears the load of those that come back with it.
+func (p *Pool) recovers() bool {
+	revived := p.revived.Load()
+	return revived != 0 && p.now()-time.Duration(revived) < revivalTime || !p.Ready()
+}
+
+// revivalTime is by how much the starts of processes that died together may differ: they are alike, and load the same.
+const revivalTime = 5 * time.Second
 
 // ask runs one probe within its timeout. A probe that panics is a probe that failed: it must not take the gateway along.
 func (p *Pool) ask(ctx context.Context, n *Node) (err error) {

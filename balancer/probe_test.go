@@ -44,7 +44,7 @@ func TestFirstProbeIsAtOnceAndBelieved(t *testing.T) {
 func TestRiseAndFall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &farm{}
-		cfg := steady(equal(LeastConnections, 1))
+		cfg := steady(equal(LeastConnections, 2)) // of which the other one is up
 		cfg.Health.Rise, cfg.Health.Fall = 3, 2
 		p, changes := watched(t, cfg, f.probe)
 		n, interval, quick := p.Members()[0], cfg.Health.Interval, cfg.Health.DoubtInterval
@@ -76,8 +76,42 @@ func TestRiseAndFall(t *testing.T) {
 		if n.State() != Up {
 			t.Fatal("not up after three good answers in a row")
 		}
-		if got, want := changes(), []string{"0 up", "0 down", "0 up"}; !slices.Equal(got, want) {
+		if got, want := changes()[2:], []string{"0 down", "0 up"}; !slices.Equal(got, want) {
 			t.Errorf("changes = %q, want %q", got, want)
+		}
+	})
+}
+
+// TestNodesAreLookedForWhileThereIsNone: what died together comes back together, and until all are back those that are bear more than
+// they can.
+func TestNodesAreLookedForWhileThereIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &farm{}
+		cfg := steady(equal(LeastConnections, 3))
+		cfg.Health.Rise = 1
+		p := newPool(t, cfg, Options{Probe: f.probe})
+		gone := errors.New("gone")
+		for _, n := range p.Members() {
+			f.set(n, gone)
+		}
+		defer run(t, p)()
+		synctest.Wait()
+		first, second, third := p.Members()[0], p.Members()[1], p.Members()[2]
+		advance(time.Minute)
+		f.set(first, nil)
+		if advance(cfg.Health.DoubtInterval); first.State() != Up {
+			t.Errorf("not up %s after it can serve again, when nobody else could", cfg.Health.DoubtInterval)
+		}
+		advance(3 * time.Second) // longer than Interval
+		f.set(second, nil)
+		if advance(cfg.Health.DoubtInterval); second.State() != Up {
+			t.Errorf("not up %s after it can serve again, and 3s after the first", cfg.Health.DoubtInterval)
+		}
+		advance(revivalTime + cfg.Health.Interval)
+		before := f.probes(third)
+		advance(10 * cfg.Health.Interval)
+		if got := f.probes(third) - before; got > 10 {
+			t.Errorf("%d probes of the last one in ten intervals, when others have long been up", got)
 		}
 	})
 }
