@@ -3,32 +3,30 @@ package balancer
 // leastConnections takes the node with the fewest leases in flight for its weight. It looks at every node of a group of
 // the usual size, and at a sample of a large one.
 type leastConnections struct {
-	turn turn
-	rand func() uint64
+	turns *turns
+	rand  func() uint64
 }
 
 func newLeastConnections(m makings) *leastConnections {
-	p := &leastConnections{rand: m.rand}
-	p.turn.count.Store(m.rand()) // else the gateways of a fleet, started together, take the same turns
-	return p
+	return &leastConnections{rand: m.rand, turns: m.turns}
 }
 
 func (p *leastConnections) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
-	best := contest{score: unbeaten}
+	best := newContest()
 	again := a.tried.Len() > 0
 	for i := range field {
 		c := &field[i]
 		if again && a.tried.Has(c.node) || !c.node.takes(a.worst) { // fits, in line
 			continue
 		}
-		best.enter(i, c.weight, p.score(c))
+		best.enter(i, c.node, p.score(c))
 	}
-	if best.tied == 0 {
+	if best.at == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
 	}
-	return best.winner(field, &p.turn, &a)
+	return best.winner(field, p.turns, &a)
 }
 
 // score is what is in flight, for the node's weight.

@@ -17,7 +17,7 @@ import (
 // no other gateway sends work, and brings p99 from 1.15 to 1.07 times that of one central queue before eight equal nodes, in the
 // simulation (bench/sim). How much is left of a request is a guess, and never makes it count for nothing.
 type leastLoad struct {
-	turn    turn
+	turns   *turns
 	rand    func() uint64
 	typical atomic.Uint64 // pace of the model: nanoseconds, as the bits of a float64
 	perNano atomic.Uint64 // what a nanosecond of work is in units of the score, times 2^nanoBits
@@ -39,15 +39,13 @@ const (
 const typicalMemory = 256
 
 func newLeastLoad(m makings) *leastLoad {
-	p := &leastLoad{rand: m.rand}
-	p.turn.count.Store(m.rand())
-	return p
+	return &leastLoad{rand: m.rand, turns: m.turns}
 }
 
 func (p *leastLoad) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
-	best := contest{score: unbeaten}
+	best := newContest()
 	again := a.tried.Len() > 0
 	perNano := p.known(g, a.now)
 	for i := range field {
@@ -55,12 +53,12 @@ func (p *leastLoad) choose(g *group, a ask) *placement {
 		if again && a.tried.Has(c.node) || !c.node.takes(a.worst) { // fits, in line
 			continue
 		}
-		best.enter(i, c.weight, p.score(g, c, a.now, perNano))
+		best.enter(i, c.node, p.score(g, c, a.now, perNano))
 	}
-	if best.tied == 0 {
+	if best.at == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
 	}
-	return best.winner(field, &p.turn, &a)
+	return best.winner(field, p.turns, &a)
 }
 
 // score is the outstanding work for the node's weight, in burdenUnits, or in units of a request at the pool's pace.

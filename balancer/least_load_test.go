@@ -229,6 +229,7 @@ func TestLeastLoadPrefersWhoWillBeDoneFirst(t *testing.T) {
 				order = append(order, &lease)
 				h.advance(time.Millisecond)
 			}
+			order[0].Node().turn.Add(turnUnit) // else it would be its turn
 			fifth, err := m.Pick(Ask{}, nil)
 			if err != nil {
 				t.Fatal(err)

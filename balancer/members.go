@@ -120,6 +120,7 @@ func (p *Pool) newNode(canonical string, cfg NodeConfig) (*Node, error) {
 	}
 	n.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 	n.stand()
+	n.turn.Store(p.random() % turnUnit) // else the gateways of a fleet, started together, take the same turns
 	if p.join != nil {
 		var err error
 		if n.member, err = p.join(n, cfg); err != nil {

@@ -56,7 +56,7 @@ type Ask struct {
 // newModel makes a model of the members as they are. The caller holds p.control, or nobody else has p yet.
 func (p *Pool) newModel(name string) *Model {
 	m := &Model{pool: p, name: name, places: map[*Node]*placement{}, late: p.late()}
-	m.policy = newPolicy(p.cfg.Policy, makings{hash: p.cfg.Hash, rand: p.random, inflight: &p.inflight})
+	m.policy = newPolicy(p.cfg.Policy, makings{hash: p.cfg.Hash, rand: p.random, inflight: &p.inflight, turns: &p.turns})
 	m.books, _ = m.policy.(bookkeeper)
 	m.outliers.cfg = p.cfg.Outlier
 	if !m.outliers.cfg.on() {

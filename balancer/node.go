@@ -38,6 +38,7 @@ type Node struct {
 	held     atomic.Int64  // how long a lease lasts, in nanoseconds, of late; 0 = not known
 	retired  atomic.Bool   // not a member any more
 	stands   atomic.Uint32 // a standing: how gladly it is picked now for any model at best, while snapshots may be older
+	turn     atomic.Uint64 // what it has had, in turnUnits by weight; see turns
 	load     loadCell
 
 	pool      *Pool

@@ -144,7 +144,8 @@ func TestNodeDiesUnderLoadAndComesBack(t *testing.T) {
 		}
 		return true
 	})
-	stop := g.load(t, 4)
+	const clients = 4
+	stop := g.load(t, clients)
 	eventually(t, "the node has work", func() bool { return b.Requests() > 20 })
 
 	b.Stop()
@@ -152,7 +153,7 @@ func TestNodeDiesUnderLoadAndComesBack(t *testing.T) {
 	lost := g.pool.Nodes()[1].Attempts
 	before := a.Requests()
 	eventually(t, "the others carry on", func() bool { return a.Requests() > before+50 })
-	if now := g.pool.Nodes()[1].Attempts; now != lost {
+	if now := g.pool.Nodes()[1].Attempts; now > lost+clients { // each may have chosen it just before
 		t.Errorf("%d attempts on a node that is down", now-lost)
 	}
 

@@ -24,8 +24,8 @@ const (
 // A latency that is never measured again would keep its node out for ever, as happens with other proxies' rules of this
 // kind. So a node that has had nothing to do for ewmaExplore is the best of all, for one attempt.
 type peakEWMA struct {
-	turn turn
-	rand func() uint64
+	turns *turns
+	rand  func() uint64
 }
 
 // latency is what a node's answers took.
@@ -35,27 +35,25 @@ type latency struct {
 }
 
 func newPeakEWMA(m makings) *peakEWMA {
-	p := &peakEWMA{rand: m.rand}
-	p.turn.count.Store(m.rand())
-	return p
+	return &peakEWMA{rand: m.rand, turns: m.turns}
 }
 
 func (p *peakEWMA) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
-	best := contest{score: unbeaten}
+	best := newContest()
 	again := a.tried.Len() > 0
 	for i := range field {
 		c := &field[i]
 		if again && a.tried.Has(c.node) || !c.node.takes(a.worst) { // fits, in line
 			continue
 		}
-		best.enter(i, c.weight, c.place.latency.score(c, a.now))
+		best.enter(i, c.node, c.place.latency.score(c, a.now))
 	}
-	if best.tied == 0 {
+	if best.at == 0 {
 		return g.untried(p.rand(), &a) // a sample may hold none
 	}
-	return best.winner(field, &p.turn, &a)
+	return best.winner(field, p.turns, &a)
 }
 
 // explain implements scorer.

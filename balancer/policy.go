@@ -106,6 +106,7 @@ type makings struct {
 	hash     HashConfig
 	rand     func() uint64
 	inflight *atomic.Int64 // of the whole pool; whoever needs it counts it
+	turns    *turns        // of the whole pool
 }
 
 // newPolicy makes the policy of that name, nil if there is none. Each model has one of its own.

@@ -50,6 +50,7 @@ type Pool struct {
 	retries  *budget
 	hedges   *budget      // nil = the pool does not hedge
 	inflight atomic.Int64 // of all nodes; counted only if the policy needs it
+	turns    turns
 	company  atomic.Int64 // when others were last seen to have work on its nodes, by its clock; 0 = never
 	revived  atomic.Int64 // when a node came back last that had been down, by its clock; 0 = none did
 
