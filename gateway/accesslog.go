@@ -242,6 +242,9 @@ func appendNodes(dst []byte, x *exchange) []byte {
 	}
 	dst = append(dst, ']')
 	dst = appendNumber(dst, "attempts", int64(x.attempts))
+	if x.declines > 0 {
+		dst = appendNumber(dst, "declined", int64(x.declines))
+	}
 	if x.hedged != hedgeNone {
 		dst = appendField(dst, "hedge", x.hedged.String())
 	}

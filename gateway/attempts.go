@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"ganglion/balancer"
+	"ganglion/internal/hop"
 )
 
 // prepare makes what a node will get to see, the same for every attempt.
@@ -57,9 +58,17 @@ func (x *exchange) forward() {
 			last, answered = x.race(h, &lease)
 		} else {
 			last, answered = x.attempt(&lease, aim)
+			x.takeBack(&lease, last)
 		}
 		if answered && x.settled(last) {
 			return
+		}
+		if last.declined != nil {
+			if !x.late() {
+				continue
+			}
+			last = x.overtaken(last)
+			break
 		}
 		if !x.mayGoOn(aim, last) {
 			if !last.mute || aim.stick || x.late() {
@@ -108,15 +117,16 @@ func (up *upstream) allowRetry() bool {
 // client's response.
 func (x *exchange) attempt(lease *balancer.Lease, a aim) (v verdict, answered bool) {
 	out := x.out
-	if out.start = x.start; x.attempts > 0 || x.use != cacheOff || x.queued > 0 {
+	if out.start = x.start; x.attempts+x.declines > 0 || x.use != cacheOff || x.queued > 0 {
 		out.start = time.Now() // otherwise there is nothing but a microsecond between the two
 	}
 	out.deadline = x.attemptDeadline(lease.Model(), a)
+	out.most = x.condition(lease, a)
 	x.note(memberOf(lease.Node()))
 	v, err := x.try(lease, out, x.resp)
 	x.upstream += out.end.Sub(out.start)
 	switch {
-	case v.beaten: // by a hedge: there is nothing to complain about
+	case v.beaten, v.declined != nil: // by a hedge, or as one of several: there is nothing to complain about
 	case err != nil:
 		x.cause = err
 	case v.retry || x.resp.StatusCode() >= fasthttp.StatusInternalServerError:
@@ -142,13 +152,21 @@ func (x *exchange) whoMetIt() *balancer.Tried {
 	return all
 }
 
-// try sends out to the leased node, judges what comes back, and gives the lease back. The answer, if err is nil, is in resp.
-// It changes nothing of the exchange, so that a hedge may do the same at the same time.
+// try sends out to the leased node, judges what comes back, and gives the lease back unless the node has declined. The answer, if err
+// is nil, is in resp. It changes nothing of the exchange, so that a hedge may do the same at the same time.
 func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Response) (v verdict, err error) {
 	v = verdict{node: balancer.Neutral} // what a panic below leaves: our bug is not the node's
-	defer func() { lease.Done(v.node) }()
+	defer func() {
+		if v.declined == nil {
+			lease.Done(v.node)
+		}
+	}()
 	n := memberOf(lease.Node())
+	out.node, out.model = hop.Load{}, hop.Load{} // what another node said is not this one's word
 	err = n.carry(out, lease.Model(), resp)
+	if declined, ok := errors.AsType[*declinedError](err); ok {
+		return declined.verdict(), err
+	}
 	n.metrics.duration.Observe(out.end.Sub(out.start).Seconds())
 	if err == nil && answersModel(x.call.Kind) && nonsense(resp) {
 		err = errNonsense
@@ -249,7 +267,7 @@ func (x *exchange) giveUp(reason Reason) {
 			// Of several nodes that said when to come back, one is enough.
 			h.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(wholeSeconds(x.comeBack)))
 		}
-	case x.attempts == 0, errors.Is(x.unleased, balancer.ErrLeft):
+	case x.attempts == 0 && x.unleased != nil, errors.Is(x.unleased, balancer.ErrLeft):
 		x.failUnleased()
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))

@@ -61,6 +61,7 @@ type exchange struct {
 	met      balancer.Tried
 	sent     int           // attempts that nodes have had work of, but for the last
 	deaths   int           // nodes that hung up while they had the request
+	declines int           // attempts that nodes have declined, which count as none
 	hedged   hedged        // what became of the hedge
 	comeBack time.Duration // the shortest time that a node wanted to be left alone for; 0 = none said
 	upstream time.Duration // spent on attempts

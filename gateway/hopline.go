@@ -92,7 +92,7 @@ func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried boo
 	if x.Response.Body = nil; cap(memory) <= keepScratch { // a large answer is never in memory that others own too
 		x.Response.Body = memory[:0]
 	}
-	x.Patient = out.patient
+	x.Patient, x.Request.Most = out.patient, out.most
 	err = l.conn.Do(x)
 	out.end = time.Now()
 	body := x.Response.Body
@@ -181,6 +181,8 @@ func (l *hopLine) failed(err error) (carried bool, _ error) {
 		return true, errLate
 	case hop.CodeBusy, hop.CodeRefused:
 		return true, errBusy
+	case hop.CodeDeclined:
+		return true, &declinedError{balancer.Load(e.Load), int64(e.Own)}
 	case hop.CodeNoMemory:
 		return true, errAnswerMemory
 	case hop.CodeSuspect:

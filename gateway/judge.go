@@ -22,6 +22,8 @@ type verdict struct {
 	cut    bool // its share of the exchange's time was over
 	beaten bool // its hedge was quicker
 
+	declined *declinedError // the node has not begun, since it holds more than was believed; nil = it has not said so
+
 	refusal balancer.Refusal // why the node would refuse others too; 0 = it would not
 	rest    time.Duration    // for which it wants none of them; 0 = it does not say
 }

@@ -63,9 +63,10 @@ type NodeStatus struct {
 	Limit    int64  `json:"limit,omitempty"`       // of in_flight
 	Found    int64  `json:"limit_found,omitempty"` // by admission, in force or not
 	Attempts uint64 `json:"attempts"`
-	Failures uint64 `json:"failures"`          // it did not answer
-	Faults   uint64 `json:"faults"`            // it answered that it failed
-	Suspect  bool   `json:"suspect,omitempty"` // it gives no sign of life
+	Failures uint64 `json:"failures"`           // it did not answer
+	Faults   uint64 `json:"faults"`             // it answered that it failed
+	Declined uint64 `json:"declined,omitempty"` // attempts that it declined, which are none of those
+	Suspect  bool   `json:"suspect,omitempty"`  // it gives no sign of life
 	// Draining is why it gets nothing new: weight, operator, node, unlisted, or left: it is none of the pool any more, and
 	// finishes what it has.
 	Draining string `json:"draining,omitempty"`
@@ -137,7 +138,7 @@ func (up *upstream) status() PoolStatus {
 		st := NodeStatus{
 			Address: n.Address, Weight: n.Weight, State: n.State.String(), Circuit: n.Circuit.String(), Cause: n.Cause,
 			InFlight: n.Inflight, Limit: n.Limit, Found: n.Found, Attempts: n.Attempts, Failures: n.Failures, Faults: n.Faults,
-			Suspect: n.Suspect, Draining: up.drainCause(n), Models: modelStatus(n.Models),
+			Declined: memberOf(n.Node).declined.Load(), Suspect: n.Suspect, Draining: up.drainCause(n), Models: modelStatus(n.Models),
 			Transport: memberOf(n.Node).transport.stats().name,
 		}
 		if l := n.Load; l.Known {

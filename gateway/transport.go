@@ -37,6 +37,7 @@ type outbound struct {
 	start    time.Time // of the attempt
 	deadline time.Time // of the exchange
 	patient  bool      // it stays with a node that gives no sign of life
+	most     uint8     // of the attempt: requests that the node may hold with it, or decline it; 0 = any number
 
 	// Set by the transport.
 	end         time.Time // of the attempt
@@ -123,7 +124,7 @@ func (out *outbound) reset() {
 	out.method, out.target, out.headers, out.body = nil, nil, headers[:0], nil
 	out.start, out.end, out.deadline = time.Time{}, time.Time{}, time.Time{}
 	out.node, out.model = hop.Load{}, hop.Load{}
-	out.left, out.lost, out.recalled, out.patient = false, false, false, false
+	out.left, out.lost, out.recalled, out.patient, out.most = false, false, false, false, 0
 	out.wait = wait{}
 }
 

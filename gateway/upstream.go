@@ -43,6 +43,7 @@ type node struct {
 	probe     probe
 	metrics   nodeMetrics
 	waits     waits
+	declined  atomic.Uint64 // attempts that were none, because the node declined them
 
 	stop context.CancelFunc // of the transport; nil = it does not run; under upstream.mu
 }

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+
+	"ganglion/balancer"
+)
+
+// Behind several gateways an attempt over the hop may be conditional: a node that holds more requests than the gateway believes, and
+// could not begin it at once, declines it and says what it holds (see Conditions in docs/hop.md, and balancer/conditional.go). That is no
+// failure, no retry and no attempt: with its books corrected the gateway chooses again. After a few such rounds, at once if
+// anything else is the matter, it sends without a condition, and is served like everybody.
+
+// conditionalMost is the largest body that is sent with a condition. It may go out several times, so it should cost little beside
+// the exchange: one chunk of the hop takes some 20 µs at either end and 100 µs on a link of 10 Gb/s.
+const conditionalMost = 128 << 10
+
+// condition is how many requests the leased node may hold with the next attempt; 0 = any number.
+func (x *exchange) condition(lease *balancer.Lease, a aim) uint8 {
+	if x.declines >= balancer.DeclinesMost || a.stick || x.out.patient || len(x.out.body) > conditionalMost {
+		return 0
+	}
+	most, conditional := lease.Expects()
+	if !conditional {
+		return 0
+	}
+	return uint8(min(max(most, 0), math.MaxUint8))
+}
+
+// declinedError means that the node has not begun, since it holds more than the attempt's condition allows.
+type declinedError struct {
+	load balancer.Load
+	own  int64 // of its requests, those that are from us
+}
+
+// Error says what it holds.
+func (e *declinedError) Error() string {
+	return fmt.Sprintf("the node declined: it holds %d requests in flight and %d queued, more than was believed", e.load.InFlight, e.load.Queued)
+}
+
+// verdict is what a decline means: nothing, for the node.
+func (e *declinedError) verdict() verdict {
+	return verdict{node: balancer.Neutral, retry: true, unsent: true, reason: reasonUpstreamBusy, declined: e}
+}
+
+// takeBack gives back the lease of an attempt that was declined, which then was none. It comes when no hedge runs, which has the
+// nodes that were tried.
+func (x *exchange) takeBack(lease *balancer.Lease, v verdict) {
+	if v.declined == nil {
+		return
+	}
+	memberOf(lease.Node()).declined.Add(1)
+	lease.Declined(v.declined.load, v.declined.own, &x.met)
+	x.declines++
+	x.attempts--
+}
+
+// overtaken ends an exchange whose time is up while nodes decline it. It says whose time that was.
+func (x *exchange) overtaken(v verdict) verdict {
+	x.cause = v.declined
+	v.reason = reasonUpstreamTimeout
+	if x.hurried() {
+		v.reason = reasonDeadline
+	}
+	return v
+}
