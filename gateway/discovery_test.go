@@ -152,7 +152,8 @@ func TestNodesComeAndGoWithoutAFailure(t *testing.T) {
 		some = some[:1+rand.IntN(3)]
 		z.list(some...)
 		e.awaitMembers(some...)
-		time.Sleep(time.Duration(100+rand.IntN(200)) * time.Millisecond) // some time to serve, and for others to leave
+		asked, lingers := c.asked.Load(), time.Now().Add(200*time.Millisecond)
+		eventually(t, "some requests, and others to leave", func() bool { return c.asked.Load() > asked+20 && time.Now().After(lingers) })
 	}
 	c.stop()
 	z.list(all[0])

@@ -339,14 +339,17 @@ func TestASequenceIsNotHedged(t *testing.T) {
 			return e.do("POST", inferPath, odd, "X-Request-Timeout-Ms: 500", "X-Request-Id: "+id)
 		},
 	} {
-		id := fmt.Sprint("s", i)
-		ask(id).want(t, 504)
-		if d.attempts(id) > 1 {
-			t.Errorf("%s: %d attempts", id, d.attempts(id))
+		denied := func() float64 { return e.metric("ganglion_hedges_denied_total", "reason", "sequence") }
+		for again := 0; again == 0 || i == 2 && denied() == 0; again++ { // in a moment without a processor all the time may pass
+			id := fmt.Sprint("s", i, "-", again)
+			ask(id).want(t, 504)
+			if d.attempts(id) > 1 {
+				t.Errorf("%s: %d attempts", id, d.attempts(id))
+			}
 		}
-	}
-	if got := e.metric("ganglion_hedges_denied_total", "reason", "sequence"); got != 1 {
-		t.Errorf("%v hedges were denied for the word, want 1", got)
+		if want := float64(i / 2); denied() != want {
+			t.Errorf("after request %d %v hedges were denied for the word, want %v", i, denied(), want)
+		}
 	}
 }
 
@@ -374,10 +377,11 @@ func TestHedgesAreDenied(t *testing.T) {
 			e := start(t, config+anyRoute, nodes...)
 			e.warmUp()
 			d := startDuel(nodes, nil, nil)
-			for range 2 { // a budget of 0 % begins empty
+			asked := 0
+			for ; asked < 100 && e.metric("ganglion_hedges_denied_total", "reason", reason) == 0; asked++ { // a budget of 0 % begins empty
 				e.infer("X-Request-Timeout-Ms: 500", "X-Request-Id: denied").want(t, 504)
 			}
-			if got := e.metric("ganglion_hedges_denied_total", "reason", reason); got == 0 {
+			if asked == 100 {
 				t.Errorf("no hedge was denied; %d attempts", d.attempts("denied"))
 			}
 		})

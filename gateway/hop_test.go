@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -128,7 +129,7 @@ func TestHopFaultsUnderLoad(t *testing.T) {
 	for name, fault := range map[string]func(*testnode.Node){
 		"cut":                (*testnode.Node).CutHops,
 		"corrupted":          (*testnode.Node).CorruptHops,
-		"stalled":            (*testnode.Node).StallHops,
+		"stalled":            (*testnode.Node).StallHops, // which needs suspicion
 		"drained":            (*testnode.Node).DrainHops,
 		"restarted":          (*testnode.Node).Restart,
 		"reset by a handler": func(n *testnode.Node) { n.Next(1, testnode.Reset) },
@@ -141,7 +142,7 @@ func TestHopFaultsUnderLoad(t *testing.T) {
 			for _, n := range nodes {
 				n.SetDelay(time.Millisecond)
 			}
-			e := start(t, twoNodes+anyRoute, nodes...)
+			e := start(t, wary+twoNodes+anyRoute, nodes...)
 			e.awaitHops("hop", "hop")
 			stop := load(t, e, 8)
 			for _, n := range nodes {
@@ -196,8 +197,19 @@ func TestAClientThatLeaves(t *testing.T) {
 			for _, n := range nodes {
 				defer n.Hang()()
 			}
-			client := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
-			if _, err := client.Post(e.url+inferPath, "application/json", strings.NewReader(inferBody)); err == nil {
+			ctx, leave := context.WithCancel(t.Context())
+			req, err := http.NewRequestWithContext(ctx, "POST", e.url+inferPath, strings.NewReader(inferBody))
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := make(chan error, 1)
+			go func() {
+				_, err := e.client.Do(req)
+				left <- err
+			}()
+			eventually(t, "the request at a node", func() bool { return nodes[0].Requests()+nodes[1].Requests() == 1 })
+			leave()
+			if <-left == nil {
 				t.Fatal("answered by nodes that hang")
 			}
 			line := e.logged(1)[0]

@@ -143,7 +143,8 @@ func TestDrainFinishesWhatIsInFlight(t *testing.T) {
 
 func TestReadinessFailsBeforeTheListenerCloses(t *testing.T) {
 	n := testnode.Start(t)
-	e := start(t, "[server]\ndrain_delay = \"300ms\"\n"+oneNode+anyRoute, n)
+	t.Parallel() // two requests need no time to speak of, but have to be made within the delay
+	e := start(t, "[server]\ndrain_delay = \"5s\"\n"+oneNode+anyRoute, n)
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.stop() }()
 	eventually(t, "the drain", func() bool { return e.gateway.Ready() != nil })

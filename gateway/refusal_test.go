@@ -190,8 +190,13 @@ func TestTheLogSaysWhyThereWasNoAnswer(t *testing.T) {
 		"bare line feeds": {"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", true, "a line of the answer's headers ends in LF without CR"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			timeout := "1m"
+			if strings.Contains(c.want, "the time was up") {
+				timeout = "3s" // enough to hear what the node has to say
+			}
 			address := scripted(t, c.send, c.hold)
-			e := start(t, fmt.Sprintf("[upstream]\nmax_answer = \"1KiB\"\n[pools.main]\nnodes = [{ address = %q }]\n[routes.\"*\"]\npool = \"main\"\ntimeout = \"500ms\"\n", address))
+			e := start(t, fmt.Sprintf("[upstream]\nmax_answer = \"1KiB\"\n[pools.main]\nnodes = [{ address = %q }]\n[routes.\"*\"]\npool = \"main\"\ntimeout = %q\n", address, timeout))
 			got := e.infer()
 			line := e.logged(1)[0]
 			said, _ := line["error"].(string)

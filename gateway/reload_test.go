@@ -23,6 +23,7 @@ func (e *edge) reload(config string, nodes ...*testnode.Node) (Reloaded, error) 
 		cfg, warnings, err := ParseConfig("test.toml", fmt.Appendf(nil, fastServer+config, addresses...))
 		if err == nil {
 			cfg.Upstream = e.gateway.cfg.Upstream
+			bePatient(cfg)
 		}
 		return cfg, warnings, err
 	})
@@ -73,6 +74,7 @@ func TestReloadKeepsWhatDidNotChange(t *testing.T) {
 		e.infer("Cache-Control: no-cache").want(t, 200)
 	}
 	e.infer().want(t, 200)
+	eventually(t, "the answer kept", func() bool { return e.metric("ganglion_cache_entries") == 1 })
 	if _, err := e.gateway.Drain(DrainOrder{Node: b.Address(), On: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -178,10 +180,10 @@ func (up *upstream) runs() bool {
 // Once no exchange can need it any more, an old pool lets go of its connections.
 func TestReloadDismissesOldPools(t *testing.T) {
 	n := testnode.Start(t)
-	const quick = anyRoute + "timeout = \"100ms\"\n"
-	e := start(t, oneNode+quick, n)
+	// As long as this the old pool stays: long enough to be seen.
+	e := start(t, oneNode+anyRoute+"timeout = \"2s\"\n", n)
 	old := e.gateway.table.Load().pools[0]
-	if _, err := e.reload(strings.Replace(oneNode, "[pools.main]", "[pools.main]\npolicy = \"round_robin\"", 1)+quick, n); err != nil {
+	if _, err := e.reload(strings.Replace(oneNode, "[pools.main]", "[pools.main]\npolicy = \"round_robin\"", 1)+anyRoute, n); err != nil {
 		t.Fatal(err)
 	}
 	if !old.runs() {

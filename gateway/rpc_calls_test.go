@@ -238,8 +238,9 @@ func TestASilentConnectionIsClosed(t *testing.T) {
 
 // A call whose message never comes does not stay.
 func TestACallWithoutAMessageEnds(t *testing.T) {
+	t.Parallel() // it waits
 	n := echoNode(t)
-	e := start(t, "[server]\ndrain_delay = \"0s\"\nwrite_timeout = \"200ms\"\n"+oneNode+anyRoute, n)
+	e := start(t, "[server]\ndrain_delay = \"0s\"\nwrite_timeout = \"1s\"\n"+oneNode+anyRoute, n)
 	conn := e.dial()
 	for _, method := range []string{"ModelInfer", "ModelMetadata"} {
 		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/inference.GRPCInferenceService/"+method)
@@ -251,7 +252,7 @@ func TestACallWithoutAMessageEnds(t *testing.T) {
 		}
 	}
 	// The same limit does not hold for answers.
-	n.SetDelay(time.Second)
+	n.SetDelay(2 * time.Second)
 	if _, err := pb.NewGRPCInferenceServiceClient(conn).ModelInfer(t.Context(), question("m", "", 1)); err != nil {
 		t.Errorf("a slow answer: %v", err)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // byTurns is two nodes that get as many requests each, however long they take.
-const byTurns = `
+const byTurns = wary + `
 [pools.main]
 policy = "round_robin"
 nodes = [{ address = "%s" }, { address = "%s" }]
@@ -59,7 +59,7 @@ func TestWhatWaitsForASilentNodeGoesElsewhere(t *testing.T) {
 // Where nobody else is, requests wait for the node, and take the new connection to it.
 func TestALoneSilentNodeIsWaitedFor(t *testing.T) {
 	n := ownNodes(t, 1)[0]
-	e := start(t, oneNode+anyRoute, n)
+	e := start(t, wary+oneNode+anyRoute, n)
 	e.awaitHops("hop")
 	heal := n.Hang()
 	answers := make(chan answer, 1)

@@ -200,7 +200,7 @@ func TestAFrozenNodeGivesUpWhatWaitsForIt(t *testing.T) {
 			ice := &ice{Listener: ln}
 			frozen, other := serveRPCNode(t, ice), startRPCNode(t)
 			frozen.hang.Store(true)
-			e := start(t, rpcPool(frozen, other)+anyRoute)
+			e := start(t, wary+rpcPool(frozen, other)+anyRoute)
 			return e, frozen.asked.Load, ice.freeze
 		},
 	} {
