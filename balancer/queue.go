@@ -41,6 +41,9 @@ type queue struct {
 	grants uint64
 	pace   releases
 
+	busy    int64         // leases that are out ...
+	counted time.Duration // ... when they were last counted
+
 	tally queueTally
 }
 

@@ -79,6 +79,19 @@ func (q *queue) allowed(w *Waiter, now time.Duration) time.Duration {
 	return min(allowed, left-min(q.pace.held, left/2))
 }
 
+// countEvery is how long a count of leases is good for somebody who only wants to know whether there are more or less as many.
+const countEvery = time.Millisecond
+
+// atWork is how many leases are out. To count them is to look at every node, which of a thousand takes longer than all else
+// that is done for a refusal, under the lock. The caller holds q.mu.
+func (q *queue) atWork(now time.Duration) int64 {
+	if now-q.counted >= countEvery {
+		q.busy, _ = q.work()
+		q.counted = now
+	}
+	return q.busy
+}
+
 // bound is the longest wait that is expected of somebody who is let in.
 //
 // A burst may fill the time that is allowed. But a queue that has not been empty for as long as anybody may wait is no burst:
@@ -89,7 +102,6 @@ func (q *queue) bound(allowed, now time.Duration) time.Duration {
 	if now-q.pace.since <= q.cfg.Timeout {
 		return allowed
 	}
-	busy, _ := q.work()
-	enough := q.pace.expect(int(busy), now)
+	enough := q.pace.expect(int(q.atWork(now)), now)
 	return min(allowed, max(enough, q.cfg.Timeout/standingShare))
 }
