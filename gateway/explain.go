@@ -201,8 +201,11 @@ func (x *exchange) explainCache() *ExplainedCache {
 	case x.route.ttl <= 0:
 		e.Why = "the route is not cached"
 		return e
+	case x.use == cacheBypass && len(x.req.Body()) == 0 && useOf(&x.req.Header) != cacheBypass:
+		e.Why = "no body is given, and the key is made of it"
+		return e
 	case x.use == cacheBypass:
-		e.Why = "the request must not be answered from memory, or has no key: see docs/operations.md"
+		e.Why = "the request must not be answered from memory: see docs/operations.md, \"Answers from memory\""
 		return e
 	}
 	e.Key = hex.EncodeToString(x.key[:])

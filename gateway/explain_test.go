@@ -88,6 +88,9 @@ func TestExplainTellsWhatTheCacheHas(t *testing.T) {
 	if got := e.explain(q); got.Cache.Use != "bypass" || got.Cache.Key != "" {
 		t.Errorf("with no-store: %+v", got.Cache)
 	}
+	if got := e.explain(Question{}); got.Cache.Use != "bypass" || !strings.Contains(got.Cache.Why, "no body is given") {
+		t.Errorf("without a body: %+v", got.Cache)
+	}
 	if hits := e.gateway.cache.Load().Stats().Hits; hits != 1 {
 		t.Errorf("the cache counts %d hits, want the one of a client", hits)
 	}
