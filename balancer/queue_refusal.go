@@ -113,34 +113,3 @@ type queueTally struct {
 	left    atomic.Uint64 // left before their time was up
 	refused [queueReasons]atomic.Uint64
 }
-
-// QueueStatus is the queue at one moment.
-type QueueStatus struct {
-	Waiting int64
-	Max     int
-	Timeout time.Duration
-	// Waited is how many were let in since the pool was made, Left how many of them left by themselves.
-	Waited, Left uint64
-	// Refused is how many were refused, by reason.
-	Refused [queueReasons]uint64
-	// Expected is for how long one of default priority that came now would wait; 0 = not at all, or nobody can tell.
-	Expected time.Duration
-}
-
-// Queue is the state of the pool's queue.
-func (p *Pool) Queue() QueueStatus {
-	q := &p.queue
-	s := QueueStatus{
-		Waiting: q.waiting.Load(), Max: q.cfg.Max, Timeout: q.cfg.Timeout,
-		Waited: q.tally.waited.Load(), Left: q.tally.left.Load(),
-	}
-	for i := range s.Refused {
-		s.Refused[i] = q.tally.refused[i].Load()
-	}
-	if s.Waiting > 0 {
-		q.mu.Lock()
-		s.Expected = q.pace.expect(q.ahead(2*DefaultPriority+1), q.now())
-		q.mu.Unlock()
-	}
-	return s
-}

@@ -36,12 +36,14 @@ type PoolStatus struct {
 
 // QueueStatus is where the requests of a pool wait while every fit node is at its limit.
 type QueueStatus struct {
-	Waiting  int64             `json:"waiting"`
-	Max      int               `json:"max"`
-	Timeout  string            `json:"timeout"`
-	Expected float64           `json:"expected_wait_seconds,omitempty"` // of one that came now
-	Waited   uint64            `json:"waited"`                          // had to, since the pool was made
-	Refused  map[string]uint64 `json:"refused,omitempty"`               // by reason
+	Waiting    int64             `json:"waiting"`
+	ByPriority map[int]int       `json:"waiting_by_priority,omitempty"`  // of those, 1 goes first
+	Longest    float64           `json:"longest_wait_seconds,omitempty"` // of those that wait, so far
+	Max        int               `json:"max"`
+	Timeout    string            `json:"timeout"`
+	Expected   float64           `json:"expected_wait_seconds,omitempty"` // of one that came now
+	Waited     uint64            `json:"waited"`                          // had to, since the pool was made
+	Refused    map[string]uint64 `json:"refused,omitempty"`               // by reason
 }
 
 // HedgeStatus is what a pool does about first attempts that are late.
@@ -170,9 +172,19 @@ func (up *upstream) departed() (all []NodeStatus) {
 	return all
 }
 
-// queueStatus leaves out the reasons for which nobody was refused.
+// queueStatus leaves out the priorities of which nobody waits, and the reasons for which nobody was refused.
 func queueStatus(q balancer.QueueStatus) QueueStatus {
-	qs := QueueStatus{Waiting: q.Waiting, Max: q.Max, Timeout: q.Timeout.String(), Expected: q.Expected.Seconds(), Waited: q.Waited}
+	qs := QueueStatus{
+		Waiting: q.Waiting, Longest: q.Longest.Seconds(), Max: q.Max, Timeout: q.Timeout.String(), Expected: q.Expected.Seconds(), Waited: q.Waited,
+	}
+	for priority, n := range q.ByPriority {
+		if n > 0 {
+			if qs.ByPriority == nil {
+				qs.ByPriority = map[int]int{}
+			}
+			qs.ByPriority[priority] = n
+		}
+	}
 	for _, why := range balancer.QueueReasons() {
 		if n := q.Refused[why]; n > 0 {
 			if qs.Refused == nil {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -92,6 +95,9 @@ func printStatus(w io.Writer, st *gateway.Status) {
 	for _, p := range st.Pools {
 		fmt.Fprintf(w, "\npool %s%s\n", p.Name, when(!p.Ready, ": no node is up"))
 		printNodes(w, p.Nodes)
+		if text := queue(&p); text != "" {
+			fmt.Fprintln(w, "  queue: "+text)
+		}
 		for _, s := range p.Discovery {
 			fmt.Fprintln(w, "  from "+source(s))
 		}
@@ -109,10 +115,18 @@ func printNodes(w io.Writer, nodes []gateway.NodeStatus) {
 	t := table(w)
 	fmt.Fprintln(t, "  node\tstate\tcircuit\tin flight\tload\tweight\tdrains\tattempts\tfailed\tover\tnotes")
 	for _, n := range nodes {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%d\t%s\t%d\t%d\t%s\t%s\n", n.Address, n.State, n.Circuit, n.InFlight, nodeLoad(n.Load), n.Weight,
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%d\t%s\t%d\t%d\t%s\t%s\n", n.Address, n.State, n.Circuit, inFlight(&n), nodeLoad(n.Load), n.Weight,
 			or(n.Draining, "-"), n.Attempts, n.Failures+n.Faults, n.Transport, notes(n))
 	}
 	flush(t)
+}
+
+// inFlight is what a node has from the gateway, and of how many that it may have.
+func inFlight(n *gateway.NodeStatus) string {
+	if n.Limit == 0 {
+		return strconv.FormatInt(n.InFlight, 10)
+	}
+	return fmt.Sprintf("%d of %d", n.InFlight, n.Limit)
 }
 
 // nodeLoad is what a node said of itself last: requests at work and queued, and the wait.
@@ -149,6 +163,38 @@ func notes(n gateway.NodeStatus) string {
 		}
 	}
 	return strings.Join(all, "; ")
+}
+
+// queue is how those fare who wait for room at the nodes; "" = nobody has ever had to, and nobody has been refused.
+func queue(p *gateway.PoolStatus) string {
+	q := &p.Queue
+	if q.Waiting == 0 && q.Waited == 0 && len(q.Refused) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of at most %d wait", q.Waiting, q.Max)
+	if q.Max == 0 {
+		text = "nobody may wait" // as the file has it
+	}
+	if q.Waiting > 0 {
+		text += " (" + tally("priority ", q.ByPriority) + "), the longest for " + round(q.Longest)
+		if q.Expected > 0 {
+			text += "; one that came now would for " + round(q.Expected)
+		}
+	}
+	text += fmt.Sprintf("; %d have had to wait", q.Waited)
+	if len(q.Refused) > 0 {
+		text += ", refused: " + tally("", q.Refused)
+	}
+	return text
+}
+
+// tally is how many there are of each, in order.
+func tally[K cmp.Ordered, N int | uint64](name string, of map[K]N) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(of)) {
+		parts = append(parts, fmt.Sprintf("%s%v: %d", name, k, of[k]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func source(s gateway.SourceStatus) string {
