@@ -27,7 +27,7 @@ usage:
   backend inspect [flags] MODEL   say what a model is, and what would run it
   backend check [flags] [MODEL …] tell whether a repository is ready to be deployed
   backend version                 print the version
-  backend help                    print this; "backend serve --help" lists the flags
+  backend help                    print this; "backend serve -h" explains a command and its flags
 
 signals of a serving backend:
   SIGTERM, Ctrl-C  finish what is in flight, then end; a second one cuts it and exits 1

@@ -81,11 +81,12 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.config, "config", "gateway.toml", "")
 	flags.StringVar(&o.bin, "bin", "bin", "")
 	flags.StringVar(&o.models, "models", "models", "")
-	if err := flags.Parse(args); err != nil {
-		return o, err
+	err := flags.Parse(args)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q; demo --help lists the flags", flags.Arg(0))
+	if err != nil {
+		return o, fmt.Errorf("%w; demo --help lists the flags", err)
 	}
 	return o, nil
 }
