@@ -201,3 +201,36 @@ func TestOneOfManyIsTaken(t *testing.T) {
 		t.Errorf("%v were declined, want %d of %d", got, rounds*(gateways-1), rounds*gateways)
 	}
 }
+
+// A request that comes when a run has just begun, and may not wait for its end, is declined, even if nobody else is there; the wait that
+// goes back is that of the run. One that may wait is taken.
+func TestDeclinesWhatWouldWaitTooLong(t *testing.T) {
+	b := newBlockingBatches(t, 1, 64)
+	ours := b.dialHop()
+	patient := func(within time.Duration) *hop.Exchange {
+		x := conditional(0)
+		x.Request.Within = within
+		return x
+	}
+	const run = 2 * time.Second                    // as long as a machine may stall before the next request is sent
+	first := send(ours, patient(time.Millisecond)) // runs at once
+	<-b.running
+	time.Sleep(run) // which the node takes its runs to last from here on
+	b.goOn <- struct{}{}
+	answered(t, first)
+	second := send(ours, conditional(0))
+	<-b.running
+	e := declinedBy(ours.Do(patient(20 * time.Millisecond)))
+	if e == nil {
+		t.Fatal("a request that may wait 20 ms was taken by a node whose run ends in seconds")
+	}
+	if e.Load.Wait < 20*time.Millisecond || e.Load.Queued != 0 || e.Load.InFlight != 1 {
+		t.Errorf("declined with %+v, want one in flight and more to wait than 20 ms", e.Load)
+	}
+	third := send(ours, patient(time.Hour))
+	b.waitQueued(1)
+	b.goOn <- struct{}{}
+	b.goOn <- struct{}{}
+	answered(t, second)
+	answered(t, third)
+}

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bytes"
+	"time"
 
 	"ganglion/internal/hop"
 	"ganglion/internal/oip"
@@ -25,7 +26,8 @@ type question struct {
 	path   string     // as in the request line, without the query
 	call   oip.Call   // what the path means; CallNone when nothing
 	body   []byte
-	most   uint8 // its condition; see hop.Request.Most
+	most   uint8         // its condition; see hop.Request.Most
+	within time.Duration // or this one; see hop.Request.Within
 	fields
 }
 
@@ -65,7 +67,7 @@ const (
 
 // begin takes up a request. memory is lent for the answer's body.
 func (x *exchange) begin(method hop.Method, path []byte, prefix string, body, memory []byte) {
-	x.method, x.body, x.most = method, body, 0
+	x.method, x.body, x.most, x.within = method, body, 0, 0
 	x.fields = fields{jsonLength: oip.NoHeaderLength}
 	x.reply = reply{headerLength: oip.NoHeaderLength, headers: x.headers[:0], answer: memory[:0]}
 	if string(path) == x.path {

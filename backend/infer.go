@@ -19,7 +19,7 @@ func (s *Server) infer(x *exchange) {
 	}
 	x.enter(in, began)
 	defer s.settle(&x.inference)
-	if x.node, x.declined = s.declines(&x.inference, x.most); x.declined {
+	if x.node, x.declined = s.declines(&x.inference, x.most, x.within); x.declined {
 		return
 	}
 	s.teller.changed()

@@ -59,7 +59,8 @@ func (s *Server) handleHop(ctx context.Context, req *hop.Request, resp *hop.Resp
 	x := s.exchanges.Get().(*exchange) // the pool's New makes nothing else
 	path, _, _ := bytes.Cut(req.Path, []byte{'?'})
 	x.begin(req.Method, path, s.cfg.PathPrefix, req.Body, resp.Body)
-	x.bodyType, x.jsonLength, x.most = req.ContentType, req.InferenceHeaderLength, req.Most
+	x.bodyType, x.jsonLength = req.ContentType, req.InferenceHeaderLength
+	x.most, x.within = req.Most, req.Within
 	for i := range req.Headers {
 		x.field(req.Headers[i].Name, req.Headers[i].Value)
 	}
