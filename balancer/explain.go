@@ -101,7 +101,7 @@ func (e *Explanation) choose(s *snapshot, groups []group, by policy, a *ask) *gr
 	}
 	for i := range groups {
 		g := &groups[i]
-		a.worst = g.worst
+		a.worst, a.peek.turns = g.worst, 0
 		pl := by.choose(g, *a)
 		if pl == nil && !g.any(a) {
 			continue

@@ -52,27 +52,27 @@ func (a *ask) fits(c *candidate) bool { return a.may(c) && !c.node.full() }
 type peek struct{ turns uint64 }
 
 // take takes the next turn. An attempt that only looks leaves it to others.
-func (a *ask) take(turns *atomic.Uint64) uint64 {
+func (a *ask) take(r *rotation) uint64 {
 	if a.peek == nil {
-		return turns.Add(1) - 1
+		return r.turns.Add(1) - 1
 	}
 	a.peek.turns++
-	return turns.Load() + a.peek.turns - 1
+	return r.turns.Load() + a.peek.turns - 1
 }
 
 // next is the turn that comes next.
-func (a *ask) next(turns *atomic.Uint64) uint64 {
+func (a *ask) next(r *rotation) uint64 {
 	if a.peek == nil {
-		return turns.Load()
+		return r.turns.Load()
 	}
-	return turns.Load() + a.peek.turns
+	return r.turns.Load() + a.peek.turns
 }
 
 // move takes all turns from one on and up to another, which it leaves to the next. It reports false if somebody else has taken
 // some of them meanwhile.
-func (a *ask) move(turns *atomic.Uint64, from, to uint64) bool {
+func (a *ask) move(r *rotation, from, to uint64) bool {
 	if a.peek == nil {
-		return turns.CompareAndSwap(from, to)
+		return r.turns.CompareAndSwap(from, to)
 	}
 	a.peek.turns += to - from
 	return true

@@ -1,26 +1,22 @@
 package balancer
 
-import "sync/atomic"
-
 // roundRobin takes the nodes in turn, whatever their weight and load: over any n picks in a row among n nodes that stay
 // the same, each node is taken once.
-type roundRobin struct {
-	turn atomic.Uint64
-}
+type roundRobin struct{}
 
 func (p *roundRobin) choose(g *group, a ask) *placement {
 	n := uint64(len(g.nodes))
 	// The turn of a node that was tried passes to whoever is next in line for everybody, not to its neighbour: else the
 	// neighbour of a failing node would get all of its retries.
 	for range n {
-		turn := a.take(&p.turn)
+		turn := a.take(g.rotation)
 		c := &g.nodes[turn%n]
 		if g.takesTurn(c, turn/n) && a.fits(c) {
 			return c.place
 		}
 	}
 	// Others took the turns in between. They cannot have all the luck, but waiting for one's own is not worth it.
-	return g.untried(a.next(&p.turn), &a)
+	return g.untried(a.next(g.rotation), &a)
 }
 
 // takesTurn reports whether the node takes its turn in this round: while it starts slowly, in as many rounds as it has steps

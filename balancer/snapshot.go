@@ -92,6 +92,7 @@ type group struct {
 	weight   uint64 // of all
 	even     bool   // all weights are equal
 	ramp     uint64 // of the node that has started furthest
+	rotation *rotation
 }
 
 // candidate is a node as policies see it.
@@ -136,6 +137,7 @@ func (m *Model) rebuild() {
 		if len(g.nodes) > 0 {
 			g.standing, g.worst = standing(st), standing(st)
 			g.settle()
+			g.rotate(m.current.Load())
 			s.groups = append(s.groups, g)
 		}
 	}

@@ -1,7 +1,5 @@
 package balancer
 
-import "sync/atomic"
-
 // weighted takes the nodes in turn, each in proportion to its weight, with the turns of a node spread evenly instead of
 // in a row (smooth weighted round robin). Load does not matter to it.
 //
@@ -22,20 +20,18 @@ import "sync/atomic"
 //
 // After as many rounds as the heaviest weight, here 4, it starts over, and each node was taken exactly as often as its
 // weight says: a 4 times, b 2 times, c once. A pick takes as many steps as the heaviest weight is times the mean weight.
-type weighted struct {
-	slot atomic.Uint64
-}
+type weighted struct{}
 
 func (p *weighted) choose(g *group, a ask) *placement {
 	for {
-		from := a.next(&p.slot)
+		from := a.next(g.rotation)
 		c, slot := g.slotTaken(from, &a)
 		if c == nil {
-			return g.untried(a.take(&p.slot), &a) // whoever has most of the slots was tried or is full
+			return g.untried(a.take(g.rotation), &a) // whoever has most of the slots was tried or is full
 		}
 		// Slots that are passed on and the one that is taken go in one step: pickers that took them one by one would take
 		// each other's, and in step with each other find none for many rounds.
-		if a.move(&p.slot, from, slot+1) {
+		if a.move(g.rotation, from, slot+1) {
 			return c.place
 		}
 	}
