@@ -36,7 +36,10 @@ const (
 
 func main() { harness.Main("stale", run) }
 
-func run(ctx context.Context, _ []string, stdout, _ io.Writer) error {
+func run(ctx context.Context, args []string, stdout, _ io.Writer) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: none is accepted", args[0])
+	}
 	fmt.Fprintf(stdout, "%d clients send %d POSTs each to a node that hangs up after %s\n\n", clients, each, idle)
 	for _, s := range []system{{"ganglion", startGateway}, {"nginx", startNginx}, {"haproxy", startHAProxy}} {
 		line, err := measure(ctx, s)

@@ -40,10 +40,8 @@ func main() {
 		code, err = 0, run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
 	stop()
-	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "faults:", err)
-		}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "faults:", err)
 		code = 1
 	}
 	os.Exit(code)
