@@ -29,7 +29,11 @@ const (
 	// slow is beyond what counts as par: three times what an average strays by. Between nodes that are equal nothing but the
 	// load must decide.
 	slow = 1.4
-	// mostFactor bounds what a single odd answer can do.
+	// oddMost is how many times the pool's pace an answer counts as at most. A hundred times tell of a pause, of a collector or a
+	// scheduler, and not of a pace: one of them would make the node four times as slow, and have it avoided for seconds after it was
+	// over. A node that stays slower than that is ejected.
+	oddMost = 8
+	// mostFactor is for a pool whose pace has become much quicker since: scores stay far from where they overflow.
 	mostFactor = par * 64
 	// paceSilence is how long a slow node is left alone. Then it gets an attempt, to find out whether it still is.
 	paceSilence = time.Second
@@ -46,6 +50,7 @@ func (c *pace) now(inflight int64, now time.Duration) uint64 {
 
 // learn takes in an answer after that long for each request. typical is the pace of the pool.
 func (c *pace) learn(took float64, now time.Duration, typical float64) {
+	took = min(took, oddMost*typical)
 	known := min(c.known.Load()+1, paceMemory)
 	weight := 1 / float64(known)
 	silent := int64(now)-c.at.Load() >= int64(paceSilence)
