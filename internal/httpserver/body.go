@@ -1,10 +1,8 @@
 package httpserver
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/valyala/fasthttp"
 )
@@ -22,7 +20,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, c *conn) (status int, reason
 	if n := c.framing.hidden; n > 0 {
 		b, err := c.hiddenBody()
 		if err != nil {
-			return bodyError(err, len(b), n)
+			return c.bodyError(len(b), n)
 		}
 		ctx.Request.SetBodyRaw(b)
 		ctx.Request.Header.SetContentLength(n)
@@ -55,7 +53,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, c *conn) (status int, reason
 			ctx.Request.SetBodyRaw(b.b)
 			return 0, ""
 		case err != nil:
-			return bodyError(err, len(b.b), length)
+			return c.bodyError(len(b.b), length)
 		case len(b.b) == cap(b.b):
 			if c.body = s.grow(b, length); c.body == nil {
 				c.body = b
@@ -83,9 +81,9 @@ func (s *Server) outOfMemory() (status int, reason string) {
 	return fasthttp.StatusServiceUnavailable, fmt.Sprintf("request bodies in flight take more than %s (max_body_memory); try again", s.cfg.MaxBodyMemory)
 }
 
-func bodyError(err error, got, length int) (status int, reason string) {
+func (c *conn) bodyError(got, length int) (status int, reason string) {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case c.late:
 		return fasthttp.StatusRequestTimeout, fmt.Sprintf("request body came too slowly: %d bytes so far (read_timeout)", got)
 	case length >= 0:
 		return fasthttp.StatusBadRequest, fmt.Sprintf("request body ended after %d of %d bytes", got, length)

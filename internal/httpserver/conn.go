@@ -35,6 +35,7 @@ type conn struct {
 	linger   bool  // the client may still be sending what nobody will read
 	hijacked bool  // it is, or is about to be, somebody else's; see Hijack
 	dozing   bool  // it is taken from fasthttp, to wait without its memory; see doze
+	late     bool  // a request did not come in time: fasthttp's errors do not always say so
 
 	began                 time.Duration // of what it does now, on the server's clock
 	readUntil, writeUntil time.Duration // the deadlines that are set
@@ -98,7 +99,7 @@ func (c *conn) receive(p []byte) (int, error) {
 		state := fasthttp.ConnState(c.state.Load())
 		switch {
 		case !c.evicting.CompareAndSwap(true, false):
-			if state == fasthttp.StateActive {
+			if c.late = state == fasthttp.StateActive; c.late {
 				return 0, err
 			}
 			c.dozing = state == fasthttp.StateIdle && c.server.dozes()

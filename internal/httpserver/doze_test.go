@@ -36,8 +36,9 @@ func TestIdleConnectionWakesUp(t *testing.T) {
 
 // Asleep or not, the idle time ends it.
 func TestIdleTimeEndsWhileAsleep(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
-	cfg.IdleTimeout = 3 * time.Second
+	cfg.IdleTimeout = 5 * time.Second // four more than until it is asleep, which has to be seen
 	r := start(t, cfg, echo)
 	c := r.dial(t)
 	io.WriteString(c, get)

@@ -69,11 +69,13 @@ func TestDrainClosesIdleConnectionsSoon(t *testing.T) {
 	began := time.Now()
 	r.stop()
 	eventually(t, "the drain has begun", r.draining.Load)
-	if _, err := io.WriteString(busy, get); err != nil {
+	_, err := io.WriteString(busy, get)
+	if late := time.Since(began) >= lastCall; !late && err != nil {
 		t.Fatal(err)
-	}
-	if resp, _, closed := readAnswer(t, brBusy); resp.StatusCode != 200 || !closed {
-		t.Errorf("a last request: got %d, closed %t", resp.StatusCode, closed)
+	} else if _, err := brBusy.Peek(1); err == nil || !late { // who is late may find it closed
+		if resp, _, closed := readAnswer(t, brBusy); resp.StatusCode != 200 || !closed {
+			t.Errorf("a last request: got %d, closed %t", resp.StatusCode, closed)
+		}
 	}
 	for name, br := range map[string]io.Reader{"used": brUsed, "fresh": fresh} {
 		if n, err := br.Read(make([]byte, 1)); n != 0 || err != io.EOF {
@@ -151,14 +153,14 @@ func TestNoRequestIsLostInDrain(t *testing.T) {
 	if handled.Load() != answered.Load() {
 		t.Errorf("the handler saw %d requests, clients got %d answers", handled.Load(), answered.Load())
 	}
-	// Busy clients send again within lastCall; only one that is held up for as long may meet the close.
-	if unseen.Load() > 8 {
-		t.Errorf("%d keep-alive connections ended under a request", unseen.Load())
+	if unseen.Load() > 0 {
+		t.Errorf("%d keep-alive connections ended under a request that was sent within %s", unseen.Load(), lastCall)
 	}
 	t.Logf("%d answered, %d new connections came too late", answered.Load(), turnedAway.Load())
 }
 
-// hammer posts over one connection until it ends, and reports whether there is still a server.
+// hammer posts over one connection until it ends, and reports whether there is still a server. A request that follows the one before
+// within lastCall is seen: the server has been idle for less. Who is held up for longer may meet the close.
 func hammer(t *testing.T, addr string, answered, unseen, turnedAway *atomic.Int64, warmedUp func()) bool {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -168,8 +170,12 @@ func hammer(t *testing.T, addr string, answered, unseen, turnedAway *atomic.Int6
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 	br := bufio.NewReader(c)
 	body := strings.Repeat("x", 20000)
+	var before time.Time // the one before was sent
 	for first := true; ; first = false {
+		sending := time.Now()
 		_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n"+body)
+		prompt := time.Since(before) < lastCall
+		before = sending
 		var resp *http.Response
 		if err == nil {
 			resp, err = http.ReadResponse(br, nil)
@@ -178,9 +184,10 @@ func hammer(t *testing.T, addr string, answered, unseen, turnedAway *atomic.Int6
 			if errors.Is(err, os.ErrDeadlineExceeded) || br.Buffered() > 0 {
 				t.Errorf("half an answer or none in 10 s: %v", err)
 			}
-			if first {
+			switch {
+			case first:
 				turnedAway.Add(1)
-			} else {
+			case prompt:
 				unseen.Add(1)
 			}
 			return true

@@ -40,8 +40,7 @@ func testConfig() Config {
 	c.SetDefaults()
 	c.MaxBody = 64 * conf.KiB
 	c.MaxBodyMemory = conf.MiB
-	c.ReadTimeout = 2 * time.Second
-	c.DrainTimeout = 10 * time.Second
+	c.DrainTimeout = 20 * time.Second
 	return c
 }
 
@@ -76,8 +75,8 @@ func (r *running) wait(t *testing.T) error {
 	case err := <-r.done:
 		r.done <- err
 		return err
-	case <-time.After(20 * time.Second):
-		t.Fatal("Run did not return within 20 s")
+	case <-time.After(40 * time.Second):
+		t.Fatal("Run did not return within 40 s")
 		return nil
 	}
 }
@@ -87,7 +86,7 @@ func echo(ctx *fasthttp.RequestCtx) {
 	ctx.SetBody(ctx.PostBody())
 }
 
-// dial opens a raw connection that gives up after ten seconds.
+// dial opens a raw connection that gives up after half a minute.
 func (r *running) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", r.addr)
@@ -95,7 +94,7 @@ func (r *running) dial(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return c
