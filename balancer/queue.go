@@ -151,6 +151,17 @@ func (q *queue) enlist(w *Waiter, m *Model) error {
 
 // admit decides whether the waiter may wait, and until when.
 func (q *queue) admit(w *Waiter, rank uint8, now time.Duration) *QueueError {
+	if err := q.objection(w, rank, now); err != nil {
+		return err
+	}
+	if q.count >= q.cfg.Max {
+		q.refuse(q.worst(rank), Displaced, now)
+	}
+	return nil
+}
+
+// objection is why the waiter may not wait, nil if it may, perhaps in the place of another.
+func (q *queue) objection(w *Waiter, rank uint8, now time.Duration) *QueueError {
 	ahead := q.ahead(rank)
 	expected := q.pace.expect(ahead, now)
 	allowed := q.allowed(w, now)
@@ -160,7 +171,7 @@ func (q *queue) admit(w *Waiter, rank uint8, now time.Duration) *QueueError {
 		return q.refusal(w, NoQueue, ahead, expected)
 	case allowed <= 0, expected > q.bound(allowed, now):
 		return q.refusal(w, TooLong, ahead, expected)
-	case q.count >= q.cfg.Max && !q.displace(rank, now):
+	case q.count >= q.cfg.Max && q.worst(rank) == nil:
 		return q.refusal(w, QueueFull, ahead, expected)
 	}
 	return nil
@@ -177,8 +188,9 @@ func (q *queue) ahead(rank uint8) int {
 	return n
 }
 
-// displace makes room in a full queue for a better priority: who came last of the worst goes.
-func (q *queue) displace(rank uint8, now time.Duration) bool {
+// worst is who goes when a full queue has to make room for a better priority: who came last of the worst. nil = there is no
+// worse one.
+func (q *queue) worst(rank uint8) *Waiter {
 	var worst *Waiter
 	for _, l := range q.lanes {
 		if l.rank/2 <= rank/2 {
@@ -188,11 +200,7 @@ func (q *queue) displace(rank uint8, now time.Duration) bool {
 			worst = l.last
 		}
 	}
-	if worst == nil {
-		return false
-	}
-	q.refuse(worst, Displaced, now)
-	return true
+	return worst
 }
 
 // freed hands a place that was freed on the node to who can use it.

@@ -33,6 +33,39 @@ func (m *Model) Wait(a Ask, tried *Tried, w *Waiter) (l Lease, err error) {
 	return
 }
 
+// Hopeless reports whether Wait would have nothing for the waiter but an error, if it came now: no node is fit, or those who
+// wait already leave it no chance. It takes nothing and counts nothing. It is for a request of which only the head is here.
+func (m *Model) Hopeless(w *Waiter) bool {
+	if s, _ := m.look(); len(s.groups) == 0 && len(s.trials) == 0 {
+		return true
+	}
+	q := &m.pool.queue
+	if q.waiting.Load() == 0 {
+		return false
+	}
+	now := q.now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.count > 0 && q.objection(w, w.rank(), now) != nil
+}
+
+// Refuse is for a waiter that was Hopeless: what Wait would have returned, whatever has changed since.
+func (m *Model) Refuse(w *Waiter) error {
+	if s, _ := m.look(); len(s.groups) == 0 && len(s.trials) == 0 {
+		return ErrNoNode
+	}
+	q := &m.pool.queue
+	now := q.now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	err := q.objection(w, w.rank(), now)
+	if err == nil {
+		err = q.refusal(w, TooLong, q.count, 0)
+	}
+	q.tally.refused[err.Reason].Add(1)
+	return err
+}
+
 // await returns when the wait is over.
 func (w *Waiter) await(q *queue) {
 	defer func() { w.Waited += q.now() - w.since }()

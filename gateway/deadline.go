@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"ganglion/balancer"
 	"ganglion/internal/oip"
 )
@@ -38,7 +40,7 @@ func (x *exchange) own(limit time.Time) {
 
 // patience is how long the request itself says that its client waits; 0 = it says nothing.
 func (x *exchange) patience() (time.Duration, error) {
-	d, err := x.headerPatience()
+	d, err := headerPatience(&x.req.Header)
 	if err != nil {
 		return 0, err
 	}
@@ -55,12 +57,13 @@ func (x *exchange) patience() (time.Duration, error) {
 	return d, nil
 }
 
-func (x *exchange) headerPatience() (time.Duration, error) {
-	value := peek(&x.req.Header, oip.TimeoutName)
+// headerPatience is what the head of a request says of it.
+func headerPatience(h *fasthttp.RequestHeader) (time.Duration, error) {
+	value := peek(h, oip.TimeoutName)
 	if value == nil {
 		return 0, nil
 	}
-	if len(x.req.Header.PeekAll(oip.TimeoutName)) > 1 {
+	if len(h.PeekAll(oip.TimeoutName)) > 1 {
 		return 0, errTwoTimeouts
 	}
 	return oip.ParseTimeout(value)

@@ -161,7 +161,7 @@ func clip(s string) string {
 // explainPatience is the error for which the request would be refused: it says how long it may take, and that is no time.
 func (x *exchange) explainPatience() error {
 	if len(x.req.Body()) == 0 { // as nobody was asked to look into one
-		_, err := x.headerPatience()
+		_, err := headerPatience(&x.req.Header)
 		return err
 	}
 	_, err := x.patience()

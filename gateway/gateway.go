@@ -70,6 +70,7 @@ func New(cfg *Config, opt Options) (*Gateway, error) {
 	g.answers = hop.NewBudget(int64(cfg.Upstream.MaxAnswerMemory))
 	g.server = httpserver.New("edge", cfg.Server.Config, g.handle, g.log)
 	g.server.ObserveRefusals(g.refused)
+	g.server.Screen(g.unwanted, g.turnAway)
 	g.crew = newCrew()
 	g.reloads.status.Loaded = g.began
 	t, err := buildTable(cfg, nil, g.memory(), g.log)

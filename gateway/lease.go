@@ -56,12 +56,15 @@ func (v *variant) lease(tried *balancer.Tried) (balancer.Lease, error) {
 }
 
 // model is what the exchange is about, as the variant's pool knows it.
-func (x *exchange) model() *balancer.Model {
-	if m := x.variant.model; m != nil {
-		return m
+func (x *exchange) model() *balancer.Model { return x.variant.modelOf(x.call.Model) }
+
+// modelOf is the model of that name, as the variant's pool knows it.
+func (v *variant) modelOf(name string) *balancer.Model {
+	if v.model != nil {
+		return v.model
 	}
 	var room [128]byte // of most names; longer ones cost an allocation
-	return x.variant.pool.Model(text(x.variant.appendModel(room[:0], x.call.Model)))
+	return v.pool.Model(text(v.appendModel(room[:0], name)))
 }
 
 // know makes the model of an exchange known that a node has answered well: then its name is no invention of the client's.

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"github.com/valyala/fasthttp"
+
 	"ganglion/balancer"
 	"ganglion/internal/oip"
 )
@@ -13,24 +15,31 @@ const headerPriority = "X-Request-Priority"
 // when there is a queue, so that looking into the body costs nothing while all goes well. Because of that, what is no priority
 // is none rather than an error: a request must not be good or bad by how busy the nodes are.
 func (x *exchange) priority() uint8 {
-	may := x.route.priority
-	if named := x.namedPriority(); named > 0 {
-		return max(named, uint8(may.Best)) // the first is the least
+	named, found := headerPriorityOf(&x.req.Header)
+	if !found {
+		if n, found, err := x.wholeParameter("priority"); err == nil && found {
+			named = clampPriority(n)
+		}
 	}
-	return uint8(may.Default)
+	return x.route.priority.of(named)
 }
 
-// namedPriority is what the client asks for; 0 = nothing.
-func (x *exchange) namedPriority() uint8 {
-	if value := peek(&x.req.Header, headerPriority); len(value) > 0 {
-		n, _ := atoi(value)
-		return clampPriority(uint64(n))
+// of is the priority of a request that names one; 0 = it names none.
+func (c *PriorityConfig) of(named uint8) uint8 {
+	if named > 0 {
+		return max(named, uint8(c.Best)) // the first is the least
 	}
-	n, found, err := x.wholeParameter("priority")
-	if err != nil || !found {
-		return 0
+	return uint8(c.Default)
+}
+
+// headerPriorityOf is what a head asks for.
+func headerPriorityOf(h *fasthttp.RequestHeader) (named uint8, found bool) {
+	value := peek(h, headerPriority)
+	if len(value) == 0 {
+		return 0, false
 	}
-	return clampPriority(n)
+	n, _ := atoi(value)
+	return clampPriority(uint64(n)), true
 }
 
 // clampPriority takes what is beyond the last priority for the last: models may have more levels.

@@ -31,6 +31,7 @@ const (
 	badCoding
 	badExpect
 	tooLarge
+	unwanted // no flaw of the request: the handler has judged it by its head, and answers
 )
 
 // flaws says how each flaw is answered; tooLarge is spelled out by Server.tooLarge.
@@ -60,6 +61,9 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 	f := lint(h)
 	if f == none && h.ContentLength() > int(s.cfg.MaxBody) {
 		f = tooLarge
+	}
+	if f == none && h.ContentLength() > screenAbove && s.isUnwanted(h) {
+		f = unwanted
 	}
 	if f != none {
 		h.SetContentLength(0)

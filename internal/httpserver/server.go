@@ -35,6 +35,7 @@ type Server struct {
 	http    *fasthttp.Server
 	bodies  bodyMemory
 	refused func(ctx *fasthttp.RequestCtx, status int, reason string)
+	screen  screen
 	tls     *tls.Config // nil = plain
 
 	limit    int // connections open at once; set by Run
@@ -62,6 +63,7 @@ func New(name string, cfg Config, h fasthttp.RequestHandler, log *slog.Logger) *
 		epoch:   time.Now(),
 		bodies:  bodyMemory{Account: memory.Account{Limit: int64(cfg.MaxBodyMemory)}},
 		refused: func(*fasthttp.RequestCtx, int, string) {},
+		screen:  screen{unwanted: func(*fasthttp.RequestHeader) bool { return false }},
 		watched: watched{wake: make(chan struct{}, 1)},
 		conns:   make(map[*conn]struct{}),
 	}
@@ -99,7 +101,12 @@ func (s *Server) ObserveRefusals(f func(ctx *fasthttp.RequestCtx, status int, re
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	defer s.contain(ctx)
 	c := ctx.Conn().(*conn) // accept makes nothing else
-	if f := flawOf(&ctx.Request.Header); f != none {
+	switch f := flawOf(&ctx.Request.Header); f {
+	case none:
+	case unwanted:
+		s.answerUnread(ctx, c)
+		return
+	default:
 		s.refuseFlaw(ctx, f)
 		return
 	}
