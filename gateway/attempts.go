@@ -58,7 +58,7 @@ func (x *exchange) forward() {
 			last, answered = x.race(h, &lease)
 		} else {
 			last, answered = x.attempt(&lease, aim)
-			x.takeBack(&lease, last)
+			x.takeBack(&lease, last, false)
 		}
 		if answered && x.settled(last) {
 			return

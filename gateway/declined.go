@@ -16,9 +16,10 @@ import (
 // the exchange: one chunk of the hop takes some 20 µs at either end and 100 µs on a link of 10 Gb/s.
 const conditionalMost = 128 << 10
 
-// condition is how many requests the leased node may hold with the next attempt; 0 = any number.
+// condition is how many requests the leased node may hold with the next attempt; 0 = any number. An exchange of which an attempt has
+// failed has seen enough.
 func (x *exchange) condition(lease *balancer.Lease, a aim) uint8 {
-	if x.declines >= balancer.DeclinesMost || a.stick || x.out.patient || len(x.out.body) > conditionalMost {
+	if x.attempts > 0 || x.declines >= balancer.DeclinesMost || a.stick || len(x.out.body) > conditionalMost {
 		return 0
 	}
 	most, conditional := lease.Expects()
@@ -44,14 +45,19 @@ func (e *declinedError) verdict() verdict {
 	return verdict{node: balancer.Neutral, retry: true, unsent: true, reason: reasonUpstreamBusy, declined: e}
 }
 
-// takeBack gives back the lease of an attempt that was declined, which then was none. It comes when no hedge runs, which has the
-// nodes that were tried.
-func (x *exchange) takeBack(lease *balancer.Lease, v verdict) {
+// takeBack gives back the lease of an attempt that was declined, which then was none. It comes when no hedge runs, since that has the
+// nodes that were tried. A node whose hedge was tried after it stays among them: what becomes of that decides the exchange.
+func (x *exchange) takeBack(lease *balancer.Lease, v verdict, hedged bool) {
 	if v.declined == nil {
 		return
 	}
+	tried := &x.met
+	if hedged {
+		tried = new(balancer.Tried)
+		tried.Add(lease.Node())
+	}
 	memberOf(lease.Node()).declined.Add(1)
-	lease.Declined(v.declined.load, v.declined.own, &x.met)
+	lease.Declined(v.declined.load, v.declined.own, tried)
 	x.declines++
 	x.attempts--
 }

@@ -128,7 +128,7 @@ func (x *exchange) race(h *hedge, lease *balancer.Lease) (v verdict, answered bo
 		}
 		<-h.done
 	}
-	x.takeBack(lease, v)
+	x.takeBack(lease, v, ran && h.node != nil)
 	running = false
 	if ran && h.node != nil {
 		v, answered = x.conclude(h, v, answered)

@@ -175,7 +175,7 @@ func BenchmarkSmallExchanges(b *testing.B) {
 // BenchmarkLoadTold is a node that tells so many gateways its load every millisecond. An operation is one load at one of them, all
 // of whom are in one process.
 func BenchmarkLoadTold(b *testing.B) {
-	for _, gateways := range []int{2, 8, 32} {
+	for _, gateways := range []int{2, 8, 32, 128} {
 		b.Run(fmt.Sprintf("gateways=%d", gateways), func(b *testing.B) {
 			addr, nodeTime := node(b, "tell")
 			var heard atomic.Int64

@@ -21,9 +21,10 @@ type hops struct {
 	speaks  bool
 	drained context.Context // of connections made from now on; ends at DrainHops
 	drain   context.CancelFunc
-	open    map[*hopConn]struct{}
+	open    map[*hopConn]*hop.Server
 	agreed  int64
 	load    hop.Load
+	decline func(req *hop.Request) (l hop.Load, declines bool)
 }
 
 // SpeakHop decides whether the node agrees to upgrades from now on. A node starts out as a plain HTTP/1.1 server.
@@ -45,6 +46,35 @@ func (n *Node) SetLoad(l hop.Load) {
 	n.hops.mu.Lock()
 	defer n.hops.mu.Unlock()
 	n.hops.load = l
+}
+
+// Decline decides, until it is called again, whether the node declines a request that comes over the hop with a condition, and what it
+// says that it holds. Any number of requests are asked about at once. nil = it takes them all, as a node does from the start.
+func (n *Node) Decline(decide func(req *hop.Request) (l hop.Load, declines bool)) {
+	n.hops.mu.Lock()
+	defer n.hops.mu.Unlock()
+	n.hops.decline = decide
+}
+
+// Tell tells each client that wants to hear it the node's load, unless it knows it or has just been told another.
+func (n *Node) Tell(l hop.Load) {
+	n.hops.mu.Lock()
+	defer n.hops.mu.Unlock()
+	for _, s := range n.hops.open {
+		s.Tell(l)
+	}
+}
+
+// declined reports whether the node declines the request, and says so in its answer.
+func (n *Node) declined(req *hop.Request, resp *hop.Response) bool {
+	n.hops.mu.Lock()
+	decide := n.hops.decline
+	n.hops.mu.Unlock()
+	if decide == nil || req.Most == 0 && req.Within == 0 {
+		return false
+	}
+	resp.Node, resp.Declined = decide(req)
+	return resp.Declined
 }
 
 // DrainHops tells every client that its hop connection takes no new exchanges. What is open is answered.
@@ -166,13 +196,18 @@ func (n *Node) upgraded(w http.ResponseWriter, r *http.Request) bool {
 	}
 	c := &hopConn{TCPConn: tcp, gone: make(chan struct{})}
 	fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", token)
-	n.hops.add(c)
-	defer n.hops.remove(c)
-	server, err := hop.NewServer(func(ctx context.Context, req *hop.Request, resp *hop.Response) { n.handleHop(ctx, c, req, resp) },
-		hop.DefaultConfig(), nil)
+	cfg := hop.DefaultConfig()
+	cfg.Conditions = true
+	server, err := hop.NewServer(func(ctx context.Context, req *hop.Request, resp *hop.Response) {
+		if !n.declined(req, resp) {
+			n.handleHop(ctx, c, req, resp)
+		}
+	}, cfg, nil)
 	if err != nil {
 		panic(fmt.Sprintf("BUG: testnode cannot make a hop server: %v", err))
 	}
+	n.hops.add(c, server)
+	defer n.hops.remove(c)
 	_ = server.Serve(ctx, c) // how it ends is for the client to notice
 	return true
 }
@@ -189,13 +224,13 @@ func (h *hops) join(ended context.Context) context.Context {
 	return h.drained
 }
 
-func (h *hops) add(c *hopConn) {
+func (h *hops) add(c *hopConn, s *hop.Server) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open == nil {
-		h.open = make(map[*hopConn]struct{})
+		h.open = make(map[*hopConn]*hop.Server)
 	}
-	h.open[c] = struct{}{}
+	h.open[c] = s
 }
 
 func (h *hops) remove(c *hopConn) {
