@@ -15,6 +15,7 @@ type outliers struct {
 
 	// Memory of one judgement, for the next.
 	field           []*placement
+	down            int // nodes
 	own             []timing
 	latencies, gaps []logTime
 	others          []timing
@@ -69,7 +70,7 @@ func (m *Model) hearAll(now time.Duration) {
 	}
 	m.judgeAt.Store(int64(now + judgeEvery))
 	o := &m.outliers
-	o.gather(m.current.Load())
+	o.gather(m.current.Load(), m.pool.members.Load().nodes)
 	changed := false
 	for _, pl := range o.field {
 		changed = o.observe(pl, now) || changed
@@ -92,9 +93,13 @@ func (m *Model) hearAll(now time.Duration) {
 	}
 }
 
-// gather takes the placements that can be compared: the model is there, and the node neither drains nor is down.
-func (o *outliers) gather(s *snapshot) {
-	o.field = o.field[:0]
+// gather takes the placements that can be compared: the model is there, and the node neither drains nor is down. It counts the nodes
+// that are down: the others have what those had.
+func (o *outliers) gather(s *snapshot, members []*Node) {
+	o.field, o.down = o.field[:0], 0
+	for _, n := range members {
+		o.down += oneIf(n.State() == Down && !n.drains())
+	}
 	for i := range s.groups {
 		for _, c := range s.groups[i].nodes {
 			if pl := c.place; !pl.node.drains() && pl.missing.Load() == 0 {
@@ -308,15 +313,15 @@ func (o *outliers) sentence(now time.Duration) (ejected bool) {
 	if len(o.guilty) == 0 {
 		return false
 	}
-	out := 0
+	all, out := len(o.field)+o.down, o.down
 	for _, pl := range o.field {
 		out += oneIf(pl.ejected.Load() || pl.circuit() != Closed || pl.node.suspect.Load())
 	}
 	slices.SortFunc(o.guilty, func(a, b charge) int { return cmp.Compare(b.surprise, a.surprise) })
 	for _, g := range o.guilty {
-		most := o.cfg.mayEject(len(o.field))
+		most := o.cfg.mayEject(all)
 		if g.why.Reason == Silent {
-			most = len(o.field) - 1 // nobody has to take over what it did: it answers nothing
+			most = all - 1 // nobody has to take over what it did: it answers nothing
 		}
 		if out >= most {
 			continue

@@ -19,7 +19,7 @@ type OutlierConfig struct {
 	// twice as long, up to MaxEjectionTime, or EjectionTime if that is longer.
 	EjectionTime    time.Duration `toml:"ejection_time"`
 	MaxEjectionTime time.Duration `toml:"max_ejection_time"`
-	// MaxEjectedPercent is how many of the pool's nodes may be left out at a time, of a hundred; but always one, if there is
+	// MaxEjectedPercent is how many of the pool's nodes may be left out or down at a time, of a hundred; but always one, if there is
 	// another. Those that answer nothing are left out whatever it says, as long as one is left: it is for what the others have to
 	// take over, and that is nothing.
 	MaxEjectedPercent float64 `toml:"max_ejected_percent"`

@@ -179,6 +179,29 @@ func TestOnlySomeMayBeEjected(t *testing.T) {
 	}
 }
 
+// TestNodesThatAreDownCountAsEjected: the others have their load already.
+func TestNodesThatAreDownCountAsEjected(t *testing.T) {
+	for _, c := range []struct{ nodes, down, sick, want int }{{3, 1, 1, 0}, {6, 1, 2, 1}, {2, 0, 1, 1}} {
+		cfg := equal(RoundRobin, c.nodes)
+		cfg.Breaker.ConsecutiveFailures = 0 // would be quicker
+		s := newRig(t, cfg, 8, about(5*time.Millisecond, 0.25))
+		rate := 60 * float64(c.nodes)
+		s.play(rate, 5*time.Second)
+		for i := range c.down {
+			if err := s.pool.Mark(s.actor(c.nodes-1-i).node.Address(), Down, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range c.sick {
+			s.actor(i).fails = 0.4
+		}
+		s.play(rate, 10*time.Second)
+		if got := s.ejected(); got != c.want {
+			t.Errorf("%d of %d nodes down and %d failing: %d ejected, want %d; %q", c.down, c.nodes, c.sick, got, c.want, s.said)
+		}
+	}
+}
+
 func TestAllSlowTogetherAreNotEjected(t *testing.T) {
 	for _, nodes := range []int{1, 2, 8} {
 		s := newRig(t, equal(LeastLoad, nodes), 8, about(5*time.Millisecond, 0.25))
