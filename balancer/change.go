@@ -68,6 +68,7 @@ func (p *Pool) setState(n *Node, state State, cause error) {
 func (p *Pool) forgive(n *Node) {
 	n.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))
 	n.leaving.Store(false)
+	n.stands.And(^uint32(faltering))
 	for m := range p.models {
 		pl := m.place(n)
 		pl.breaker.Store(p.newBreaker(p.cfg.Breaker.setback()))

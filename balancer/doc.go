@@ -33,7 +33,7 @@
 // after resting for the same reason: what others have too much of must not go to a node that is about to leave.
 //
 // Among nodes of one standing the pool's policy chooses, each in the file of its name, by weights that are smaller for nodes
-// that start slowly. Before all that, the first attempt of an exchange may be handed to a node whose open circuit is due for
+// that start slowly; retries go to nodes whose last attempt was answered, if there are any (footing.go). Before all that, the first attempt of an exchange may be handed to a node whose open circuit is due for
 // its trial, or which is ejected, or may be soon, and has to be looked at; later attempts never are, since they may be the last
 // chance of their exchange, and those of a sequence have their node.
 //

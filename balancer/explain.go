@@ -99,10 +99,18 @@ func (e *Explanation) choose(s *snapshot, groups []group, by policy, a *ask) *gr
 	if a.tried.Len() == 0 && !e.Sticks {
 		e.tryTrials(s, a.now)
 	}
+	again := a.tried.Len() > 0 && !e.Sticks
 	for i := range groups {
 		g := &groups[i]
-		a.worst, a.peek.turns = g.worst, 0
+		a.worst, a.peek.turns = g.worst.shaky(), 0
+		if again {
+			a.worst &^= faltering
+		}
 		pl := by.choose(g, *a)
+		if pl == nil && again {
+			a.worst |= faltering
+			pl = by.choose(g, *a)
+		}
 		if pl == nil && !g.any(a) {
 			continue
 		}
@@ -141,6 +149,9 @@ func (m *Model) candidate(n *Node, chosen *group, by policy, a *ask) Candidate {
 	if a.tried.Has(n) {
 		c.Passed = true
 		c.Out = append(c.Out, "tried by this exchange")
+	}
+	if n.footing()&faltering != 0 {
+		c.Out = append(c.Out, "did not answer its last attempt: retries go elsewhere")
 	}
 	if n.full() {
 		c.Passed = true

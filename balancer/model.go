@@ -162,7 +162,7 @@ func (m *Model) take(l *Lease, a Ask, tried *Tried) error {
 func (m *Model) Another(tried *Tried) bool {
 	s := m.fresh(m.pool.now())
 	for i := range s.groups {
-		if g := &s.groups[i]; g.standing < ejected && g.any(&ask{tried: *tried, worst: g.worst}) {
+		if g := &s.groups[i]; g.standing < ejected && g.any(&ask{tried: *tried, worst: g.worst.shaky()}) {
 			return true
 		}
 	}
@@ -196,13 +196,21 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried, allowed standi
 		groups, by = s.homes, &m.stuck
 	}
 	want := ask{key: a.Key, now: l.began, tried: *tried, ring: s.ring}
+	again := want.tried.Len() > 0 && !a.Stick
 	for i := range groups {
 		g := &groups[i]
 		if a.Willing && g.standing >= resting {
 			return ErrNoNode
 		}
-		want.worst = max(g.worst, allowed)
+		want.worst = max(g.worst, allowed).shaky()
+		if again {
+			want.worst &^= faltering
+		}
 		pl := by.choose(g, want)
+		if pl == nil && again {
+			want.worst |= faltering
+			pl = by.choose(g, want)
+		}
 		for pl != nil && !pl.node.reserve() {
 			if pl.node.retired.Load() {
 				return errMoved

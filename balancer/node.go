@@ -37,7 +37,7 @@ type Node struct {
 	limit    atomic.Int64  // leases at a time; 0 = any number
 	held     atomic.Int64  // how long a lease lasts, in nanoseconds, of late; 0 = not known
 	retired  atomic.Bool   // not a member any more
-	stands   atomic.Uint32 // a standing: how gladly it is picked now for any model at best, while snapshots may be older
+	stands   atomic.Uint32 // a footing
 	turn     atomic.Uint64 // what it has had, in turnUnits by weight; see turns
 	load     loadCell
 
@@ -104,9 +104,7 @@ func (n *Node) full() bool {
 }
 
 // takes reports whether the node has room, and stands no worse by now than that.
-func (n *Node) takes(worst standing) bool {
-	return standing(n.stands.Load()) <= worst && !n.full()
-}
+func (n *Node) takes(worst footing) bool { return n.footing() <= worst && !n.full() }
 
 // errMoved means that the snapshot was older than the pool's membership.
 var errMoved = errors.New("the node has left the pool")

@@ -35,14 +35,14 @@ type ask struct {
 	key   uint64 // the same for requests that should meet the same node; 0 = any node will do
 	tried Tried
 	now   time.Duration // by the pool's clock
-	worst standing      // of the candidates as they are now: who has become worse since the snapshot is passed by
+	worst footing       // of the candidates as they are now: who has become worse since the snapshot is passed by
 	ring  func() *ring  // whose places are those of the candidates; makes it when it is called first
 	peek  *peek         // not nil: it only looks who would be chosen, and takes no turn
 }
 
 // may reports whether the attempt may wait for the candidate: it was not tried, and has not become worse.
 func (a *ask) may(c *candidate) bool {
-	return standing(c.node.stands.Load()) <= a.worst && (a.tried.Len() == 0 || !a.tried.Has(c.node))
+	return c.node.footing() <= a.worst && (a.tried.Len() == 0 || !a.tried.Has(c.node))
 }
 
 // fits reports whether the candidate may take the attempt: it may, and has room.

@@ -174,6 +174,7 @@ func (p *Pool) returned(l *Lease, o Outcome, now time.Duration) {
 		p.record(r, l, o)
 	}
 	n.count(o)
+	n.falter(o)
 	l.place.count(o)
 	l.learn(o)
 	if o == Success && !l.untimed {

@@ -26,9 +26,6 @@ func (p *Pool) changed(n *Node) {
 	}
 }
 
-// stand has pickers see how the node stands. The caller holds Pool.control, or nobody else has the node yet.
-func (n *Node) stand() { n.stands.Store(uint32(n.standing())) }
-
 // changed publishes what has become of the model on a node: at once, or in a large pool with the next pick when enough time has
 // passed since the last snapshot, together with all that changes until then. Models that nobody picks for cost nothing there.
 // The caller holds Pool.control.

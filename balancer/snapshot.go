@@ -229,7 +229,7 @@ func (g *group) settle() {
 // goes first: while it does not answer, its models cannot.
 func (s *snapshot) trial(l *Lease) bool {
 	for _, pl := range s.trials {
-		if standing(pl.node.stands.Load()) > doubted {
+		if pl.node.footing() > doubted.shaky() {
 			continue // since
 		}
 		b := pl.node.breaker.Load()
