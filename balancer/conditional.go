@@ -16,4 +16,10 @@ func (l *Lease) Expects() (most int, conditional bool) { return 0, false }
 // Declined gives the lease back, in place of Done, of a conditional attempt that the node did not take. It takes in what the node said:
 // its load, and how many of its requests are from us. The node does not count as tried any more, and nothing is held against it: with
 // the books corrected it may be the best one still.
-func (l *Lease) Declined(load Load, own int64, tried *Tried) { l.Done(Neutral) }
+func (l *Lease) Declined(load Load, _ int64, tried *Tried) {
+	if l.within > 0 {
+		l.place.opening.declined(load, l.place.node.pool.now())
+	}
+	*tried = Tried{}
+	l.Done(Neutral)
+}

@@ -30,6 +30,7 @@ type grant struct {
 	first   bool // of its exchange
 	late    bool // it was broken off because it took too long
 	untimed bool
+	within  time.Duration // see Within
 	// The placement's stopwatch follows it; it was sent to find out how the placement is.
 	followed, looks bool
 }
@@ -48,6 +49,22 @@ func (l *Lease) Model() *Model { return l.place.model }
 
 // Trial reports whether the attempt was sent to find out how the node is: if its circuit closes again, if it is slow, or still.
 func (l *Lease) Trial() bool { return l.trial != nil || l.looks }
+
+// Report takes in what the node said of the model with its answer, if it declines attempts that would wait too long. It comes before Done.
+func (l *Lease) Report(model Load) {
+	m := l.place.model
+	if p, ok := m.policy.(*leastLoad); ok && model.Known && !m.Common() {
+		p.heard(l.place, model, m.pool.now())
+	}
+}
+
+// Within is how long the request may wait at the node until it is run for the attempt to be worth taking; 0 = as long as it takes.
+func (l *Lease) Within() time.Duration {
+	if l.Trial() || l.among < 2 {
+		return 0 // no other node would do
+	}
+	return l.within
+}
 
 // Untimed keeps the time that the attempt took from saying anything of the node's speed: the node refused, which is quickly
 // done. It comes before Done.

@@ -20,6 +20,8 @@ type leastLoad struct {
 	turns   *turns
 	rand    func() uint64
 	typical atomic.Uint64 // pace of the model: nanoseconds, as the bits of a float64
+	run     atomic.Int64  // how long one takes of nodes that batch, in ns; 0 = they do not
+	batch   atomic.Int64  // the most requests of one
 	perNano atomic.Uint64 // what a nanosecond of work is in units of the score, times 2^nanoBits
 }
 
@@ -45,6 +47,9 @@ func newLeastLoad(m makings) *leastLoad {
 func (p *leastLoad) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
+	if p.timely(g) {
+		return p.soonest(g, field, &a)
+	}
 	best := newContest()
 	again := a.tried.Len() > 0
 	perNano := p.known(g, a.now)
@@ -118,6 +123,9 @@ func (p *leastLoad) returned(e ending) {
 
 // explain implements scorer.
 func (p *leastLoad) explain(g *group, c *candidate, a *ask) Score {
+	if p.timely(g) {
+		return p.explainTimely(c, a)
+	}
 	perNano := p.known(g, a.now)
 	score := float64(p.score(g, c, a.now, perNano))
 	s := Score{Value: score / burdenUnit, Unit: "requests"}

@@ -21,6 +21,7 @@ type placement struct {
 	// What the policies have learned.
 	pace    pace
 	latency latency
+	opening opening
 
 	inflight atomic.Int64  // leases that are not over
 	rested   atomic.Uint64 // times

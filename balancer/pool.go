@@ -162,6 +162,9 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 	if books := l.place.model.books; books != nil {
 		l.ahead += books.granted(l.place, l.began)
 	}
+	if o := &l.place.opening; o.known() {
+		l.within = o.granted(l.began, p.alone(l.began))
+	}
 	if c := l.place.conduct.Load(); c != nil && !l.followed {
 		l.followed = c.stopwatch.follow(l.began)
 	}
