@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// realNodes is how many node processes stand behind each gateway.
-const realNodes = 4
+const (
+	// realNodes is how many node processes stand behind the gateways.
+	realNodes = 4
+	// severalGateways is how many there are where there are several: as many as nodes, so that each gets few of a node's answers.
+	severalGateways = 4
+)
 
 // realScenarios are those that are run against real nodes too. Requests take eight times as long as in the others, so that what a
 // busy machine adds to them is small beside what policies do; loads are such that no policy's queue grows without end, since then
@@ -27,10 +31,11 @@ func realScenarios() []scenario {
 		{name: "slow", why: "one node takes 1.6 times as long, 60 % load", model: serial, slow: 1.6, load: 0.6},
 		{name: "mixed", why: "every second node is twice as fast, and no weight says so, 60 % load", model: serial, speeds: []float64{1, 2}, load: 0.6},
 		{name: "batches", why: "nodes that batch up to 16, 80 % load", model: together, load: fullLoad},
+		{name: "equal", why: "the first, behind several gateways", model: serial, load: fullLoad, gateways: severalGateways},
 	}
 	for i := range all {
-		all[i].nodes, all[i].gateways = realNodes, 1
-		all[i].name = fmt.Sprintf("%s, 1 × %d", all[i].name, realNodes)
+		all[i].nodes, all[i].gateways = realNodes, max(all[i].gateways, 1)
+		all[i].name = fmt.Sprintf("%s, %d × %d", all[i].name, all[i].gateways, realNodes)
 	}
 	return all
 }
@@ -51,7 +56,7 @@ func runReal(opt *options, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	agree, pairs := 0, 0
-	fmt.Fprintf(stdout, "%d node processes behind a gateway process for each policy; p99 in ms of the same requests for %s, simulated and measured\n", realNodes, opt.seconds)
+	fmt.Fprintf(stdout, "%d node processes behind gateway processes for each policy; p99 in ms of the same requests for %s, simulated and measured\n", realNodes, opt.seconds)
 	for _, s := range realScenarios() {
 		tell(stderr, "%s: %s", s.name, opt.seconds)
 		requests := s.draw(opt.seed, max(100, int(s.rate()*opt.seconds.Seconds())))

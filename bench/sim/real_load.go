@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// measureAll sends the requests to the gateway of each policy, to all of them at once, so that what else the machine does is the same
+// measureAll sends the requests to the gateways of each policy, to all of them at once, so that what else the machine does is the same
 // for all. It fills in what they made of them.
 func measureAll(ctx context.Context, s *scenario, requests []request, policies []ranked, stderr io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	family := &family{stderr: stderr}
 	defer family.end()
-	addresses := make([]string, len(policies))
+	addresses := make([][]string, len(policies))
 	for i := range policies {
 		nodes := make([]string, realNodes)
 		for n := range nodes {
@@ -28,12 +28,15 @@ func measureAll(ctx context.Context, s *scenario, requests []request, policies [
 				return err
 			}
 		}
-		var err error
-		if addresses[i], err = family.start(ctx, "gateway", append([]string{policies[i].policy}, nodes...)...); err != nil {
-			return err
+		for range s.gateways {
+			address, err := family.start(ctx, "gateway", append([]string{policies[i].policy}, nodes...)...)
+			if err != nil {
+				return err
+			}
+			addresses[i] = append(addresses[i], address)
 		}
 	}
-	for _, address := range addresses {
+	for _, address := range slices.Concat(addresses...) {
 		if err := awaitReady(ctx, address); err != nil {
 			return err
 		}
@@ -66,8 +69,8 @@ func awaitReady(ctx context.Context, address string) error {
 	return nil
 }
 
-// measure sends each request when it is due, whatever became of those before it; a latency counts from when it was due.
-func (p *ranked) measure(ctx context.Context, address string, requests []request, begin time.Time) {
+// measure sends each request to its gateway when it is due, whatever became of those before it; a latency counts from when it was due.
+func (p *ranked) measure(ctx context.Context, gateways []string, requests []request, begin time.Time) {
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 1024}}
 	defer client.CloseIdleConnections()
 	var sent sync.WaitGroup
@@ -80,7 +83,7 @@ func (p *ranked) measure(ctx context.Context, address string, requests []request
 			break
 		}
 		sent.Go(func() {
-			status, err := post(ctx, client, address, requests[i].work)
+			status, err := post(ctx, client, gateways[requests[i].gateway], requests[i].work)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil || status != http.StatusOK {
