@@ -121,7 +121,7 @@ func (x *exchange) attempt(lease *balancer.Lease, a aim) (v verdict, answered bo
 		out.start = time.Now() // otherwise there is nothing but a microsecond between the two
 	}
 	out.deadline = x.attemptDeadline(lease.Model(), a)
-	out.most = x.condition(lease, a)
+	out.demands = x.condition(lease, a)
 	x.note(memberOf(lease.Node()))
 	v, err := x.try(lease, out, x.resp)
 	x.upstream += out.end.Sub(out.start)
@@ -162,7 +162,7 @@ func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Resp
 		}
 	}()
 	n := memberOf(lease.Node())
-	out.node, out.model = hop.Load{}, hop.Load{} // what another node said is not this one's word
+	out.node, out.model, out.declines = hop.Load{}, hop.Load{}, false // what another node said is not this one's word
 	err = n.carry(out, lease.Model(), resp)
 	if declined, ok := errors.AsType[*declinedError](err); ok {
 		return declined.verdict(), err
@@ -175,6 +175,9 @@ func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Resp
 		resp.Reset() // half an answer is none
 	}
 	lease.Node().Report(balancer.Load(out.node))
+	if out.declines {
+		lease.Report(balancer.Load(out.model))
+	}
 	v = x.judge(err, out, resp)
 	if v.beaten || v.cut {
 		lease.Late()

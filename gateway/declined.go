@@ -3,12 +3,13 @@ package gateway
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"ganglion/balancer"
 )
 
-// Behind several gateways an attempt over the hop may be conditional: a node that holds more requests than the gateway believes, and
-// could not begin it at once, declines it and says what it holds (see Conditions in docs/hop.md, and balancer/conditional.go). That is no
+// An attempt over the hop may be conditional: a node that holds more requests than the gateway believes, and could not begin it at once,
+// or that would let it wait longer, declines it and says what it holds (see Conditions in docs/hop.md, and balancer/conditional.go). That is no
 // failure, no retry and no attempt: with its books corrected the gateway chooses again. After a few such rounds, at once if
 // anything else is the matter, it sends without a condition, and is served like everybody.
 
@@ -16,17 +17,22 @@ import (
 // the exchange: one chunk of the hop takes some 20 µs at either end and 100 µs on a link of 10 Gb/s.
 const conditionalMost = 128 << 10
 
-// condition is how many requests the leased node may hold with the next attempt; 0 = any number. An exchange of which an attempt has
-// failed has seen enough.
-func (x *exchange) condition(lease *balancer.Lease, a aim) uint8 {
+// condition is what has to be true of a node that takes an attempt. The zero value is none.
+type condition struct {
+	most   uint8         // requests that it holds, with this one
+	within time.Duration // for which this one waits
+}
+
+// condition is that of the next attempt, which goes to the leased node. An exchange of which an attempt has failed has seen enough.
+func (x *exchange) condition(lease *balancer.Lease, a aim) condition {
 	if x.attempts > 0 || x.declines >= balancer.DeclinesMost || a.stick || len(x.out.body) > conditionalMost {
-		return 0
+		return condition{}
 	}
-	most, conditional := lease.Expects()
-	if !conditional {
-		return 0
+	c := condition{within: lease.Within()}
+	if most, conditional := lease.Expects(); conditional {
+		c.most = uint8(min(max(most, 0), math.MaxUint8))
 	}
-	return uint8(min(max(most, 0), math.MaxUint8))
+	return c
 }
 
 // declinedError means that the node has not begun, since it holds more than the attempt's condition allows.

@@ -92,7 +92,7 @@ func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried boo
 	if x.Response.Body = nil; cap(memory) <= keepScratch { // a large answer is never in memory that others own too
 		x.Response.Body = memory[:0]
 	}
-	x.Patient, x.Request.Most = out.patient, out.most
+	x.Patient, x.Request.Most, x.Request.Within = out.patient, out.demands.most, out.demands.within
 	err = l.conn.Do(x)
 	out.end = time.Now()
 	body := x.Response.Body
@@ -103,7 +103,7 @@ func (l *hopLine) roundTrip(out *outbound, resp *fasthttp.Response) (carried boo
 	}
 	resp.Header.Reset()
 	l.readHead(&x.Response, &resp.Header)
-	out.node, out.model = x.Response.Node, x.Response.Model
+	out.node, out.model, out.declines = x.Response.Node, x.Response.Model, l.conn.Conditions()
 	if len(body) <= keepScratch {
 		resp.SwapBody(body)
 		return true, nil

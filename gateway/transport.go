@@ -37,11 +37,12 @@ type outbound struct {
 	start    time.Time // of the attempt
 	deadline time.Time // of the exchange
 	patient  bool      // it stays with a node that gives no sign of life
-	most     uint8     // of the attempt: requests that the node may hold with it, or decline it; 0 = any number
+	demands  condition // of the attempt: a node for which it is not true may decline
 
 	// Set by the transport.
 	end         time.Time // of the attempt
 	node, model hop.Load  // what the node said of itself with its answer
+	declines    bool      // the node takes conditions
 
 	answer held // memory of the answer that is larger than what connections keep
 
@@ -123,8 +124,9 @@ func (out *outbound) reset() {
 	clear(headers)
 	out.method, out.target, out.headers, out.body = nil, nil, headers[:0], nil
 	out.start, out.end, out.deadline = time.Time{}, time.Time{}, time.Time{}
-	out.node, out.model = hop.Load{}, hop.Load{}
-	out.left, out.lost, out.recalled, out.patient, out.most = false, false, false, false, 0
+	out.node, out.model, out.declines = hop.Load{}, hop.Load{}, false
+	out.left, out.lost, out.recalled, out.patient = false, false, false, false
+	out.demands = condition{}
 	out.wait = wait{}
 }
 
