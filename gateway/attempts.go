@@ -100,9 +100,6 @@ func (x *exchange) mayGoOn(a aim, last verdict) bool {
 	return x.sent < pool.Attempts() && x.deaths < poison && pool.allowRetry()
 }
 
-// poison is how many nodes may die of one request. The second may be chance; a third would be our doing.
-const poison = 2
-
 // allowRetry takes a retry from the pool's budget, and counts.
 func (up *upstream) allowRetry() bool {
 	if !up.Retry() {
@@ -141,15 +138,6 @@ func (x *exchange) note(n *node) {
 		x.tried[x.attempts] = n
 	}
 	x.attempts++
-}
-
-// whoMetIt are all nodes that the request was sent to, also those that may be asked once more.
-func (x *exchange) whoMetIt() *balancer.Tried {
-	all := new(balancer.Tried)
-	for _, n := range x.tried[:min(x.attempts, maxNodes)] {
-		all.Add(n.of)
-	}
-	return all
 }
 
 // try sends out to the leased node, judges what comes back, and gives the lease back unless the node has declined. The answer, if err
@@ -274,10 +262,10 @@ func (x *exchange) giveUp(reason Reason) {
 		x.failUnleased()
 	case reason == reasonDeadline:
 		x.fail(failDeadline(x.deadline.Sub(x.start)))
-	case x.deaths >= poison && x.model().Another(x.whoMetIt()):
+	case x.deaths >= poison && x.othersLive():
 		// There are nodes, and they are to be spared: who is told 503 sends it again.
 		x.fail(failUpstream(reason, x.route.timeout, 0))
-	case reason == reasonUpstreamError && unanswered(x.cause):
+	case reason == reasonUpstreamError && (unanswered(x.cause) || x.deaths >= poison):
 		x.fail(failUnanswered(pool.RetryAfter()))
 	default:
 		patience := x.route.timeout
