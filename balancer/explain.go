@@ -82,7 +82,7 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	if want.Stick {
 		groups, by = s.homes, &m.stuck
 	}
-	a := ask{key: want.Key, now: now, tried: *tried, ring: s.ring, peek: new(peek)}
+	a := ask{bound: want.Bound, key: want.Key, now: now, tried: *tried, ring: s.ring, peek: new(peek)}
 	chosen := e.choose(s, groups, by, &a)
 	if e.Waiting = int(m.pool.queue.waiting.Load()); e.Waiting > 0 {
 		e.Picked, e.Err, e.Trial, e.Look = nil, ErrFull, false, false

@@ -86,7 +86,7 @@ func (m *Model) HedgeAfter() (delay time.Duration, ok bool) {
 func (m *Model) Hedge(a Ask, tried *Tried) (l Lease, err error) {
 	s, now := m.look()
 	l.began = now
-	err = m.hedge(&l, s, ask{key: a.Key, now: now, tried: *tried, ring: s.ring})
+	err = m.hedge(&l, s, ask{key: a.Key, now: now, tried: *tried, ring: s.ring, bound: true})
 	if err == nil {
 		m.pool.granted(&l, tried)
 	}

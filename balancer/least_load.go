@@ -47,7 +47,7 @@ func newLeastLoad(m makings) *leastLoad {
 func (p *leastLoad) choose(g *group, a ask) *placement {
 	var some sample
 	field := some.of(g, p.rand)
-	if p.timely(g) {
+	if p.timely(g, &a) {
 		return p.soonest(g, field, &a)
 	}
 	best := newContest()
@@ -123,7 +123,7 @@ func (p *leastLoad) returned(e ending) {
 
 // explain implements scorer.
 func (p *leastLoad) explain(g *group, c *candidate, a *ask) Score {
-	if p.timely(g) {
+	if p.timely(g, a) {
 		return p.explainTimely(c, a)
 	}
 	perNano := p.known(g, a.now)

@@ -51,6 +51,9 @@ type Ask struct {
 	// Willing leaves out the nodes that rest, and those that are only picked when nothing better is left: for a request that
 	// another node has just refused. Asking one that wants to be left alone would make a bad moment worse.
 	Willing bool
+	// Bound means that the node has to take the attempt whatever it holds, since the request is not sent with a condition. So it is not
+	// sent for a run that may have begun before it is there.
+	Bound bool
 }
 
 // newModel makes a model of the members as they are. The caller holds p.control, or nobody else has p yet.
@@ -195,7 +198,7 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried, allowed standi
 	if a.Stick {
 		groups, by = s.homes, &m.stuck
 	}
-	want := ask{key: a.Key, now: l.began, tried: *tried, ring: s.ring}
+	want := ask{key: a.Key, now: l.began, tried: *tried, ring: s.ring, bound: a.Bound}
 	again := want.tried.Len() > 0 && !a.Stick
 	for i := range groups {
 		g := &groups[i]

@@ -34,6 +34,7 @@ type policy interface {
 type ask struct {
 	key   uint64 // the same for requests that should meet the same node; 0 = any node will do
 	tried Tried
+	bound bool
 	now   time.Duration // by the pool's clock
 	worst footing       // of the candidates as they are now: who has become worse since the snapshot is passed by
 	ring  func() *ring  // whose places are those of the candidates; makes it when it is called first

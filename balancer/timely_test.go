@@ -272,7 +272,7 @@ func TestCountsWhereRunsAreNotSaid(t *testing.T) {
 			lease.Report(say)
 			lease.Done(Success)
 		}
-		if m.policy.(*leastLoad).timely(&m.current.Load().groups[0]) {
+		if m.policy.(*leastLoad).timely(&m.current.Load().groups[0], &ask{}) {
 			t.Errorf("%s: it goes by when runs begin", what)
 		}
 		e := m.Explain(Ask{}, nil)
@@ -378,5 +378,29 @@ func TestTimelyPicksAllocateNothing(t *testing.T) {
 		lease.Done(Success)
 	}); got > 0 {
 		t.Errorf("%v allocations a lease, want none", got)
+	}
+}
+
+// TestWhatIsBoundIsCounted: an attempt that no node may decline does not go to one whose run is about to begin, but to one that holds less.
+func TestWhatIsBoundIsCounted(t *testing.T) {
+	s := newTrains(t, 2, 16, 10*time.Millisecond)
+	s.says(0, Load{InFlight: 4, Wait: 3 * time.Millisecond})
+	s.says(1, Load{InFlight: 4, Wait: 9 * time.Millisecond})
+	var out []*Lease
+	for range 8 {
+		lease, node := s.pick(nil)
+		if out = append(out, lease); node != 0 {
+			t.Fatalf("sent to node %d, whose run ends last", node)
+		}
+	}
+	lease, err := s.model.Pick(Ask{Bound: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lease.Node().index() != 1 {
+		t.Error("an attempt that may come too late goes to the node with eight requests instead of the one with none")
+	}
+	for _, l := range append(out, &lease) {
+		l.Done(Success)
 	}
 }

@@ -9,12 +9,17 @@ import (
 // lease picks a node for the next attempt of the exchange, and waits for one that has room if it must. x.unleased says why
 // there is none.
 func (x *exchange) lease(a aim, tried *balancer.Tried) (l balancer.Lease, err error) {
-	m, ask := x.model(), balancer.Ask{Key: a.key, Stick: a.stick, Willing: a.willing}
+	m, ask := x.model(), balancer.Ask{Key: a.key, Stick: a.stick, Willing: a.willing, Bound: x.bound(a)}
 	if l, err = m.Pick(ask, tried); errors.Is(err, balancer.ErrFull) {
 		l, err = x.queue(m, ask, tried)
 	}
 	x.unleased = err
 	return // by name: a lease is not copied
+}
+
+// bound reports whether the next attempt goes without a condition, whatever node is found for it; see condition.
+func (x *exchange) bound(a aim) bool {
+	return x.attempts > 0 || a.stick || len(x.out.body) > conditionalMost
 }
 
 // queue waits in the pool's queue.
@@ -52,7 +57,7 @@ func (v *variant) lease(tried *balancer.Tried) (balancer.Lease, error) {
 	if m == nil {
 		m = v.pool.Model("")
 	}
-	return m.Pick(balancer.Ask{}, tried)
+	return m.Pick(balancer.Ask{Bound: true}, tried)
 }
 
 // model is what the exchange is about, as the variant's pool knows it.
