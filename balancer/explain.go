@@ -25,7 +25,7 @@ type Explanation struct {
 	Look bool
 	// Waiting is how many exchanges wait in the pool's queue. They go first, so that nothing is picked while there are any.
 	Waiting int
-	// Sampled reports that the policy looks at a random part of so many nodes, so that another pick may go elsewhere.
+	// Sampled reports that a pick looks at a random part of so many nodes, or trials, so that another pick may go elsewhere.
 	Sampled bool
 }
 
@@ -87,7 +87,7 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	if e.Waiting = int(m.pool.queue.waiting.Load()); e.Waiting > 0 {
 		e.Picked, e.Err, e.Trial, e.Look = nil, ErrFull, false, false
 	}
-	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick
+	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick || (e.Trial || e.Look) && len(s.trials) > fieldMost
 	for _, n := range m.pool.members.Load().nodes {
 		e.Candidates = append(e.Candidates, m.candidate(n, chosen, by, &a))
 	}
@@ -179,7 +179,7 @@ func (m *Model) candidate(n *Node, chosen *group, by policy, a *ask) Candidate {
 func (st standing) String() string {
 	words := [...]string{
 		sound: "sound", hopeful: "not probed yet", ejected: "ejected", resting: "resting", draining: "draining",
-		doubted: "circuit open", doubtedDraining: "circuit open, draining", missing: "lacks the model", standings: "down",
+		doubted: "circuit open", doubtedDraining: "circuit open, draining", suspected: "no sign of life", missing: "lacks the model", standings: "down",
 	}
 	return words[st]
 }
@@ -197,6 +197,9 @@ func (pl *placement) why(now time.Duration) (reasons []string) {
 	}
 	if n.State() == Unknown {
 		say("not probed yet")
+	}
+	if n.suspect.Load() {
+		say("gives no sign of life")
 	}
 	if c := n.Circuit(); c != Closed {
 		say("circuit %s for all models, trial %s", c, n.breaker.Load().trialIn(now))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,5 +179,20 @@ func TestExplainSaysThatALargePoolIsSampled(t *testing.T) {
 	p := newPool(t, equal(LeastLoad, 200), Options{})
 	if e := p.Model("").Explain(Ask{}, nil); !e.Sampled || e.Picked == nil {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestExplainHasAWordForEveryStanding: an operator who reads why a node gets nothing must not read an empty word.
+func TestExplainHasAWordForEveryStanding(t *testing.T) {
+	for st := sound; st <= standings; st++ {
+		if st.String() == "" {
+			t.Errorf("standing %d has no word", st)
+		}
+	}
+	p := newPool(t, equal(LeastLoad, 2), Options{})
+	p.Members()[1].Suspect()
+	c := p.common.Explain(Ask{}, nil).Candidates[1]
+	if c.Standing != "no sign of life" || !slices.Contains(c.Out, "gives no sign of life") {
+		t.Errorf("of a node that is suspected people read %q, %q", c.Standing, c.Out)
 	}
 }

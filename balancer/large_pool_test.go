@@ -3,6 +3,7 @@ package balancer
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -153,6 +154,76 @@ func TestReadinessIsKnownWithoutPicks(t *testing.T) {
 		h.advance(2 * p.pause())
 		if m.Ready() != has {
 			t.Errorf("all nodes said of the model %v, and it is ready: %v", has, m.Ready())
+		}
+	}
+}
+
+// TestTrialsOfManyNodesAreFound opens the circuits of many nodes, of which one is due for its trial: it gets one, however many pickers
+// have to come by, and who finds none allocates nothing.
+func TestTrialsOfManyNodesAreFound(t *testing.T) {
+	p, h := many(t, LeastLoad, 4*fieldMost)
+	nodes := p.Members()
+	for _, n := range nodes[1:] {
+		fail(n)
+		n.breaker.Load().trialAt.Store(int64(time.Hour))
+	}
+	h.advance(time.Second)
+	pick := func() bool {
+		lease, err := p.common.Pick(Ask{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.advance(time.Microsecond)
+		lease.Done(Success)
+		return lease.Trial()
+	}
+	if pick() {
+		t.Error("a trial was granted that is not due")
+	}
+	if got := testing.AllocsPerRun(100, func() { pick() }); got != 0 && !raceEnabled {
+		t.Errorf("a pick that finds no trial allocates %v times", got)
+	}
+	nodes[123].breaker.Load().trialAt.Store(0)
+	for i := 0; !pick(); i++ {
+		if i == 1000 {
+			t.Fatalf("no trial in %d picks for the node that is due", i)
+		}
+	}
+	if nodes[123].Circuit() != Closed {
+		t.Errorf("its circuit is %s after a good trial", nodes[123].Circuit())
+	}
+}
+
+// TestUnknownMembersAreNotListedByTheThousand: an operator who mistypes an address is told of the members, not flooded.
+func TestUnknownMembersAreNotListedByTheThousand(t *testing.T) {
+	p := newPool(t, equal(LeastLoad, 1000), Options{})
+	_, err := p.Find("10.9.9.9:9000")
+	if err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "10.0.0.16:9000 and 984 more") {
+		t.Errorf("Find of a stranger = %v", err)
+	}
+}
+
+// TestNobodyIsSparedWhenAllAreSilent: who gives no sign of life is given up for another node only if there is one.
+func TestNobodyIsSparedWhenAllAreSilent(t *testing.T) {
+	for _, size := range []int{2, fieldMost + 6} {
+		p, h := many(t, LeastLoad, size)
+		nodes := p.Members()
+		for i, n := range nodes {
+			n.Suspect()
+			h.advance(time.Millisecond)
+			if got, want := nodes[0].Spared(), i < size-1; got != want {
+				t.Errorf("%d of %d nodes are silent: spared %v, want %v", i+1, size, got, want)
+			}
+		}
+		_ = p.Drain(nodes[1].Address(), true)
+		nodes[1].Trust()
+		if nodes[0].Spared() {
+			t.Error("a node that drains is no reason to give up another")
+		}
+		_ = p.Drain(nodes[1].Address(), false)
+		h.advance(time.Millisecond)
+		if !nodes[0].Spared() || nodes[1].Spared() {
+			t.Error("one node is well again: the others can be spared, and it cannot")
 		}
 	}
 }

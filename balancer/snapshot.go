@@ -228,7 +228,7 @@ func (g *group) settle() {
 // trial makes l the lease of the first node that is due for a trial, and reports whether there is one. The node's own circuit
 // goes first: while it does not answer, its models cannot.
 func (s *snapshot) trial(l *Lease) bool {
-	for _, pl := range s.trials {
+	for pl := range s.due(l.began) {
 		if pl.node.footing() > doubted.shaky() {
 			continue // since
 		}
@@ -253,6 +253,22 @@ func (s *snapshot) trial(l *Lease) bool {
 		pl.node.surrender()
 	}
 	return false
+}
+
+// due yields those whose trial may be due: all, or of many as many in a row as a pick compares nodes. When half of ten thousand
+// nodes has died, every pick would else spend 90 µs on asking each of them whether its time has come; it takes 2.
+func (s *snapshot) due(now time.Duration) func(yield func(*placement) bool) {
+	return func(yield func(*placement) bool) {
+		from, count := 0, len(s.trials)
+		if count > fieldMost {
+			from, count = int(mix(uint64(now))%uint64(count)), sampleSize
+		}
+		for i := range count {
+			if !yield(s.trials[(from+i)%len(s.trials)]) {
+				return
+			}
+		}
+	}
 }
 
 // untried is the first node at or after from, going round, that can take the attempt; nil = there is none.

@@ -30,9 +30,16 @@ func (n *Node) Members() int { return len(n.pool.members.Load().nodes) }
 // Spared reports whether another node of the pool is fit to take what waits for this one. When a whole pool falls silent, it is
 // more likely that we are cut off, or that everybody stands still for a moment, than that each of them has died.
 func (n *Node) Spared() bool {
-	for _, other := range n.pool.members.Load().nodes {
-		if other != n && other.State() != Down && other.Circuit() == Closed && !other.drains() && !other.suspect.Load() {
-			return true
+	s := n.pool.common.fresh(n.pool.now()) // its best nodes, so that the first or second answers, or none is there
+	for i := range s.groups {
+		g := &s.groups[i]
+		if g.standing >= draining {
+			break
+		}
+		for j := range g.nodes {
+			if other := g.nodes[j].node; other != n && other.footing() < draining.firm() {
+				return true
+			}
 		}
 	}
 	return false
