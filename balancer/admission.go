@@ -63,7 +63,7 @@ func (f *finder) tick(now time.Duration, s sight, bound bool) {
 		f.told.tick(now, s.full, bound, s.inflight, s.load)
 		f.found = f.told.limit
 	case bound:
-		f.climber.tick(now, s.full, s.answers, s.each)
+		f.climber.tick(now, s.clock, s.full, s.answers, s.each)
 		f.found = f.climber.limit
 	default:
 		f.curve.tick(now, s.inflight, s.answers)
@@ -82,6 +82,7 @@ func (f *finder) inForce() int64 {
 
 // sight is a node as it is seen at one moment.
 type sight struct {
+	clock    time.Duration // since 1970, by the machine's clock, which other gateways have too
 	inflight int64
 	full     bool          // it has as much as it may have
 	answers  uint64        // since ever
@@ -92,6 +93,7 @@ type sight struct {
 // sight is the node now.
 func (n *Node) sight() sight {
 	return sight{
+		clock:    time.Duration(time.Now().UnixNano()),
 		inflight: max(0, n.inflight.Load()), full: n.full(),
 		answers: n.successes.Load(), each: time.Duration(n.held.Load()), load: n.Load(),
 	}

@@ -3,6 +3,7 @@ package balancer
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -35,7 +36,8 @@ type gate struct {
 	bound    bool // what is found is in force
 	inflight int64
 	answers  uint64
-	load     Load // as of the last answer
+	load     Load          // as of the last answer
+	skew     time.Duration // of its clock
 }
 
 // happening is something that will happen in a plant.
@@ -97,7 +99,7 @@ func (p *plant) answered() (sum uint64) {
 // tick is what Pool.Run does.
 func (p *plant) tick(g int) {
 	gw := p.gates[g]
-	s := sight{inflight: gw.inflight, answers: gw.answers, each: p.fixed, load: gw.load}
+	s := sight{clock: p.now + gw.skew, inflight: gw.inflight, answers: gw.answers, each: p.fixed, load: gw.load}
 	s.full = gw.bound && gw.inflight >= gw.finder.inForce()
 	gw.finder.tick(p.now, s, gw.bound)
 	p.fill(g)
@@ -191,7 +193,7 @@ func TestLimitKeepsBatchesFull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlant(1, true)
 			p.speaks = speaks
-			p.want(t, "at first", 20*time.Second, 0.95, 28, 54)
+			p.want(t, "at first", time.Minute, 0.95, 28, 54)
 			p.speed = 0.25
 			p.want(t, "four times slower", time.Minute, 0.95, 28, 82)
 			p.speed = 4
@@ -261,6 +263,23 @@ func TestSeveralGatewaysShareANodeThatSpeaks(t *testing.T) {
 	limits := p.limits()
 	if most, least := slices.Max(limits), slices.Min(limits); most > 4*least {
 		t.Errorf("their limits are %.0f, want nobody to have several times what another has", limits)
+	}
+}
+
+// Nobody tells them of each other. They try at the same moments, by clocks that are not quite right.
+func TestSeveralGatewaysShareANodeThatSaysNothing(t *testing.T) {
+	for _, gateways := range []int{2, 4, 8} {
+		t.Run(strconv.Itoa(gateways), func(t *testing.T) {
+			p := newPlant(gateways, true)
+			p.noise = 0.2
+			for i, g := range p.gates {
+				g.skew = 100 * time.Millisecond * time.Duration(i) / time.Duration(gateways)
+				p.demand = func(g int) bool { return p.now > time.Duration(g)*7*time.Second } // one after the other
+			}
+			for range 3 { // full batches need 32
+				p.want(t, "after four minutes more", 4*time.Minute, 0.93, 20, 100)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // quickly. So the climber does as BBR does with its gain: now and then it lets the node have half as much again for a while,
 // and a third less, and compares what came out with what comes out at the limit in between. If more brought more, the limit
 // grows; if less brought the same, it shrinks. Comparing neighbours in time makes it blind to everything that changes slowly.
+// Gateways that share the node do all of that at the same moments, without knowing of each other: by their clocks.
 //
 // It learns only while the limit is what keeps the node from having more. Without demand all limits give the same.
 type climber struct {
@@ -27,10 +28,10 @@ type climber struct {
 	rates   [stages]float64
 	trials  evidence
 
-	eager bool          // more has always brought much more yet: one trial is enough
-	pause time.Duration // until the next trial
-	trust time.Duration // the pause that comes when the limit is found right
-	usual float64       // rate at the limit, when the trials of this limit began
+	eager bool    // more has always brought much more yet: one trial is enough
+	known bool    // the rate at the limit is, as of a moment ago
+	usual float64 // it was, when the trials of this limit began
+	turn  int64   // number of the last moment at which trials begin
 }
 
 // stage is a part of a trial.
@@ -38,7 +39,6 @@ type stage uint8
 
 const (
 	unchanged stage = iota // at the limit, until the next trial
-	before                 // at the limit
 	more                   // above it
 	between                // at the limit
 	less                   // below it
@@ -54,11 +54,11 @@ type evidence struct {
 
 // add takes in one trial.
 func (e *evidence) add(rates *[stages]float64) {
-	usual := (rates[before] + rates[between]) / 2
+	usual := (rates[unchanged] + rates[between]) / 2
 	e.trials++
 	e.up += rates[more] / usual
 	e.down += rates[less] / usual
-	e.noise += math.Abs(rates[before]-rates[between]) / usual
+	e.noise += math.Abs(rates[unchanged]-rates[between]) / usual
 }
 
 // weigh says which way the trials point: above 0 up, below 0 down, 0 neither. sure = more of them would not change that. Rates that
@@ -90,16 +90,16 @@ const (
 	climbTrials = 3
 	// climbTrialsMost is when they have said all that they will: where no more is seen than noise, the limit is good enough.
 	climbTrialsMost = 9
-	// climbTime is the least time of a stage, and climbAnswers what it should see: a node that answers a hundred batches in
-	// a second shows a rate within 1 %, a slow one takes up to climbMost.
-	climbTime    = time.Second
-	climbAnswers = 100
-	climbMost    = 5 * time.Second
-	// climbPause is how long a limit that was found right is left alone, and twice as long each time that it is found right
-	// again, up to climbPauseMost: trials take some ten seconds, in one of which the node may do a third less. A node that
-	// changes is noticed meanwhile, by its rate.
-	climbPause     = 30 * time.Second
-	climbPauseMost = 4 * time.Minute
+	// climbTime is the least time of a stage, climbMost the longest of a slow node, which should have answered twice. It goes by
+	// the node and not by how much came out: gateways that share it have different parts of that, and their stages have to
+	// coincide. Where little comes out the noise says so, and there are more trials.
+	climbTime = time.Second
+	climbMost = 5 * time.Second
+	// climbRound is how often there are trials, climbApart what lies between the climbTrials of one round. All begin by the
+	// clock, so that gateways which share a node try at the same moments: who tries alone gets more from the node at the
+	// cost of the others, which looks as if more were better.
+	climbRound = 30 * time.Second
+	climbApart = 5 * time.Second
 	// climbCost is the part of a step that a stage with less costs when it need not go on, nor come again for this limit: all
 	// of what it could still show is paid for by clients. Half of it is far from the tenth that is asked for, and from none.
 	climbCost = 0.5
@@ -112,12 +112,16 @@ const (
 )
 
 func newClimber() climber {
-	return climber{limit: climbStart, trying: climbStart, eager: true, trust: climbPause}
+	return climber{limit: climbStart, trying: climbStart, eager: true}
 }
 
-// tick takes in how the node is now, and leaves in trying the limit that should be in force. full = it has as much as it may.
-// answers counts up since ever; each is the time that one takes now, roughly.
-func (c *climber) tick(now time.Duration, full bool, answers uint64, each time.Duration) {
+// tick takes in how the node is now, and leaves in trying the limit that should be in force. clock is the time that gateways have
+// in common. full = it has as much as it may. answers counts up since ever; each is the time that one takes now, roughly.
+func (c *climber) tick(now, clock time.Duration, full bool, answers uint64, each time.Duration) {
+	if c.marked(clock) && c.stage == unchanged && c.known {
+		c.enter(more, now)
+		return
+	}
 	if !c.settled {
 		if now-c.began < max(2*each, climbTime/10) {
 			return
@@ -132,10 +136,11 @@ func (c *climber) tick(now time.Duration, full bool, answers uint64, each time.D
 	took, got := now-c.began, float64(answers-c.base)
 	if c.stage == less && c.costs(took, got) {
 		c.trials.needed = got / took.Seconds() / c.rates[between]
-	} else if took < climbTime || got < climbAnswers && took < climbMost {
+	} else if took < min(max(climbTime, 2*each), climbMost) {
 		return
 	}
 	if 10*c.short > c.ticks {
+		c.known = false
 		c.enter(unchanged, now) // nothing to be learned: it did not want more
 		return
 	}
@@ -147,10 +152,13 @@ func (c *climber) tick(now time.Duration, full bool, answers uint64, each time.D
 func (c *climber) costs(took time.Duration, got float64) bool {
 	usual := c.rates[between]
 	expected := usual * took.Seconds()
-	if took < climbTime/2 || expected < climbAnswers {
+	doubt := 0.0 // of a whole stage
+	switch {
+	case took < climbTime/2:
 		return false
+	case took < climbTime:
+		doubt = 1/math.Sqrt(expected) + math.Abs(c.rates[unchanged]-usual)/usual
 	}
-	doubt := 1/math.Sqrt(expected) + math.Abs(c.rates[before]-usual)/usual
 	return got < expected*(1-climbCost*(1-1/climbGain)-doubt)
 }
 
@@ -159,16 +167,10 @@ func (c *climber) advance(now time.Duration) {
 	switch c.stage {
 	case unchanged:
 		c.notice()
-		if c.pause -= now - c.began; c.pause > 0 {
-			c.enter(unchanged, now)
-			return
-		}
-		c.rates[before] = c.rates[unchanged]
-		c.enter(more, now)
-	case before:
-		c.enter(more, now)
+		c.known = true
+		c.enter(unchanged, now)
 	case more:
-		if c.eager && c.rates[more] > c.rates[before]*(1+climbEager*(climbGain-1)) {
+		if c.eager && c.rates[more] > c.rates[unchanged]*(1+climbEager*(climbGain-1)) {
 			c.move(c.limit*climbGain, now)
 			return
 		}
@@ -197,14 +199,13 @@ func (c *climber) decide(now time.Duration) {
 	way, sure := c.trials.weigh()
 	switch {
 	case c.trials.trials < climbTrials || !sure:
-		c.enter(before, now)
+		c.enter(unchanged, now)
 	case way > 0:
 		c.move(c.limit*climbGain, now)
 	case way < 0:
 		c.move(c.limit/climbGain, now)
 	default:
-		c.pause, c.trials = c.trust, evidence{}
-		c.trust = min(2*c.trust, climbPauseMost)
+		c.trials = evidence{}
 		c.enter(unchanged, now)
 	}
 }
@@ -213,7 +214,7 @@ func (c *climber) decide(now time.Duration) {
 func (c *climber) move(limit float64, now time.Duration) {
 	c.limit = min(max(limit, climbLeast), limitMost)
 	c.afresh()
-	c.enter(before, now)
+	c.enter(unchanged, now)
 }
 
 // notice starts over when the node is not what it was.
@@ -228,7 +229,17 @@ func (c *climber) notice() {
 }
 
 // afresh forgets what was found out about a limit.
-func (c *climber) afresh() { c.trials, c.pause, c.trust, c.usual = evidence{}, 0, climbPause, 0 }
+func (c *climber) afresh() { c.trials, c.usual, c.known = evidence{}, 0, false }
+
+// marked reports whether a moment has come at which trials begin: more often while one is enough.
+func (c *climber) marked(clock time.Duration) bool {
+	turn := int64(clock / climbApart)
+	if turn == c.turn {
+		return false
+	}
+	c.turn = turn
+	return c.eager || turn%int64(climbRound/climbApart) < climbTrials
+}
 
 // enter begins a stage.
 func (c *climber) enter(s stage, now time.Duration) {
