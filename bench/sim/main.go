@@ -119,7 +119,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			return nil, fmt.Errorf("--policies %q: accepted are %s", name, strings.Join(policies, ", "))
 		}
 	}
-	opt.scenarios = slices.DeleteFunc(scenarios(), func(s scenario) bool { return !strings.Contains(s.name, *only) })
+	all := scenarios
+	if opt.real {
+		all = realScenarios
+	}
+	opt.scenarios = slices.DeleteFunc(all(), func(s scenario) bool { return !strings.Contains(s.name, *only) })
 	if len(opt.scenarios) == 0 {
 		return nil, fmt.Errorf("--only %q: no scenario has that in its name", *only)
 	}

@@ -57,7 +57,7 @@ func runReal(opt *options, stdout, stderr io.Writer) error {
 	defer stop()
 	agree, pairs := 0, 0
 	fmt.Fprintf(stdout, "%d node processes behind gateway processes for each policy; p99 in ms of the same requests for %s, simulated and measured\n", realNodes, opt.seconds)
-	for _, s := range realScenarios() {
+	for _, s := range opt.scenarios {
 		tell(stderr, "%s: %s", s.name, opt.seconds)
 		requests := s.draw(opt.seed, max(100, int(s.rate()*opt.seconds.Seconds())))
 		policies, err := simulateAll(&s, opt, requests)
