@@ -38,11 +38,12 @@ func TestHugeOutput(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	dir := t.TempDir()
 	onnxtest.WriteAt(t, onnxtest.Slow(3000), filepath.Join(dir, "slow", "1", "model.onnx"))
+	write(t, filepath.Join(dir, "slow", "config.toml"), "[instances]\ncount = 1\nthreads = 1\n") // seconds, on any machine
 	copyModel(t, "iris", dir)
-	n := startNode(t, dir, func(c *backend.Config) { c.Timeout = 100 * time.Millisecond })
+	n := startNode(t, dir, func(c *backend.Config) { c.Timeout = time.Second })
 	zeros := strings.Repeat("0,", 400*400-1) + "0"
 	body := `{"inputs":[{"name":"x","shape":[400,400],"datatype":"FP32","data":[` + zeros + `]}]}`
-	n.post("/v2/models/slow/infer", body).want(t, 504, "the inference was stopped: it took longer than 100ms")
+	n.post("/v2/models/slow/infer", body).want(t, 504, "the inference was stopped: it took longer than 1s")
 	n.waitAnswer("/v2/models/iris/infer", irisRequest, 200)
 }
 

@@ -176,7 +176,7 @@ func TestHopDeadline(t *testing.T) {
 	conn := b.dialHop()
 	for _, ahead := range []string{"running", "queued behind another"} {
 		x := hopRequest(hop.MethodPost, "/v2/models/iris/infer", fakeRequestOf("1"))
-		x.Request.Deadline = time.Now().Add(100 * time.Millisecond)
+		x.Request.Deadline = time.Now().Add(2 * time.Second) // enough to get there
 		err := conn.Do(x)
 		// The deadline is the caller's own too, who may be first to see it pass.
 		var late *hop.Error
@@ -196,8 +196,8 @@ func TestHopDeadline(t *testing.T) {
 func TestHeaderDeadline(t *testing.T) {
 	b := newBlockingNode(t, 1)
 	const path = "/v2/models/iris/infer"
-	b.do("POST", path, strings.NewReader(fakeRequestOf("1")), oip.TimeoutName, "100").want(t, 504, "")
-	<-b.stopped // the run has been told
+	b.do("POST", path, strings.NewReader(fakeRequestOf("1")), oip.TimeoutName, "2000").want(t, 504, "")
+	<-b.stopped // the run, for which there was time enough, has been told
 	b.occupy()
 	b.do("POST", path, strings.NewReader(fakeRequestOf("1")), oip.TimeoutName, "100").want(t, 504, "")
 	b.free()

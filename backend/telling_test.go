@@ -29,6 +29,7 @@ func TestLoadIsTold(t *testing.T) {
 		}
 	}
 	other := b.dialHop()
+	b.waitMetric("ganglion_node_hop_connections", 2) // who is not there yet is not told
 	answered := make(chan error, 1)
 	go func() { answered <- other.Do(hopRequest(hop.MethodPost, "/v2/models/iris/infer", fakeRequestOf("7"))) }()
 	<-b.running

@@ -93,13 +93,16 @@ func TestSlowModelsEndInTime(t *testing.T) {
 
 // TestFailuresUnderLoad: the first one ends the sweep and the report says under which load.
 func TestFailuresUnderLoad(t *testing.T) {
-	node := newFake()
-	node.most = 4
-	r := run(t, node, nil, func(o *check.Options) { o.Duration = 200 * time.Millisecond })
-	wantProblem(t, r, "1 clients with 16 rows: out of memory")
-	if r.Models[0].Recommended != nil {
-		t.Errorf("got %+v of a model that fails", r.Models[0].Recommended)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		node := newFake()
+		node.most = 4
+		node.took = func(int64) time.Duration { return time.Millisecond }
+		r := run(t, node, nil, func(o *check.Options) { o.Duration = time.Second })
+		wantProblem(t, r, "1 clients with 16 rows: out of memory")
+		if r.Models[0].Recommended != nil {
+			t.Errorf("got %+v of a model that fails", r.Models[0].Recommended)
+		}
+	})
 }
 
 // TestMadeUpRequestsMayBeRefused: that says nothing about the model, but that somebody should bring real data.

@@ -112,9 +112,9 @@ func TestMemoryComesBack(t *testing.T) {
 	before := resident(t)
 	_, err := m.Run(t.Context(), []oip.Tensor{size(1000, 100_000)}, nil) // 400 MB, found to be too large when it is there
 	wantClientError(t, err, "over the limit")
-	for deadline := time.Now().Add(10 * time.Second); resident(t)-before > 100<<20; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); resident(t)-before > 100<<20; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("10 s after a run that took 400 MB the process still has %d MiB more than before", (resident(t)-before)>>20)
+			t.Fatalf("a minute after a run that took 400 MB the process still has %d MiB more than before", (resident(t)-before)>>20)
 		}
 	}
 	infer(t, m, size(10, 10))

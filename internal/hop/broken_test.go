@@ -89,9 +89,10 @@ func TestRequestsNeverSentAreSafe(t *testing.T) {
 
 // While the node reads nothing, callers are freed by their deadlines, cancels work, and the queue does not grow without end.
 func TestNodeThatReadsNothing(t *testing.T) {
+	t.Parallel()
 	cfg := DefaultConfig()
-	cfg.WriteTimeout = 300 * time.Millisecond
-	cfg.PingInterval = time.Minute // this is about the write's limit
+	cfg.WriteTimeout = 3 * time.Second // by then the callers are gone
+	cfg.PingInterval = time.Minute     // this is about the write's limit
 	theirs := usual()
 	theirs.window = maxWindow
 	c, p, end := serverPeer(t, cfg, theirs)
@@ -254,7 +255,7 @@ func TestHungPeerIsFound(t *testing.T) {
 // A peer that answers pings and nothing else is alive: the node may be computing.
 func TestQuietPeerIsLeftAlone(t *testing.T) {
 	cfg := DefaultConfig()
-	cfg.PingInterval, cfg.PingTimeout = 5*time.Millisecond, 300*time.Millisecond
+	cfg.PingInterval, cfg.PingTimeout = 5*time.Millisecond, 20*time.Second
 	c, p, _ := serverPeer(t, cfg, usual())
 	var x Exchange
 	done := do(c, post(&x, nil))

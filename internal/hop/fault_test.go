@@ -92,6 +92,7 @@ func (w *wire) close() {
 type faultyNode struct {
 	t      *testing.T
 	server *Server
+	cfg    Config
 	conn   atomic.Pointer[Conn]
 	ended  map[string]int
 }
@@ -120,7 +121,7 @@ func (f *faultyNode) connection(stop chan struct{}, what fault, after int, toSer
 	w := newWire(wireA, wireB, what, after, toServer)
 	served := make(chan error, 1)
 	go func() { served <- f.server.Serve(context.Background(), serverEnd) }()
-	c, err := Open(clientEnd, faultConfig())
+	c, err := Open(clientEnd, f.cfg)
 	if err != nil { // the handshake was hit
 		w.close()
 		<-served
@@ -161,18 +162,31 @@ func faultConfig() Config {
 	return cfg
 }
 
+// wholeConfig notices nothing: whoever fails on the node that stays whole has nobody else, and the machine may stand still.
+func wholeConfig() Config {
+	cfg := DefaultConfig()
+	cfg.HandshakeTimeout, cfg.PingTimeout, cfg.WriteTimeout, cfg.StallTimeout = time.Minute, time.Minute, time.Minute, time.Minute
+	return cfg
+}
+
 // Connections of two nodes are cut, half closed, stalled and damaged in the middle of load, while a third stays whole. A caller
 // that tries elsewhere after an error always gets its own answer, never another and never a damaged one.
 func TestFaultsUnderLoad(t *testing.T) {
-	server, err := NewServer(echo, faultConfig(), nil)
-	if err != nil {
-		t.Fatal(err)
+	var servers [2]*Server
+	for i, cfg := range []Config{faultConfig(), wholeConfig()} {
+		var err error
+		if servers[i], err = NewServer(echo, cfg, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	stop := make(chan struct{})
 	var living, calling sync.WaitGroup
 	nodes := make([]*faultyNode, 3)
 	for i := range nodes {
-		nodes[i] = &faultyNode{t: t, server: server, ended: map[string]int{}}
+		nodes[i] = &faultyNode{t: t, server: servers[0], cfg: faultConfig(), ended: map[string]int{}}
+		if i == 0 {
+			nodes[i].server, nodes[i].cfg = servers[1], wholeConfig()
+		}
 		living.Go(func() { nodes[i].live(stop, uint64(i), i > 0) })
 		eventually(t, "a first connection", func() bool { return nodes[i].conn.Load() != nil })
 	}
@@ -193,7 +207,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 				var err error
 				for _, i := range []int{r.IntN(3), 1 + r.IntN(2), 0} { // the last is the whole one
 					post(&x, body)
-					x.Request.Deadline = time.Now().Add(10 * time.Second)
+					x.Request.Deadline = time.Now().Add(30 * time.Second)
 					if err = nodes[i].conn.Load().Do(&x); err == nil {
 						break
 					}
@@ -218,7 +232,9 @@ func TestFaultsUnderLoad(t *testing.T) {
 	for i, n := range nodes {
 		t.Logf("node %d: connections ended: %v", i, n.ended)
 	}
-	if left := server.cfg.Budget.Left(); left != 256<<20 {
-		t.Errorf("%d bytes of the server's budget are left, want all of it", left)
+	for _, server := range servers {
+		if left := server.cfg.Budget.Left(); left != 256<<20 {
+			t.Errorf("%d bytes of a server's budget are left, want all of it", left)
+		}
 	}
 }

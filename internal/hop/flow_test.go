@@ -271,8 +271,10 @@ func TestAnswerOverTheLimitIsGivenUp(t *testing.T) {
 // A body that stops coming, or that nobody lets go on, ends its stream alone.
 func TestStalledBodies(t *testing.T) {
 	cfg := DefaultConfig()
-	cfg.StallTimeout, cfg.PingInterval = 50*time.Millisecond, 10*time.Millisecond
+	// A second without progress is a stall, be it the machine's.
+	cfg.StallTimeout, cfg.PingInterval, cfg.PingTimeout = time.Second, 10*time.Millisecond, 20*time.Second
 	t.Run("request stops coming", func(t *testing.T) {
+		t.Parallel()
 		p, _ := clientPeer(t, cfg, echo)
 		p.write(join(requestHeadFrame(1, 100_000), frame(kindChunk, 0, 1, make([]byte, 50_000))))
 		h, payload := p.want(kindCancel, 1)
@@ -284,6 +286,7 @@ func TestStalledBodies(t *testing.T) {
 		p.want(kindResponse, 2)
 	})
 	t.Run("answer is not let go on", func(t *testing.T) {
+		t.Parallel()
 		p, _ := clientPeer(t, cfg, func(_ context.Context, _ *Request, resp *Response) {
 			resp.Status, resp.Body = 200, make([]byte, 3<<20)
 		})
@@ -299,6 +302,7 @@ func TestStalledBodies(t *testing.T) {
 		}
 	})
 	t.Run("answer stops coming", func(t *testing.T) {
+		t.Parallel()
 		c, p, _ := serverPeer(t, cfg, usual())
 		var x Exchange
 		done := do(c, post(&x, nil))

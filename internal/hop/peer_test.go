@@ -18,7 +18,7 @@ type peer struct {
 
 // newPeer plays one end of nc. Its reads and writes give up after 10 s.
 func newPeer(t testing.TB, nc net.Conn) *peer {
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	gaveUp := errors.New("nothing came within 10 s")
 	p := &peer{t: t, nc: nc, r: reader{nc: nc, buf: make([]byte, readBuffer), sums: true, alarm: func() error { return gaveUp }}}
 	t.Cleanup(func() { nc.Close() })
@@ -202,8 +202,8 @@ func within[T any](t testing.TB, what string, ch <-chan T) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s did not happen within 10 s", what)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s did not happen within 30 s", what)
 		panic("unreachable")
 	}
 }
@@ -211,9 +211,9 @@ func within[T any](t testing.TB, what string, ch <-chan T) T {
 // eventually waits for something that has no channel.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s did not happen within 10 s", what)
+			t.Fatalf("%s did not happen within 30 s", what)
 		}
 	}
 }

@@ -35,11 +35,12 @@ func observed(t *testing.T, silence time.Duration) (*Conn, *peer, *signs) {
 	return c, p, s
 }
 
-// quick is a patience for peers that are silent on purpose.
-const quick = 50 * time.Millisecond
+// quick is a patience for peers that are silent on purpose: what is to be sent before they are suspected has to be sent within it.
+const quick = time.Second
 
 // A node that stops saying anything loses its exchanges, but not its connection: when it speaks again, that is used again.
 func TestFrozenNodeGivesExchangesBack(t *testing.T) {
+	t.Parallel()
 	c, p, s := observed(t, quick)
 	var whole, half, late, again Exchange
 	wholeDone := do(c, post(&whole, []byte("whole")))
@@ -86,6 +87,7 @@ func TestFrozenNodeGivesExchangesBack(t *testing.T) {
 
 // Where nobody else could answer, the exchanges of a silent node wait for it. That may change.
 func TestExchangesThatStay(t *testing.T) {
+	t.Parallel()
 	c, p, s := observed(t, quick)
 	s.keep.Store(true)
 	var stays, patient Exchange
@@ -107,10 +109,11 @@ func TestExchangesThatStay(t *testing.T) {
 
 // A node that works on something for long answers pings, and is left alone.
 func TestANodeThatWorksIsNotSuspected(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	client, server := connected(t)
 	cfg := DefaultConfig()
-	cfg.Silence = time.Second
+	cfg.Silence = 3 * time.Second // its pongs may take four fifths of that
 	suspected := make(chan struct{}, 1000)
 	p := startObserved(t, client, server, cfg, DefaultConfig(), func(_ context.Context, _ *Request, resp *Response) {
 		<-release
@@ -155,14 +158,15 @@ func TestBodiesInTransitAreLife(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("other kernels are not asked what they have delivered")
 	}
+	t.Parallel()
 	cfg := DefaultConfig()
-	cfg.Silence = 800 * time.Millisecond
+	cfg.Silence = 2 * time.Second
 	client, wire := connectedWithin(t, 256<<10) // what is not read here the kernel of the other side does not take
 	onward, server := connected(t)
 	t.Cleanup(func() { wire.Close(); onward.Close() })
 	var suspected atomic.Int64
 	var slow sync.WaitGroup
-	slow.Go(func() { // 4 MiB take 2 s
+	slow.Go(func() { // 4 MiB take 4 s
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := wire.Read(buf)
@@ -171,7 +175,7 @@ func TestBodiesInTransitAreLife(t *testing.T) {
 				return
 			}
 			_, _ = onward.Write(buf[:n])
-			time.Sleep(time.Duration(n) * time.Second / (2 << 20))
+			time.Sleep(time.Duration(n) * time.Second / (1 << 20))
 		}
 	})
 	slow.Go(func() { _, _ = io.Copy(wire, onward); wire.Close() })
