@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestKilledNodeComesBack(t *testing.T) {
 // TestFrozenNodeCostsNobodyAnAnswer stops a node in the middle of its work, with its connections open: what it has taken is
 // answered by the other.
 func TestFrozenNodeCostsNobodyAnAnswer(t *testing.T) {
-	s := start(t, stack.Config{GatewayConfig: uncached})
+	s := start(t, stack.Config{GatewayConfig: strings.TrimSuffix(uncached, patient)})
 	client := newClient(t)
 	victim := s.Nodes()[0]
 	l := startLoad(t, s, 8)
@@ -135,7 +136,7 @@ func TestBothNodesGone(t *testing.T) {
 
 // TestGatewayStopsGently sends SIGTERM to a gateway under load: whatever it accepted is answered.
 func TestGatewayStopsGently(t *testing.T) {
-	s := start(t, stack.Config{GatewayConfig: uncached})
+	s := start(t, stack.Config{GatewayConfig: strings.Replace(uncached, "[server]", "[server]\ndrain_delay = \"5s\"", 1)})
 	client := newClient(t)
 	l := startLoad(t, s, 8)
 	l.more(t, 200)
@@ -145,7 +146,7 @@ func TestGatewayStopsGently(t *testing.T) {
 		r, err := send(client, "GET", s.AdminURL()+"/readyz", "")
 		return err == nil && r.status == 503
 	})
-	l.check(t) // ends the load before the port closes: the delay between the two lets a balancer in front leave
+	l.check(t) // ends the load before the port closes: the delay between the two lets a balancer in front leave, however busy it is
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}

@@ -26,6 +26,14 @@ access = "off"
 nodes = [ { address = "${STACK_NODE_1}" }, { address = "${STACK_NODE_2}" } ]
 [routes."*"]
 pool = "main"
+` + patient
+
+// patient keeps a node that the machine has no time for from being given up, which costs failures where the other is gone.
+const patient = `
+[upstream]
+connect_timeout = "10s"
+[pools.main.health]
+timeout = "10s"
 `
 
 // start runs a gateway with two nodes and stops them when the test ends. That none of them reported a race, died or had

@@ -29,8 +29,8 @@ const NameHeader = "X-Test-Node"
 
 // restartPatience bounds how long Restart tries to get the old port back. The
 // port is free as soon as the old listener is closed, so only another process
-// that was given it in between can make this wait, and waiting longer than a
-// second would not make that process go away.
+// that was given it in between, where it could not be kept, can make this wait,
+// and waiting longer than a second would not make that process go away.
 const restartPatience = time.Second
 
 // Node is one fake node. Make it with Start.
@@ -62,7 +62,7 @@ func Start(t testing.TB) *Node {
 	n := &Node{t: t, ended: ended}
 	n.ready.Store(true)
 	n.SetExtensions("binary_tensor_data")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := n.listen()
 	if err != nil {
 		t.Fatalf("testnode: cannot listen on loopback: %v", err)
 	}

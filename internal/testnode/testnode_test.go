@@ -180,14 +180,27 @@ func TestStaleKeepAlive(t *testing.T) {
 	}
 }
 
+// leaves sends a request and leaves once it is at the node.
+func leaves(t *testing.T, c *http.Client, n *Node) {
+	t.Helper()
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	before := n.Requests()
+	go func() {
+		_, _, err := post(ctx, c, n, "{}")
+		left <- err
+	}()
+	eventually(t, "the request arrives", func() bool { return n.Requests() > before })
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Fatalf("err = %v, want that of who has left", err)
+	}
+}
+
 func TestHangUntilReleased(t *testing.T) {
 	n, c := Start(t), newClient(t)
 	release := n.Hang()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, _, err := post(ctx, c, n, "{}"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("err = %v, want the deadline", err)
-	}
+	leaves(t, c, n)
 	eventually(t, "the node notices that the client left", func() bool { return n.Gone() == 1 })
 	answered := make(chan int, 1)
 	go func() {
@@ -232,11 +245,7 @@ func TestFreezeHoldsProbesToo(t *testing.T) {
 func TestDelayEndsWithTheClient(t *testing.T) {
 	n, c := Start(t), newClient(t)
 	n.SetDelay(time.Hour)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if _, _, err := post(ctx, c, n, "{}"); err == nil {
-		t.Error("no delay")
-	}
+	leaves(t, c, n)
 	eventually(t, "the node notices that the client left", func() bool { return n.Gone() == 1 })
 	n.SetDelay(5 * time.Millisecond)
 	began := time.Now()
@@ -309,4 +318,28 @@ func eventually(t *testing.T, what string, is func() bool) {
 			t.Fatalf("not within 10 s: %s", what)
 		}
 	}
+}
+
+// The port of a stopped node is refused to everybody who asks the kernel for one, and to its clients.
+func TestAStoppedNodeKeepsItsPort(t *testing.T) {
+	n := Start(t)
+	n.Stop()
+	for range 20_000 { // most of the ports that there are
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := listener.Addr().String()
+		listener.Close()
+		if address == n.Address() {
+			t.Fatal("somebody else was given the port")
+		}
+	}
+	if c, err := net.Dial("tcp", n.Address()); !errors.Is(err, syscall.ECONNREFUSED) {
+		if err == nil {
+			c.Close()
+		}
+		t.Errorf("got %v, want that the connection is refused", err)
+	}
+	n.Restart()
 }
