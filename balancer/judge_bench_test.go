@@ -9,7 +9,7 @@ import (
 
 // BenchmarkJudge is a look for outliers, of which a picker makes one every tenth of a second: it is a pause for a client.
 func BenchmarkJudge(b *testing.B) {
-	for _, nodes := range []int{16, 1000} {
+	for _, nodes := range []int{16, 1000, 10_000} {
 		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
 			p, h := timed(b, equal(LeastLoad, nodes))
 			m := p.Know("m")

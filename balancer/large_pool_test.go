@@ -251,3 +251,21 @@ func BenchmarkAllDieAndComeBack(b *testing.B) {
 		})
 	}
 }
+
+// TestManyNodesAreJudgedLessOften: what it costs to look for outliers does not grow with the pool.
+func TestManyNodesAreJudgedLessOften(t *testing.T) {
+	for nodes, want := range map[int]int{16: 20, 1000: 20, 5000: 4} {
+		p, h := many(t, LeastLoad, nodes)
+		judged := 0
+		for last := time.Duration(-1); p.now() < 2*time.Second; h.advance(10 * time.Millisecond) {
+			attempt(t, p, Success)
+			if p.common.outliers.last != last {
+				last = p.common.outliers.last
+				judged++
+			}
+		}
+		if judged < want-1 || judged > want+1 {
+			t.Errorf("%d nodes were judged %d times in two seconds, want about %d", nodes, judged, want)
+		}
+	}
+}

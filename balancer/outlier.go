@@ -10,8 +10,9 @@ import (
 // ejects them. Judgements are made by pickers, ten times a second: where nobody picks, nothing needs to be found out, and it
 // all goes by the pool's clock. Guarded by Pool.control.
 type outliers struct {
-	cfg  OutlierConfig
-	last time.Duration // judgement
+	cfg   OutlierConfig
+	last  time.Duration // judgement
+	pause time.Duration // until the next
 
 	// Memory of one judgement, for the next.
 	field           []*placement
@@ -36,13 +37,16 @@ type outliers struct {
 const (
 	// judgeEvery is the time between two judgements. One takes some microseconds for sixteen nodes.
 	judgeEvery = 100 * time.Millisecond
+	// judgeEach is the least time for each node that is judged: one takes up to a microsecond when there are thousands, since all that is
+	// known of it comes from memory. So judging takes a hundredth of a core at most, however many nodes there are.
+	judgeEach = 100 * time.Microsecond
 	// comparedMost is how many other nodes one is compared with at most; of more, some at random. They have a thousand
 	// requests, with which chance can be told from certainty; a judgement of a thousand nodes stays quick.
 	comparedMost = 16
 	// beyondLeast of the newestFew latest requests must have been slow for anybody to look closer: where times vary by an order of
 	// magnitude, every tenth node has two such at any time, and every third has one.
 	beyondLeast = 2
-	// closerMost is how many nodes are compared closely at a time, at some 10 µs each: a client waits for it. The others have
+	// closerMost is how many nodes are compared closely in judgeEvery, at some 10 µs each: a client waits for it. The others have
 	// their turn next time.
 	closerMost = 4
 )
@@ -68,16 +72,17 @@ func (m *Model) hearAll(now time.Duration) {
 	if int64(now) < m.judgeAt.Load() {
 		return
 	}
-	m.judgeAt.Store(int64(now + judgeEvery))
 	o := &m.outliers
 	o.gather(m.current.Load(), m.pool.members.Load().nodes)
+	o.pause = max(judgeEvery, judgeEach*time.Duration(len(o.field)))
+	m.judgeAt.Store(int64(now + o.pause))
 	changed := false
 	for _, pl := range o.field {
 		changed = o.observe(pl, now) || changed
 	}
 	o.last = now
 	o.guilty, o.met = o.guilty[:0], false
-	o.usual, o.least, o.left = o.usually(now), allow(o.cfg.LatencyFactor), closerMost
+	o.usual, o.least, o.left = o.usually(now), allow(o.cfg.LatencyFactor), closerMost*int(o.pause/judgeEvery)
 	for i := range o.field {
 		at := (o.turn + i) % len(o.field)
 		pl := o.field[at]

@@ -28,7 +28,7 @@ func (o *outliers) listen(pl *placement, c *conduct, answered uint64, now time.D
 		// What it has to do is new.
 	default:
 		// However long ago the last judgement was: if it was late, we may not have read the answers either.
-		c.silent += min(now-o.last, 2*judgeEvery)
+		c.silent += min(now-o.last, 2*o.pause)
 	}
 	return false
 }
