@@ -20,17 +20,19 @@ type grant struct {
 	own, nodes         *breaker
 	ownSeen, nodesSeen uint64
 
-	trial   func(error)   // not nil: this attempt is the trial of a circuit that is not closed
-	trialOf *breaker      // own or nodes
-	began   time.Duration // by the pool's clock
-	ahead   int64         // requests that the node held then, with this one, as far as anybody knows
-	ask     Ask
-	attempt int  // of its exchange, from 1
-	among   int  // how many candidates of one standing
-	first   bool // of its exchange
-	late    bool // it was broken off because it took too long
-	untimed bool
-	within  time.Duration // see Within
+	trial    func(error)   // not nil: this attempt is the trial of a circuit that is not closed
+	trialOf  *breaker      // own or nodes
+	began    time.Duration // by the pool's clock
+	ahead    int64         // requests that the node held then, with this one, as far as anybody knows
+	ask      Ask
+	attempt  int  // of its exchange, from 1
+	among    int  // how many candidates of one standing
+	first    bool // of its exchange
+	chosen   bool // by a policy that knows what others send, for an exchange that may go elsewhere
+	declines int  // of its exchange so far
+	late     bool // it was broken off because it took too long
+	untimed  bool
+	within   time.Duration // see Within
 	// The placement's stopwatch follows it; it was sent to find out how the placement is.
 	followed, looks bool
 }

@@ -22,12 +22,13 @@ const nameMost = 512
 // Model is one model as a pool serves it: which nodes are fit for it, and what the policy knows of them. The pool's common
 // Model stands for all that are not known by name.
 type Model struct {
-	pool   *Pool
-	name   string // "" = the common one
-	policy policy
-	books  bookkeeper // the policy, if it is one
-	stuck  stuck
-	late   *quantile // of first attempts; nil = the pool does not hedge
+	pool        *Pool
+	name        string // "" = the common one
+	policy      policy
+	books       bookkeeper // the policy, if it is one
+	stuck       stuck
+	conditional bool      // the policy knows what others send, so that attempts may be conditional
+	late        *quantile // of first attempts; nil = the pool does not hedge
 
 	current atomic.Pointer[snapshot]
 	due     atomic.Int64 // when current should be made anew, by the pool's clock: written under Pool.control
@@ -61,6 +62,7 @@ func (p *Pool) newModel(name string) *Model {
 	m := &Model{pool: p, name: name, places: map[*Node]*placement{}, late: p.late()}
 	m.policy = newPolicy(p.cfg.Policy, makings{hash: p.cfg.Hash, rand: p.random, inflight: &p.inflight, turns: &p.turns})
 	m.books, _ = m.policy.(bookkeeper)
+	_, m.conditional = m.policy.(*leastLoad)
 	m.outliers.cfg = p.cfg.Outlier
 	if !m.outliers.cfg.on() {
 		m.judgeAt.Store(math.MaxInt64)
@@ -226,6 +228,7 @@ func (m *Model) lease(l *Lease, s *snapshot, a Ask, tried *Tried, allowed standi
 		if pl != nil {
 			l.to(pl)
 			l.among = len(g.nodes)
+			l.chosen = m.conditional && !a.Stick
 			m.pool.granted(l, tried)
 			return nil
 		}

@@ -26,9 +26,10 @@ const (
 	paceEnough = 16
 	// paceAfresh is how much of the average an answer becomes that follows a silence: one in so many.
 	paceAfresh = 3
-	// slow is beyond what counts as par: three times what an average strays by. Between nodes that are equal nothing but the
-	// load must decide.
-	slow = 1.4
+	// slow is beyond what counts as par: more than twice what an average strays by. Between nodes that are equal nothing but the
+	// load must decide. Among nodes half of which are twice as slow, a slow one takes 1.5 times as long as the average, which with 1.4
+	// was found and forgotten again, as chance would have it.
+	slow = 1.3
 	// oddMost is how many times the pool's pace an answer counts as at most. A hundred times tell of a pause, of a collector or a
 	// scheduler, and not of a pace: one of them would make the node four times as slow, and have it avoided for seconds after it was
 	// over. A node that stays slower than that is ejected.

@@ -148,7 +148,8 @@ func (p *Pool) Attempts() int { return p.cfg.Retry.Attempts }
 
 // granted keeps the books of one lease, whose place on its node is taken already.
 func (p *Pool) granted(l *Lease, tried *Tried) {
-	if l.first = tried.Len() == 0; l.first {
+	l.declines = tried.declines
+	if l.first = tried.Len() == 0; l.first && tried.declines == 0 {
 		p.retries.deposit()
 		if p.hedges != nil {
 			p.hedges.deposit()

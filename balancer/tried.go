@@ -12,6 +12,8 @@ type Tried struct {
 	first [triedInline]*Node
 	more  []*Node
 	count int
+
+	declines int // attempts that a node did not take, for which it does not count as tried
 }
 
 // Len is the number of nodes tried.
@@ -33,4 +35,31 @@ func (t *Tried) Add(n *Node) {
 		t.more = append(t.more, n)
 	}
 	t.count++
+}
+
+// decline takes a node out again that did not take the attempt.
+func (t *Tried) decline(n *Node) {
+	t.declines++
+	if !t.Has(n) {
+		return
+	}
+	t.count--
+	last := t.at(t.count)
+	for i := range t.count {
+		if at := t.at(i); *at == n {
+			*at = *last
+			break
+		}
+	}
+	if *last = nil; t.count >= triedInline {
+		t.more = t.more[:t.count-triedInline]
+	}
+}
+
+// at is where the node is kept that was the i-th to be tried.
+func (t *Tried) at(i int) **Node {
+	if i < triedInline {
+		return &t.first[i]
+	}
+	return &t.more[i-triedInline]
 }

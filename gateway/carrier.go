@@ -60,14 +60,6 @@ type peer interface {
 	Hear(l balancer.Load, own int64) // without an answer
 }
 
-const (
-	// loadsOfAll is how many loads a second the nodes of a pool may tell together. Nodes have something to tell twice for each request
-	// at most, so that few pools come near it; where so many come, each takes 7 µs of CPU time here, and all of them less than a core.
-	loadsOfAll = 100_000
-	// loadsMost is for each of few nodes: one every 0.3 ms, which is as often as they tell.
-	loadsMost = 3333
-)
-
 // giveUpAfter is how long a hop connection that is silent is kept.
 const giveUpAfter = 10 * time.Second
 
@@ -199,7 +191,7 @@ func (c *carrier) connect(ctx context.Context) (*hopLine, error) {
 		return nil, err
 	}
 	cfg := c.hopCfg
-	cfg.Loads = min(loadsOfAll/max(1, c.peer.Members()), loadsMost)
+	cfg.Loads = int(time.Second / balancer.NewsPause(c.peer.Members()))
 	conn, err := hop.Open(nc, cfg)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ const (
 	arriveAtNode eventKind = iota // an exchange's attempt arrives at the node
 	endOfRun                      // an instance is done with its batch
 	answered                      // the node's answer arrives at the gateway
+	declined                      // the gateway knows that the node did not take the attempt
 	refused                       // the attempt failed, and its gateway knows
 	nodeDies
 	nodeReturns

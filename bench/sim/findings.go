@@ -10,6 +10,8 @@ type findings struct {
 	warmUp    int32 // so many requests at the beginning are not measured: the queues have to fill
 	answers   int
 	lost      int
+	declines  int // attempts that nodes did not take
+	heard     int // loads that gateways were told without an answer
 	latencies []time.Duration
 	herd      herd
 	home      home

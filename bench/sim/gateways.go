@@ -76,7 +76,10 @@ func (s *simulation) trySend(x int32) bool {
 		s.finish(x, true)
 		return true
 	}
-	e.node = e.lease.Node().Member().(int32)
+	e.node, e.most = e.lease.Node().Member().(int32), 0
+	if most, conditional := e.lease.Expects(); conditional && e.declines < int32(s.scenario.declines) {
+		e.most = int32(most)
+	}
 	s.findings.picked(s.now, e.node, r)
 	s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
 	return true

@@ -43,6 +43,7 @@ type options struct {
 	real      bool
 	limit     int
 	told      time.Duration
+	declines  int
 	spared    bool
 	seconds   time.Duration
 }
@@ -98,6 +99,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&opt.svg, "svg", "", "`file` for the plot")
 	flags.IntVar(&opt.limit, "limit", 0, "let a gateway have so `many` requests at a node at a time, in all scenarios; the others wait at the gateway")
 	flags.DurationVar(&opt.told, "told", asItIs, "let nodes tell gateways of every change of their load, at most so `often`, in all scenarios; 0 = with answers only, and without this flag as our nodes do")
+	flags.IntVar(&opt.declines, "declines", asItIs, fmt.Sprintf("let nodes decline up to so `many` attempts of each request, in all scenarios, 0 to %d; without this flag as our nodes do", balancer.DeclinesMost))
 	flags.BoolVar(&opt.spared, "spared", false, "eject no outliers, in all scenarios")
 	flags.BoolVar(&opt.real, "real", false, "run few scenarios in the simulation and against real node and gateway processes, and compare the order of the policies")
 	flags.DurationVar(&opt.seconds, "for", 20*time.Second, "with --real: how `long` each scenario takes")
@@ -130,7 +132,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	return opt, opt.vary()
 }
 
-// asItIs leaves to scenarios how often nodes tell their load.
+// asItIs leaves to scenarios how often nodes tell their load and decline.
 const asItIs = -1
 
 // vary makes the scenarios what the command line says of all of them.
@@ -138,8 +140,14 @@ func (opt *options) vary() error {
 	if opt.limit < 0 || opt.told < 0 && opt.told != asItIs {
 		return fmt.Errorf("--limit %d, --told %s: accepted are 0 and more", opt.limit, opt.told)
 	}
+	if opt.declines != asItIs && (opt.declines < 0 || opt.declines > balancer.DeclinesMost) {
+		return fmt.Errorf("--declines %d: accepted are 0 to %d", opt.declines, balancer.DeclinesMost)
+	}
 	for i := range opt.scenarios {
 		s := &opt.scenarios[i]
+		if opt.declines != asItIs {
+			s.declines = opt.declines
+		}
 		if opt.limit > 0 {
 			s.limit = opt.limit
 		}

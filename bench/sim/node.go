@@ -33,10 +33,12 @@ type node struct {
 	busy    int
 	pace    pace
 
-	from   []int32 // requests that it holds, by gateway
+	began time.Duration // when the run that began last did
+
+	from   []int32   // requests that it holds, by gateway
+	told   []telling // what it told, by gateway
 	toldAt time.Duration
-	told   balancer.Load // last, to all gateways
-	due    bool          // it will tell
+	due    bool // it will tell
 
 	load   balancer.Load // as of loadAt
 	loadAt time.Duration
@@ -106,14 +108,24 @@ const loadAge = time.Millisecond
 // loadNow is what the node says with an answer.
 func (n *node) loadNow(now time.Duration) balancer.Load {
 	if now-n.loadAt > loadAge {
-		n.loadAt, n.load = now, n.loadExactly()
+		n.loadAt, n.load = now, n.loadExactly(now)
 	}
 	return n.load
 }
 
-func (n *node) loadExactly() balancer.Load {
-	return balancer.Load{
+func (n *node) loadExactly(now time.Duration) balancer.Load {
+	l := balancer.Load{
 		Known: true, Queued: uint32(n.queue.count), InFlight: uint32(n.inFlight()),
 		Wait: n.pace.wait(n.queue.count, n.busy, len(n.running)),
 	}
+	if l.InFlight > 0 {
+		l.Worked = now - n.began
+	}
+	return l
+}
+
+// declines reports whether the node does not take an attempt that expects it to hold so many requests with it, or any number: others were
+// quicker, and it could not begin at once. All that runs counts as one.
+func (n *node) declines(most int) bool {
+	return most > 0 && n.idle() < 0 && n.queue.count+1 >= most
 }

@@ -38,8 +38,12 @@ type result struct {
 	// shares are below so few requests that they say nothing.
 	Herd float64 `json:"herd"`
 	// Home is the part of requests that met the node that the request with the same key before them met.
-	Home  float64   `json:"home"`
-	Goals []verdict `json:"goals,omitempty"`
+	Home float64 `json:"home"`
+	// Declines is how many attempts a request made that nodes declined, and Heard how many loads a second a gateway was told without an
+	// answer.
+	Declines float64   `json:"declines"`
+	Heard    float64   `json:"heard_per_second"`
+	Goals    []verdict `json:"goals,omitempty"`
 }
 
 // millis is a time in milliseconds.
@@ -78,6 +82,8 @@ func (r *report) simulate(s *scenario, opt *options) error {
 			best = got
 		} else {
 			got.Herd, got.Home = f.herd.largest, f.home.share()
+			got.Declines = float64(f.declines) / float64(len(requests))
+			got.Heard = float64(f.heard) / sim.now.Seconds() / float64(s.gateways)
 		}
 		got.Over50, got.Over99 = float64(got.P50/best.P50), float64(got.P99/best.P99)
 		got.judge()
@@ -132,9 +138,9 @@ func (r *report) print(w io.Writer) error {
 				return err
 			}
 			fmt.Fprintf(w, "\n%s: %s\n", x.Scenario, x.Why)
-			fmt.Fprintln(t, "p50 ms\tp99 ms\tp50 ×\tp99 ×\therd\thome\tlost\t  policy")
+			fmt.Fprintln(t, "p50 ms\tp99 ms\tp50 ×\tp99 ×\therd\thome\tdeclines\theard/s\tlost\t  policy")
 		}
-		fmt.Fprintf(t, "%.2f\t%s\t%s\t%s\t%s\t%s\t%d\t  %s\n", x.P50, x.P99.unless(x.grows()), times(x.Over50), times(x.Over99), times(x.Herd), percent(x), x.Lost, x.Policy)
+		fmt.Fprintf(t, "%.2f\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%d\t  %s\n", x.P50, x.P99.unless(x.grows()), times(x.Over50), times(x.Over99), times(x.Herd), percent(x), times(x.Declines), x.Heard, x.Lost, x.Policy)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"ganglion/balancer"
 )
 
 // scenario is one pool under one load.
@@ -22,9 +24,12 @@ type scenario struct {
 	load     float64 // offered, as a fraction of what the nodes can do
 	requests int     // simulated by default
 
-	limit  int           // requests of one gateway at one node at a time; the others wait at the gateway. 0 = any number
-	told   time.Duration // nodes tell gateways of every change of their load, at most so often; 0 = they tell with answers only
-	spared bool          // no node is ejected as an outlier
+	limit int           // requests of one gateway at one node at a time; the others wait at the gateway. 0 = any number
+	told  time.Duration // nodes tell gateways of every change of their load, at most so often; 0 = they tell with answers only
+	// How often nodes may decline what others were quicker with, for each request.
+	declines int
+
+	spared bool // no node is ejected as an outlier
 }
 
 // churn takes nodes away. The zero value takes none.
@@ -43,9 +48,6 @@ var (
 	batching = model{fixed: 4 * time.Millisecond, work: 500 * time.Microsecond, batch: 16, instances: 1}
 )
 
-// toldEvery is how often at most a node tells several gateways of its load. A node that batches does not: see package backend.
-const toldEvery = time.Millisecond
-
 // fullLoad is the load of the goals.
 const fullLoad = 0.8
 
@@ -55,8 +57,8 @@ func scenarios() []scenario {
 	add := func(s scenario, nodes, gateways int) {
 		s.nodes, s.gateways, s.load = nodes, gateways, fullLoad
 		s.name = fmt.Sprintf("%s, %d × %d", s.name, gateways, nodes)
-		if gateways > 1 && s.model.batch == 1 {
-			s.told = toldEvery
+		if gateways > 1 && s.model.batch == 1 { // else nodes neither tell nor decline: see package backend
+			s.told, s.declines = balancer.NewsPause(nodes), balancer.DeclinesMost
 		}
 		if s.requests == 0 {
 			s.requests = 200_000

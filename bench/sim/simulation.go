@@ -35,7 +35,11 @@ type exchange struct {
 	node    int32 // of the attempt
 	lease   balancer.Lease
 	tried   balancer.Tried
-	load    balancer.Load // what the node said with the answer
+	load    balancer.Load // what the node said with the answer, or when it declined
+	own     int32         // how many of its requests were of this gateway, when it declined
+	most    int32         // the most requests that the node should hold with it; 0 = any number
+
+	declines int32 // so far
 }
 
 // ideal is the name of the central queue among those of policies.
@@ -53,7 +57,7 @@ func newSimulation(s *scenario, policy string, seed uint64, requests []request) 
 			q = &queue{}
 		}
 		n := newNode(i, s.model, s.speed(i), q)
-		n.from = make([]int32, s.gateways)
+		n.from, n.told = make([]int32, s.gateways), make([]telling, s.gateways)
 		sim.nodes = append(sim.nodes, n)
 	}
 	if policy == ideal {
@@ -116,6 +120,8 @@ func (s *simulation) happen(e event) {
 	case tellDue:
 		s.nodes[e.who].due = false
 		s.tell(s.nodes[e.who])
+	case declined:
+		s.declined(e.what)
 	case heard:
 		s.hear(e.what)
 	case refused:
@@ -147,7 +153,7 @@ func (s *simulation) arrive(r int32) {
 	}
 	x := s.unused[len(s.unused)-1]
 	s.unused = s.unused[:len(s.unused)-1]
-	s.exchanges[x].request, s.exchanges[x].tried = r, balancer.Tried{}
+	s.exchanges[x].request, s.exchanges[x].tried, s.exchanges[x].declines = r, balancer.Tried{}, 0
 	if s.common != nil {
 		s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
 		return
@@ -171,6 +177,10 @@ func (s *simulation) arriveAtNode(x int32) {
 	n := s.nodes[s.exchanges[x].node]
 	if !n.alive {
 		s.agenda.plan(event{at: s.now + wire, kind: refused, what: x})
+		return
+	}
+	if n.declines(int(s.exchanges[x].most)) {
+		s.decline(n, x)
 		return
 	}
 	n.queue.push(x)
@@ -210,6 +220,7 @@ func (s *simulation) start(n *node) {
 			took += s.requests[s.exchanges[x].request].work
 		}
 		n.busy++
+		n.began = s.now
 		b.took = time.Duration(float64(took) / n.speed)
 		s.agenda.plan(event{at: s.now + b.took, kind: endOfRun, who: n.index, what: int32(instance), life: n.life})
 	}
