@@ -18,6 +18,7 @@ type outliers struct {
 	field           []*placement
 	down            int // nodes
 	own             []timing
+	sent            []sending
 	latencies, gaps []logTime
 	others          []timing
 	refs            []reference
@@ -202,6 +203,7 @@ func (o *outliers) slow(pl *placement, c *conduct, now time.Duration) (charge, f
 		copy(o.own[1:], o.own)
 		o.own[0] = t // the newest
 	}
+	o.bySending()
 	o.meet(since)
 	o.self.fill(o.own)
 	o.census.surprises(o.self, o.own, allow(o.cfg.LatencyFactor), o.sums[:])
@@ -222,6 +224,26 @@ func (o *outliers) slow(pl *placement, c *conduct, now time.Duration) (charge, f
 	return charge{place: pl, surprise: found.surprise, why: Ejection{
 		Reason: Slow, Requests: found.requests, Latency: found.latency.duration(), Others: found.othersLatency.duration(),
 	}}, found.surprise
+}
+
+// bySending puts the placement's own answers into the order in which their requests were sent, the latest first. What comes back one
+// after the other is no fair sample: a node that gets nothing new for a while, because it has more to do than others, goes on answering
+// what takes long. Most nodes answer in that order anyway.
+func (o *outliers) bySending() {
+	o.sent = o.sent[:0]
+	for _, t := range o.own {
+		o.sent = append(o.sent, sending{t, t.at - tickOf(t.latency.duration())})
+	}
+	slices.SortStableFunc(o.sent, func(a, b sending) int { return int(int32(b.began - a.began)) })
+	for i := range o.sent {
+		o.own[i] = o.sent[i].timing
+	}
+}
+
+// sending is a timing and when its request was sent.
+type sending struct {
+	timing
+	began uint32 // tick
 }
 
 // meet counts the answers of all placements, once a judgement.

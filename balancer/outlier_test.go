@@ -71,6 +71,24 @@ func TestEqualNodesAreNotEjected(t *testing.T) {
 	}
 }
 
+// TestANodeThatFinishesLongRequestsIsNotSlow: while it gets nothing new, it answers what takes long, and nothing else.
+func TestANodeThatFinishesLongRequestsIsNotSlow(t *testing.T) {
+	oneInTenIsLong := func(r *rand.Rand) time.Duration {
+		if r.Float64() < 0.1 {
+			return time.Duration((0.7 + 0.6*r.Float64()) * float64(time.Second))
+		}
+		return time.Millisecond
+	}
+	s := newRig(t, equal(LeastLoad, 8), 64, oneInTenIsLong)
+	for range 2 {
+		s.play(1500, 5*time.Second)
+		s.play(200, 5*time.Second)
+	}
+	if len(s.said) > 0 {
+		t.Errorf("%q", s.said)
+	}
+}
+
 // long is how long to play until it is clear that nothing happens: less under the race detector, for which there is nothing to see.
 func long(d time.Duration) time.Duration {
 	if raceEnabled {
