@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"time"
+
+	"ganglion/backend/scheduler"
 )
 
 var errDead = errors.New("connection refused")
@@ -11,7 +13,7 @@ var errDead = errors.New("connection refused")
 func (s *simulation) die(n *node) {
 	n.alive = false
 	n.life++
-	n.pace = pace{}
+	n.forecast = scheduler.Forecast{}
 	n.busy = 0
 	clear(n.from)
 	for i := range n.running {

@@ -28,17 +28,24 @@ func newGateway(s *scenario, policy string, opt balancer.Options) (*balancer.Poo
 		n.Weight = s.weight(i)
 		cfg.Nodes = append(cfg.Nodes, n)
 	}
-	return balancer.New("simulated", cfg, opt)
+	pool, err := balancer.New("simulated", cfg, opt)
+	if err == nil {
+		pool.Know(theModel)
+	}
+	return pool, err
 }
 
 // address is where gateways find the node of that index.
 func address(node int) string { return fmt.Sprintf("10.0.%d.%d:9000", node/250, 1+node%250) }
 
+// theModel is what all requests are for.
+const theModel = "m"
+
 // warm makes so many attempts that say nothing, so that gateways are not at the same turn: nobody starts them all in the same
 // instant, and in a simulation of seconds they would stay in step.
 func warm(pool *balancer.Pool, attempts int) {
 	for range attempts {
-		if lease, err := pool.Model("").Pick(balancer.Ask{}, nil); err == nil {
+		if lease, err := pool.Model(theModel).Pick(balancer.Ask{}, nil); err == nil {
 			lease.Done(balancer.Neutral)
 		}
 	}
@@ -68,7 +75,7 @@ func (s *simulation) trySend(x int32) bool {
 	e := &s.exchanges[x]
 	r := &s.requests[e.request]
 	var err error
-	e.lease, err = s.gateways[r.gateway].Model("").Pick(balancer.Ask{Key: r.key}, &e.tried)
+	e.lease, err = s.gateways[r.gateway].Model(theModel).Pick(balancer.Ask{Key: r.key}, &e.tried)
 	if errors.Is(err, balancer.ErrFull) {
 		return false
 	}
@@ -76,9 +83,12 @@ func (s *simulation) trySend(x int32) bool {
 		s.finish(x, true)
 		return true
 	}
-	e.node, e.most = e.lease.Node().Member().(int32), 0
-	if most, conditional := e.lease.Expects(); conditional && e.declines < int32(s.scenario.declines) {
-		e.most = int32(most)
+	e.node, e.most, e.within = e.lease.Node().Member().(int32), 0, 0
+	if e.declines < int32(s.scenario.declines) {
+		e.within = e.lease.Within()
+		if most, conditional := e.lease.Expects(); conditional {
+			e.most = int32(most)
+		}
 	}
 	s.findings.picked(s.now, e.node, r)
 	s.agenda.plan(event{at: s.now + wire, kind: arriveAtNode, what: x})
@@ -93,6 +103,9 @@ func (s *simulation) answered(x int32) {
 		return
 	}
 	e.lease.Node().Report(e.load)
+	if s.scenario.declines > 0 {
+		e.lease.Report(e.model)
+	}
 	e.lease.Done(balancer.Success)
 	gateway := s.gatewayOf(x)
 	s.finish(x, false)

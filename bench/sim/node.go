@@ -1,8 +1,10 @@
 package main
 
 import (
+	"math"
 	"time"
 
+	"ganglion/backend/scheduler"
 	"ganglion/balancer"
 )
 
@@ -31,7 +33,8 @@ type node struct {
 	queue   *queue
 	running []batch // of each instance
 	busy    int
-	pace    pace
+
+	forecast scheduler.Forecast
 
 	began time.Duration // when the run that began last did
 
@@ -48,6 +51,7 @@ type node struct {
 type batch struct {
 	exchanges []int32
 	took      time.Duration
+	until     time.Duration // when it should have run, as the node foresaw
 }
 
 func newNode(index int, m model, speed float64, q *queue) *node {
@@ -76,30 +80,17 @@ func (n *node) inFlight() int {
 	return sum
 }
 
-// pace is what runs have been like of late: the arithmetic of package backend, which is not exported.
-type pace struct {
-	run      float64 // nanoseconds
-	requests float64
-}
-
-// ran learns from a run. Each counts for an eighth.
-func (p *pace) ran(took time.Duration, requests int) {
-	if p.run == 0 {
-		p.run, p.requests = float64(took), float64(requests)
-		return
-	}
-	p.run += (float64(took) - p.run) / 8
-	p.requests += (float64(requests) - p.requests) / 8
-}
-
-// wait is how long a request that comes now would wait: for half a run, when all instances are busy, and for the runs of those
-// queued before it.
-func (p *pace) wait(queued, busy, instances int) time.Duration {
-	if busy < instances && queued == 0 {
+// wait is how long a request would wait that comes now, as package backend/scheduler foresees it.
+func (n *node) wait(now time.Duration) time.Duration {
+	if n.queue.count == 0 && n.busy < len(n.running) {
 		return 0
 	}
-	runs := 0.5 + float64(queued)/max(p.requests, 1)
-	return time.Duration(p.run * runs / float64(instances))
+	first := time.Duration(math.MaxInt64)
+	for i := range n.running {
+		first = min(first, n.running[i].until)
+	}
+	ahead := time.Duration(n.queue.count/n.model.batch) * n.forecast.Takes(n.model.batch) / time.Duration(len(n.running))
+	return max(0, first-now) + ahead
 }
 
 // loadAge is how old what a node says of itself may be: package backend looks again after that time.
@@ -116,7 +107,7 @@ func (n *node) loadNow(now time.Duration) balancer.Load {
 func (n *node) loadExactly(now time.Duration) balancer.Load {
 	l := balancer.Load{
 		Known: true, Queued: uint32(n.queue.count), InFlight: uint32(n.inFlight()),
-		Wait: n.pace.wait(n.queue.count, n.busy, len(n.running)),
+		Wait: n.wait(now), Batch: uint8(min(n.model.batch, math.MaxUint8)),
 	}
 	if l.InFlight > 0 {
 		l.Worked = now - n.began
@@ -124,8 +115,11 @@ func (n *node) loadExactly(now time.Duration) balancer.Load {
 	return l
 }
 
-// declines reports whether the node does not take an attempt that expects it to hold so many requests with it, or any number: others were
-// quicker, and it could not begin at once. All that runs counts as one.
-func (n *node) declines(most int) bool {
+// declines reports whether the node does not take an attempt: others were quicker, and it could not begin at once. One that batches looks
+// at how long the request may wait, any other at how many the node may hold with it, where all that runs counts as one. Of both, 0 is any.
+func (n *node) declines(most int, within, now time.Duration) bool {
+	if n.model.batch > 1 {
+		return within > 0 && n.wait(now) > within
+	}
 	return most > 0 && n.idle() < 0 && n.queue.count+1 >= most
 }

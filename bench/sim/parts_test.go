@@ -107,13 +107,13 @@ func TestNodeSaysItsLoadAtMostEveryMillisecond(t *testing.T) {
 	if l := n.loadNow(0); !l.Known || l.Queued != 0 || l.Wait != 0 {
 		t.Errorf("idle node says %+v", l)
 	}
-	n.pace.ran(8*time.Millisecond, 1)
-	n.running[0].exchanges, n.busy = []int32{0}, 1
+	n.forecast.Ran(1, 8*time.Millisecond)
+	n.running[0].exchanges, n.running[0].until, n.busy = []int32{0}, 5*time.Millisecond+1, 1
 	n.queue.push(1)
 	if l := n.loadNow(time.Millisecond); l.InFlight != 0 {
 		t.Errorf("after a millisecond the node has looked again: %+v", l)
 	}
 	if l := n.loadNow(time.Millisecond + 1); l.Queued != 1 || l.InFlight != 1 || l.Wait != 12*time.Millisecond {
-		t.Errorf("busy node says %+v, want one running, one queued and a run and a half to wait", l)
+		t.Errorf("busy node says %+v, want one running, one queued and what is left of a run and another to wait", l)
 	}
 }

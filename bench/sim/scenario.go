@@ -57,7 +57,10 @@ func scenarios() []scenario {
 	add := func(s scenario, nodes, gateways int) {
 		s.nodes, s.gateways, s.load = nodes, gateways, fullLoad
 		s.name = fmt.Sprintf("%s, %d × %d", s.name, gateways, nodes)
-		if gateways > 1 && s.model.batch == 1 { // else nodes neither tell nor decline: see package backend
+		switch { // as package backend does
+		case s.model.batch > 1:
+			s.declines = balancer.DeclinesMost
+		case gateways > 1:
 			s.told, s.declines = balancer.NewsPause(nodes), balancer.DeclinesMost
 		}
 		if s.requests == 0 {

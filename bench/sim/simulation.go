@@ -36,8 +36,10 @@ type exchange struct {
 	lease   balancer.Lease
 	tried   balancer.Tried
 	load    balancer.Load // what the node said with the answer, or when it declined
+	model   balancer.Load // what it said of the model with the answer
 	own     int32         // how many of its requests were of this gateway, when it declined
 	most    int32         // the most requests that the node should hold with it; 0 = any number
+	within  time.Duration // for how long it may wait there; 0 = as long as it takes
 
 	declines int32 // so far
 }
@@ -179,7 +181,7 @@ func (s *simulation) arriveAtNode(x int32) {
 		s.agenda.plan(event{at: s.now + wire, kind: refused, what: x})
 		return
 	}
-	if n.declines(int(s.exchanges[x].most)) {
+	if e := &s.exchanges[x]; n.declines(int(e.most), e.within, s.now) {
 		s.decline(n, x)
 		return
 	}
@@ -222,6 +224,7 @@ func (s *simulation) start(n *node) {
 		n.busy++
 		n.began = s.now
 		b.took = time.Duration(float64(took) / n.speed)
+		b.until = s.now + n.forecast.Takes(len(b.exchanges))
 		s.agenda.plan(event{at: s.now + b.took, kind: endOfRun, who: n.index, what: int32(instance), life: n.life})
 	}
 }
@@ -229,7 +232,7 @@ func (s *simulation) start(n *node) {
 // endOfRun answers a batch. The instance has taken its next one before the answers are written.
 func (s *simulation) endOfRun(n *node, instance int) {
 	b := &n.running[instance]
-	n.pace.ran(b.took, len(b.exchanges))
+	n.forecast.Ran(len(b.exchanges), b.took)
 	s.ended = append(s.ended[:0], b.exchanges...)
 	b.exchanges = b.exchanges[:0]
 	n.busy--
@@ -238,7 +241,7 @@ func (s *simulation) endOfRun(n *node, instance int) {
 		if s.common == nil {
 			n.from[s.gatewayOf(x)]--
 		}
-		s.exchanges[x].load = n.loadNow(s.now)
+		s.exchanges[x].load, s.exchanges[x].model = n.loadNow(s.now), n.loadExactly(s.now)
 		s.agenda.plan(event{at: s.now + wire, kind: answered, what: x})
 	}
 	s.tell(n)
