@@ -83,7 +83,7 @@ func (n *Node) Hear(l Load, own int64) {
 		others = (heardMemory-1)*n.load.foreign(now)/heardMemory + (others+heardMemory-1)/heardMemory
 	}
 	if n.believes() {
-		n.load.heardAt.Store(int64(now))
+		n.load.heardAt.Store(max(1, int64(now)))
 		n.note(others, now)
 		return
 	}

@@ -90,3 +90,35 @@ func find(t *testing.T, name string) scenario {
 	t.Fatalf("no scenario %q", name)
 	return scenario{}
 }
+
+// TestConditionalAttemptsKeepGatewaysApart: nodes that decline bring p99 with eight gateways near that of one queue, a part of the requests
+// pays for it with another way, and without them nothing is declined.
+func TestConditionalAttemptsKeepGatewaysApart(t *testing.T) {
+	s := find(t, "equal, 8 × 8")
+	requests := s.draw(1, 40_000)
+	play := func(policy string, declines int) *findings {
+		s := s
+		s.declines = declines
+		sim, err := newSimulation(&s, policy, 1, requests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := sim.run()
+		checkLeases(t, sim, policy)
+		return f
+	}
+	best := play(ideal, 0).quantile(0.99)
+	with, without := play(balancer.LeastLoad, s.declines), play(balancer.LeastLoad, 0)
+	if part := float64(with.declines) / float64(len(requests)); part < 0.05 || part > 0.3 || without.declines != 0 {
+		t.Errorf("%.2f declines a request, and %d where none are allowed", part, without.declines)
+	}
+	if over := float64(with.quantile(0.99)) / float64(best); over > 1.2 {
+		t.Errorf("p99 is %.2f times the ideal's with declines, want 1.2 at most", over)
+	}
+	if over := float64(without.quantile(0.99)) / float64(best); over < 1.25 {
+		t.Errorf("p99 is %.2f times the ideal's without declines: the test shows nothing", over)
+	}
+	if turns := play(balancer.RoundRobin, s.declines); turns.declines != 0 {
+		t.Errorf("%d attempts of turns were declined", turns.declines)
+	}
+}

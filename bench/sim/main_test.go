@@ -71,6 +71,7 @@ func TestWrongFlagsAreRefused(t *testing.T) {
 		{"--scale NaN", "accepted is more than 0"},
 		{"--policies best", "accepted are round_robin"},
 		{"--only nothing", "no scenario"},
+		{"--declines 5", "accepted are 0 to 4"},
 		{"now", "only flags"},
 	} {
 		if err := run(strings.Fields(c.args), io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
