@@ -15,6 +15,7 @@ type opening struct {
 	at      atomic.Int64 // when a run begins that has room, by the pool's clock, as far as is known; or unsaid, or idle
 	said    atomic.Int64 // the same as the node said last
 	heardAt atomic.Int64 // when
+	owes    atomic.Int64 // since when an answer is due, if it has requests of ours: when it answered last, or got the first of them
 	batch   atomic.Int64 // the most requests of a run
 	room    atomic.Int64 // for how many the next one had room when the node said when it begins
 	sent    atomic.Int64 // requests of ours since then
@@ -45,6 +46,9 @@ const (
 	// patience is the part of a run that a request may wait longer at the node than was expected. A late run costs that at most; one that
 	// was missed costs a whole run, and is declined.
 	patience = 4
+	// overdue is how many runs long a node that has requests of ours may answer none of them and do as it said: what was sent waits for one
+	// run, may not fit into the next and is in the third, and full runs take longer than others.
+	overdue = 4
 )
 
 // known reports whether the node batches and says when runs begin.
@@ -60,6 +64,7 @@ func (o *opening) heard(l Load, now time.Duration, typical int64) (takes int64) 
 	}
 	o.batch.Store(batch)
 	o.heardAt.Store(int64(now))
+	o.owes.Store(int64(now))
 	if l.Wait > 0 && int64(l.Queued) < batch { // else it speaks of the run after the next
 		o.learn(int64(l.Wait), int64(l.InFlight))
 	}
@@ -141,6 +146,17 @@ func (o *opening) next(now int64, alone bool) berth {
 	}
 	b.at = at + full*takes
 	return b
+}
+
+// earliest is when a request that is sent now may be run at best, whatever the node says of its runs, if it has held requests of ours.
+// Two runs may be under way or full already. And a node that should have answered some of them long ago is believed to go on like
+// that for as long again: one that hangs would otherwise look as if it went on with its runs, and get its share and more until it is found
+// out to be silent.
+func (o *opening) earliest(now, held int64) int64 {
+	takes := o.takes.Load()
+	behind := held/max(1, o.batch.Load()) - 2
+	late := now - o.owes.Load() - overdue*takes
+	return now + max(0, behind)*takes + max(0, late)
 }
 
 // each is what a request adds to a run: what runs of the usual size take longer than the shortest, shared out.

@@ -156,7 +156,7 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 		}
 	}
 	n := l.place.node
-	l.place.inflight.Add(1)
+	first := l.place.inflight.Add(1) == 1
 	tried.Add(n)
 	l.attempt = tried.Len()
 	l.ahead = n.inflight.Load()
@@ -164,6 +164,9 @@ func (p *Pool) granted(l *Lease, tried *Tried) {
 		l.ahead += books.granted(l.place, l.began)
 	}
 	if o := &l.place.opening; o.known() {
+		if first {
+			o.owes.Store(int64(l.began))
+		}
 		l.within = o.granted(l.began, p.alone(l.began))
 	}
 	if c := l.place.conduct.Load(); c != nil && !l.followed {

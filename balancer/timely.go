@@ -69,6 +69,9 @@ func (p *leastLoad) ends(c *candidate, now int64, alone bool) int64 {
 	held := c.place.inflight.Load()
 	b := o.next(now, alone)
 	at := b.at + b.before*o.each()
+	if held > 0 {
+		at = max(at, o.earliest(now, held))
+	}
 	if takes := o.takes.Load(); float64(takes) > slow*float64(run) && (held > 0 || now-o.heardAt.Load() < int64(paceSilence)) {
 		at += takes - run // left alone for a while, it may be well again
 	}
@@ -92,7 +95,11 @@ func (p *leastLoad) explainTimely(c *candidate, a *ask) Score {
 		s.add("in it already", "%d", b.before)
 	}
 	s.add("a run takes", "%s", round(time.Duration(o.takes.Load())))
-	if others := inflight - c.place.inflight.Load(); others > 0 {
+	held := c.place.inflight.Load()
+	if earliest := o.earliest(now, held); held > 0 && earliest > b.at {
+		s.add("not answered", "%d, so not before %s", held, round(time.Duration(earliest-now)))
+	}
+	if others := inflight - held; others > 0 {
 		s.add("of other models", "%d", others)
 	}
 	return s

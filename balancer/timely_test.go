@@ -26,6 +26,7 @@ type train struct {
 	running []*Lease
 	queue   []*Lease
 	silent  bool // it does not say when its runs begin
+	lies    bool // it says that it runs nothing, and takes twice as long
 }
 
 func newTrains(t testing.TB, nodes, batch int, run time.Duration) *trains {
@@ -81,6 +82,9 @@ func (s *trains) begin(node int) {
 	count := min(len(n.queue), s.batch)
 	n.running, n.queue = append(n.running, n.queue[:count]...), n.queue[count:]
 	n.ends = s.now() + s.run
+	if n.lies {
+		n.ends += s.run
+	}
 }
 
 // wait is how long a request waits that comes now.
@@ -96,6 +100,9 @@ func (s *trains) load(node int) Load {
 	n := &s.nodes[node]
 	if n.silent {
 		return Load{Known: true}
+	}
+	if n.lies {
+		return Load{Known: true, InFlight: 1, Batch: uint8(s.batch)}
 	}
 	return Load{Known: true, Queued: uint32(len(n.queue)), InFlight: uint32(len(n.running)), Wait: s.wait(node), Batch: uint8(s.batch)}
 }
