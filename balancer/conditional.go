@@ -27,16 +27,21 @@ const (
 // one. It is conditional if least_load chose the node among others, for an exchange that has not been declined too often, and others send
 // work to the pool's nodes; else the node should take the attempt whatever it holds.
 func (l *Lease) Expects() (most int, conditional bool) {
-	n := l.place.node
 	switch {
 	case l.within > 0: // what counts is when, and not how many
 		return 0, false
 	case !l.chosen || l.among <= l.attempt || l.declines >= DeclinesMost:
 		return 0, false
-	case l.ahead > expectsMost || n.held.Load() < int64(declinesWorth) || n.pool.alone(l.began):
+	}
+	return l.place.node.expects(l.ahead, l.began)
+}
+
+// expects is how many requests the node may hold where so many are expected with an attempt, if that is worth a condition.
+func (n *Node) expects(ahead int64, now time.Duration) (most int, conditional bool) {
+	if ahead > expectsMost || n.held.Load() < int64(declinesWorth) || n.pool.alone(now) {
 		return 0, false
 	}
-	return int(l.ahead + l.ahead/expectsSlack), true
+	return int(ahead + ahead/expectsSlack), true
 }
 
 // Declined gives back the lease of a conditional attempt that the node did not take, in place of Done. It takes in what the node said: its

@@ -23,6 +23,9 @@ type Explanation struct {
 	Trial bool
 	// Look reports the same of a request that finds out how a node is which is, or may be, an outlier.
 	Look bool
+	// Most is how many requests the picked node may hold with this one, if the attempt would be conditional; 0 = it would not, or
+	// would say how long it may wait instead.
+	Most int
 	// Waiting is how many exchanges wait in the pool's queue. They go first, so that nothing is picked while there are any.
 	Waiting int
 	// Sampled reports that a pick looks at a random part of so many nodes, or trials, so that another pick may go elsewhere.
@@ -87,11 +90,22 @@ func (m *Model) Explain(want Ask, tried *Tried) Explanation {
 	if e.Waiting = int(m.pool.queue.waiting.Load()); e.Waiting > 0 {
 		e.Picked, e.Err, e.Trial, e.Look = nil, ErrFull, false, false
 	}
+	e.Most = m.expects(&e, chosen, &a)
 	e.Sampled = chosen != nil && len(chosen.nodes) > fieldMost && !want.Stick || (e.Trial || e.Look) && len(s.trials) > fieldMost
 	for _, n := range m.pool.members.Load().nodes {
 		e.Candidates = append(e.Candidates, m.candidate(n, chosen, by, &a))
 	}
 	return e
+}
+
+// expects is Lease.Expects of the lease that would be granted.
+func (m *Model) expects(e *Explanation, chosen *group, a *ask) int {
+	p, ok := m.policy.(*leastLoad)
+	if !ok || e.Picked == nil || e.Trial || e.Look || e.Sticks || len(chosen.nodes) < 2 || p.timely(chosen, a) {
+		return 0
+	}
+	most, _ := e.Picked.expects(e.Picked.inflight.Load()+1+e.Picked.load.foreign(a.now), a.now)
+	return most
 }
 
 // choose finds who would be picked, and the group that the policy chooses from.

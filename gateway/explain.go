@@ -65,6 +65,7 @@ type ExplainedPool struct {
 	Sticks  bool   `json:"sticks,omitempty"`
 	Trial   bool   `json:"trial,omitempty"`   // the pick is the trial of an open circuit
 	Look    bool   `json:"look,omitempty"`    // the pick finds out how a node is that is, or may be, an outlier
+	Most    int    `json:"most,omitempty"`    // requests that the picked node may hold with this one, or decline it; 0 = any number
 	Waiting int    `json:"waiting,omitempty"` // exchanges in the pool's queue, which go first
 	Sampled bool   `json:"sampled,omitempty"` // the policy looks at a random part of the nodes; another pick may go elsewhere
 
@@ -241,7 +242,7 @@ func (e *Explanation) explainPick(x *exchange, to aim) {
 	m := x.model()
 	why := m.Explain(balancer.Ask{Key: to.key, Stick: to.stick}, nil)
 	e.Pool = &ExplainedPool{
-		Name: m.Pool().Name(), Policy: why.Policy, Sticks: why.Sticks, Trial: why.Trial, Look: why.Look, Waiting: why.Waiting, Sampled: why.Sampled,
+		Name: m.Pool().Name(), Policy: why.Policy, Sticks: why.Sticks, Trial: why.Trial, Look: why.Look, Most: why.Most, Waiting: why.Waiting, Sampled: why.Sampled,
 		State: "model " + strconv.Quote(m.Name()),
 	}
 	if why.Common {
@@ -261,6 +262,8 @@ func (e *Explanation) explainPick(x *exchange, to aim) {
 			e.Outcome += ", as the trial of its open circuit"
 		case why.Look:
 			e.Outcome += ", to find out how it is now: it is, or may be, an outlier"
+		case why.Most > 0:
+			e.Outcome += fmt.Sprintf(", if it holds no more than %d with this one; else it declines, and another choice follows", why.Most)
 		}
 	case why.Waiting > 0:
 		e.Outcome = fmt.Sprintf("waits in the pool's queue, behind %d others", why.Waiting)
