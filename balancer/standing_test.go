@@ -44,8 +44,11 @@ func conditions() []condition {
 		{"missing", missing, func(pl *placement, on bool) { pl.node.Found(map[string]bool{pl.model.name: !on}) }},
 		{"down", standings, func(pl *placement, on bool) {
 			// Not setState: a node that comes up again is forgiven everything, which would hide the other conditions.
+			p := pl.model.pool
+			p.control.Lock()
+			defer p.control.Unlock()
 			pl.node.state.Store(uint32(map[bool]State{true: Down, false: Up}[on]))
-			pl.model.publish()
+			p.changed(pl.node)
 		}},
 	}
 }
@@ -88,9 +91,6 @@ func TestConditionsOfOneModelAreNotThoseOfAnother(t *testing.T) {
 		p, _ := timed(t, equal(RoundRobin, 2))
 		m, other := p.Know("m"), p.Know("other")
 		c.set(m.place(p.Members()[0]), true)
-		if c.name == "down" {
-			other.publish() // which setState does for all models
-		}
 		got := [2]int{}
 		for range 10 {
 			lease, err := other.Pick(Ask{}, nil)

@@ -161,6 +161,7 @@ func TestBodiesInTransitAreLife(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.Silence = 2 * time.Second
+	cfg.PingInterval = time.Minute              // what ends connections is another test's
 	client, wire := connectedWithin(t, 256<<10) // what is not read here the kernel of the other side does not take
 	onward, server := connected(t)
 	t.Cleanup(func() { wire.Close(); onward.Close() })
@@ -180,7 +181,7 @@ func TestBodiesInTransitAreLife(t *testing.T) {
 	})
 	slow.Go(func() { _, _ = io.Copy(wire, onward); wire.Close() })
 	t.Cleanup(slow.Wait)
-	p := startObserved(t, client, server, cfg, DefaultConfig(), func(_ context.Context, _ *Request, resp *Response) { resp.Status = 204 },
+	p := startObserved(t, client, server, cfg, cfg, func(_ context.Context, _ *Request, resp *Response) { resp.Status = 204 },
 		Observer{Suspect: func(time.Duration) bool { suspected.Add(1); return true }})
 	var x [4]Exchange
 	var done [4]chan error
