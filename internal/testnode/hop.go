@@ -24,6 +24,7 @@ type hops struct {
 	open    map[*hopConn]*hop.Server
 	agreed  int64
 	load    hop.Load
+	model   hop.Load
 	decline func(req *hop.Request) (l hop.Load, declines bool)
 }
 
@@ -46,6 +47,13 @@ func (n *Node) SetLoad(l hop.Load) {
 	n.hops.mu.Lock()
 	defer n.hops.mu.Unlock()
 	n.hops.load = l
+}
+
+// SetModelLoad is what the node says, with every answer over the hop, of the model that answered.
+func (n *Node) SetModelLoad(l hop.Load) {
+	n.hops.mu.Lock()
+	defer n.hops.mu.Unlock()
+	n.hops.model = l
 }
 
 // Decline decides, until it is called again, whether the node declines a request that comes over the hop with a condition, and what it
@@ -267,7 +275,7 @@ func (n *Node) handleHop(ctx context.Context, c *hopConn, req *hop.Request, resp
 	n.handle(w, r)
 	w.copyTo(resp)
 	n.hops.mu.Lock()
-	resp.Node = n.hops.load
+	resp.Node, resp.Model = n.hops.load, n.hops.model
 	n.hops.mu.Unlock()
 }
 
