@@ -94,7 +94,7 @@ bench-pick: ## what choosing a node costs under every policy, from one core and 
 	go run ./bench/pick
 
 .PHONY: bench-sim
-bench-sim: ## what each policy makes of many nodes and gateways, simulated beside one ideal central queue, in a minute
+bench-sim: ## what each policy makes of many nodes and gateways, simulated beside one ideal central queue, in some minutes
 	go run ./bench/sim
 
 .PHONY: bench-rank
