@@ -10,6 +10,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"ganglion/balancer"
 )
 
 const (
@@ -35,6 +37,9 @@ func realScenarios() []scenario {
 	}
 	for i := range all {
 		all[i].nodes, all[i].gateways = realNodes, max(all[i].gateways, 1)
+		if all[i].gateways > 1 {
+			all[i].told, all[i].declines = balancer.NewsPause(realNodes), balancer.DeclinesMost
+		}
 		all[i].name = fmt.Sprintf("%s, %d × %d", all[i].name, all[i].gateways, realNodes)
 	}
 	return all
