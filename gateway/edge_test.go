@@ -97,7 +97,7 @@ func launch(t testing.TB, config string, nodes ...*testnode.Node) *edge {
 		e.rpc = rpcs.Addr().String()
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}
-	e.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	e.client = &http.Client{Transport: transport, Timeout: 2 * time.Minute}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.gateway.Run(ctx, ln, rpcs) }()
@@ -145,8 +145,9 @@ func (e *edge) trustNodes() {
 		for _, n := range up.nodes() {
 			switch tr := n.transport.(type) {
 			case *carrier:
-				tr.peer = trusting{tr.peer}
+				tr.hopCfg.Silence = 0
 				tr.plain.vigil.peer = trusting{tr.plain.vigil.peer}
+				tr.plain.conns.soon.peer = tr.plain.vigil.peer
 			case *rpcNode:
 				tr.vigil.peer = trusting{tr.vigil.peer}
 			}
@@ -306,7 +307,7 @@ func (e *edge) logged(n int) []map[string]any {
 // eventually polls until ok, and fails the test when that takes too long.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)

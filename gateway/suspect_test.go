@@ -18,8 +18,8 @@ func within[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-ch:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("%s did not come within 20 s", what)
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("%s did not come within two minutes", what)
 	}
 	return v
 }

@@ -2,6 +2,8 @@ package rpc_test
 
 import (
 	"context"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,21 @@ func TestTooManyConnectionsAreClosed(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("after the first has gone: %v", err)
+		}
+	}
+}
+
+// TestAServerThatIsStoppedAtOnce has not failed, although it has not begun either.
+func TestAServerThatIsStoppedAtOnce(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for range 100 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rpc.New(rpc.DefaultConfig(), newEcho(), slog.New(slog.DiscardHandler)).Run(ctx, ln); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -126,8 +127,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 		close(s.draining)
 		err = s.drain()
-		if served := <-served; err == nil {
-			err = served // nil, as it has been stopped
+		// nil, as it has been stopped, unless it was before it began
+		if served := <-served; err == nil && !errors.Is(served, grpc.ErrServerStopped) {
+			err = served
 		}
 	case err = <-served:
 		close(s.draining)
