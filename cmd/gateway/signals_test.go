@@ -65,7 +65,7 @@ func launch(t *testing.T, config string) *process {
 // waitSaid waits for a line of the program's log.
 func (p *process) waitSaid(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case line, ok := <-p.said:

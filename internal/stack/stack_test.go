@@ -27,7 +27,7 @@ func helpers(t *testing.T, mode string) Config {
 	}
 	return Config{
 		Gateway: exe, Backend: exe, Models: t.TempDir(), Env: []string{"STACK_TEST_MODE=" + mode, "GORACE=atexit_sleep_ms=0"}, // the race detector sleeps at exit
-		ReadyTimeout: 10 * time.Second, StopTimeout: 10 * time.Second,
+		ReadyTimeout: time.Minute, StopTimeout: time.Minute,
 	}
 }
 
@@ -128,12 +128,12 @@ func TestFailuresNameTheProcess(t *testing.T) {
 	for mode, want := range map[string]string{
 		"node crashes":           "node-1 ended before it was ready: exit status 3; its last lines:\n|cannot find the meaning of life",
 		"gateway crashes":        "gateway ended before it was ready: exit status 3; its last lines:\n|cannot find the meaning of life",
-		"gateway is never ready": "gateway was not ready within 500ms: 503 Service Unavailable: still loading; its last lines:\n|args: [run --config ",
+		"gateway is never ready": "gateway was not ready within 5s: 503 Service Unavailable: still loading; its last lines:\n|args: [run --config ",
 	} {
 		t.Run(mode, func(t *testing.T) {
 			cfg := helpers(t, mode)
 			if strings.Contains(mode, "never") {
-				cfg.ReadyTimeout = 500 * time.Millisecond
+				cfg.ReadyTimeout = 5 * time.Second // the nodes need some of it
 			}
 			_, err := Start(t.Context(), cfg)
 			head, tail, _ := strings.Cut(want, "|")
@@ -177,7 +177,7 @@ func TestWhatStopReports(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "gateway left child processes behind; they were killed") {
 			t.Errorf("got %v", err)
 		}
-		if end := time.Now().Add(5 * time.Second); !gone(child) {
+		if end := time.Now().Add(time.Minute); !gone(child) {
 			for !gone(child) && time.Now().Before(end) {
 				time.Sleep(time.Millisecond)
 			}
@@ -275,7 +275,7 @@ func TestChildrenDieWithTheParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		left := 0
 		for _, pid := range pids {
 			if !gone(pid) && !zombie(pid) {
