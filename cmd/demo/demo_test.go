@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"ganglion/internal/stack"
 	"ganglion/internal/testlog"
 )
 
@@ -27,14 +28,9 @@ func atFreePorts(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var addresses [5]string
-	for i := range addresses {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		addresses[i] = ln.Addr().String()
+	addresses, err := stack.FreeAddresses(5) // which nobody gets who asks the kernel for a port meanwhile
+	if err != nil {
+		t.Fatal(err)
 	}
 	return []string{
 		"--http", addresses[0], "--grpc", addresses[4], "--admin", addresses[1], "--nodes", addresses[2] + "," + addresses[3],

@@ -34,6 +34,7 @@ func (gatewayOverGRPC) ModelInfer(ctx context.Context, _ *pb.ModelInferRequest) 
 }
 
 func TestGRPCAnswersSayWhereTheTimeWent(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -69,16 +69,19 @@ func server(t *testing.T, fail func(n int64) bool) (url string) {
 	return s.URL + "/base"
 }
 
+// config is a run of two seconds: a machine that stands still for one of them leaves time for questions.
 func config(url string) Config {
 	return Config{
-		Target: url, Model: "pair", Clients: 2, Duration: 200 * time.Millisecond, Timeout: 10 * time.Second, Questions: 5, Batch: 2,
+		Target: url, Model: "pair", Clients: 2, Duration: 2 * time.Second, Timeout: time.Minute, Questions: 5, Batch: 2,
 		Shapes: map[string][]int64{"y": {3}},
 	}
 }
 
 func TestHTTPQuestionsAreMadeFromTheMetadata(t *testing.T) {
+	t.Parallel()
 	for _, binary := range []bool{false, true} {
 		t.Run(fmt.Sprint("binary ", binary), func(t *testing.T) {
+			t.Parallel()
 			cfg := config(server(t, func(int64) bool { return false }))
 			cfg.Binary = binary
 			r, err := Run(context.Background(), cfg)
@@ -99,6 +102,7 @@ func TestHTTPQuestionsAreMadeFromTheMetadata(t *testing.T) {
 }
 
 func TestHTTPFailuresSayWhatTheServerSaid(t *testing.T) {
+	t.Parallel()
 	r, err := Run(context.Background(), config(server(t, func(n int64) bool { return n%2 == 0 })))
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +113,7 @@ func TestHTTPFailuresSayWhatTheServerSaid(t *testing.T) {
 }
 
 func TestHooksHearOfEveryQuestion(t *testing.T) {
+	t.Parallel()
 	cfg := config(server(t, func(n int64) bool { return n%3 == 0 }))
 	cfg.Warmup = 50 * time.Millisecond
 	cfg.Check = func(question int, body []byte) error {
