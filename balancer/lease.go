@@ -60,6 +60,17 @@ func (l *Lease) Report(model Load) {
 	}
 }
 
+// Unsaid takes in that the node has answered as one that neither declines attempts nor says when it begins what: an older one may have
+// taken the place of one that did, and what that said last would count for ever. It comes before Done, in place of Report.
+func (l *Lease) Unsaid() {
+	if o := &l.place.opening; o.known() {
+		o.at.Store(unsaid)
+	}
+	if timed := &l.place.node.load.timed; timed.Load() {
+		timed.Store(false)
+	}
+}
+
 // Within is how long the request may wait at the node until it is run for the attempt to be worth taking; 0 = as long as it takes.
 func (l *Lease) Within() time.Duration {
 	if l.Trial() || l.among < 2 {

@@ -47,3 +47,24 @@ func TestTimelyIsNotFooledByANodeThatIsNeverBusy(t *testing.T) {
 		t.Errorf("the node that is never busy by its own word held %d requests, want %d at most, with runs of %d", most, 3*batch, batch)
 	}
 }
+
+// TestTimelyForgetsWhatAnOlderNodeDoesNotSay has a node that said when its runs begin come back as one that does not.
+func TestTimelyForgetsWhatAnOlderNodeDoesNotSay(t *testing.T) {
+	s := newTrains(t, 2, 16, 10*time.Millisecond)
+	p := s.nodes[0].place
+	p.node.Hear(Load{Known: true, InFlight: 1, Worked: time.Millisecond}, 0)
+	lease, node := s.pick(nil)
+	for node != 0 {
+		lease.Done(Success)
+		lease, node = s.pick(nil)
+	}
+	if lease.Within() == 0 || !p.node.load.timed.Load() {
+		t.Fatal("the node does not count as one that says what it runs")
+	}
+	lease.Unsaid()
+	lease.Done(Success)
+	p.node.Hear(Load{Known: true, InFlight: 1}, 0)
+	if p.opening.known() || p.node.load.timed.Load() {
+		t.Errorf("it answers as an older one, and its word counts still: of runs %v, of its work %v", p.opening.known(), p.node.load.timed.Load())
+	}
+}

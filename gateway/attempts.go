@@ -163,8 +163,11 @@ func (x *exchange) try(lease *balancer.Lease, out *outbound, resp *fasthttp.Resp
 		resp.Reset() // half an answer is none
 	}
 	lease.Node().Report(balancer.Load(out.node))
-	if out.declines {
+	switch {
+	case out.declines:
 		lease.Report(balancer.Load(out.model))
+	case err == nil:
+		lease.Unsaid()
 	}
 	v = x.judge(err, out, resp)
 	if v.beaten || v.cut {

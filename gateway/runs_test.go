@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,4 +40,37 @@ func TestRequestsForARunSayHowLongTheyMayWait(t *testing.T) {
 	if counted != float64(declined.Load()) {
 		t.Errorf("%v declined attempts are counted, want %d", counted, declined.Load())
 	}
+}
+
+// A node in whose place an older one comes, or another server, is not chosen by what it said of its runs last.
+func TestRunsOfANodeThatWasReplacedAreForgotten(t *testing.T) {
+	nodes := ownNodes(t, 2)
+	for _, n := range nodes {
+		n.SetModelLoad(hop.Load{Known: true, InFlight: 4, Wait: 50 * time.Millisecond, Batch: 16})
+	}
+	e := start(t, "[pools.main]\nnodes = [{ address = \"%s\" }, { address = \"%s\" }]\n"+fastHealth+anyRoute, nodes...)
+	e.awaitHops("hop", "hop")
+	runs := func() (known int) {
+		why, err := e.gateway.Explain(Question{Model: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range why.Pool.Candidates {
+			if strings.Contains(strings.Join(c.Parts, ", "), "a run takes") {
+				known++
+			}
+		}
+		return known
+	}
+	asked := func() int {
+		e.infer().want(t, 200)
+		return runs()
+	}
+	eventually(t, "it is known when both begin runs", func() bool { return asked() == 2 })
+	for _, n := range nodes {
+		n.SpeakHop(false)
+		n.CutHops()
+	}
+	e.awaitHops("http/1.1", "http/1.1")
+	eventually(t, "it is known of none any more", func() bool { return asked() == 0 })
 }
