@@ -35,14 +35,14 @@ func TestWhatWaitsForAStuckModelGoesElsewhere(t *testing.T) {
 		},
 	} {
 		for _, retries := range []string{"", "retry = { attempts = 1 }\n"} {
+			// One after the other: how long the good nodes take is what silence is held against, and six loads at once take long.
 			t.Run(name+" "+retries, func(t *testing.T) {
-				t.Parallel()
 				pool, hang := begin(t)
 				e := start(t, strings.Replace(pool, "[pools.main]\n", "[pools.main]\n"+retries, 1)+"[routes.m]\npool = \"main\"\ntimeout = \"1h\"\n")
 				if name != "grpc" {
 					e.awaitHops(name, name, name)
 				}
-				stop := load(t, e, 16)
+				stop := load(t, e, 8)
 				eventually(t, "some traffic", func() bool { return e.metric("ganglion_attempts_total", "outcome", "success") > 300 })
 				release := hang()
 				eventually(t, "the model to be ejected", func() bool { return strings.HasPrefix(e.ejected(0, "m"), "silent ") })
