@@ -67,6 +67,6 @@ func (m *metrics) observeHop(server *hop.Server) {
 		Help: "Times that a gateway was told of the node's load without an answer, because others have changed it.",
 	}, func() float64 { return float64(server.Told()) }), prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ganglion_node_hop_requests_declined_total",
-		Help: "Requests that were declined before they were begun, because the node held more than their gateway believed.",
+		Help: "Requests that were declined before they were begun, because the node held more than their gateway believed, or would have had them wait longer.",
 	}, func() float64 { return float64(server.Declined()) }))
 }

@@ -52,7 +52,7 @@ var (
 	ejections    = series("upstream_ejections_total", "Models ejected from the node as outliers: slower than on the others, silent, or failing more.", "pool", "node")
 	nodeSuspect  = series("upstream_suspect", "1 while the node gives no sign of life, so that only what nobody else can take is sent to it.", "pool", "node")
 	suspicions   = series("upstream_suspicions_total", "Times that the node was found to give no sign of life while requests waited for it.", "pool", "node")
-	declines     = series("declined_attempts_total", "Attempts that the node declined because it held more than this gateway believed. They are in no other count: another choice followed each.", "pool", "node")
+	declines     = series("declined_attempts_total", "Attempts that the node declined because it held more than this gateway believed, or would have had it wait longer. They are in no other count: another choice followed each.", "pool", "node")
 	recalls      = series("upstream_recalls_total", "Attempts that waited on the node for a model that has fallen silent there, and went elsewhere.", "pool", "node")
 	modelRests   = series("upstream_rests_total", "Times that the node asked to be left alone with the model, being full or with Retry-After, of models it was asked for.", "pool", "node", "model")
 	nodeDrains   = series("upstream_draining", "1 while the node gets nothing new because of its weight, an operator or its own word.", "pool", "node")
