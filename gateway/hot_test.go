@@ -20,12 +20,19 @@ import (
 // plainNode answers each request, which must arrive in one piece, with the same bytes.
 func plainNode(t testing.TB, body string) (address string) {
 	t.Helper()
+	reply := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return rawNode(t, func([]byte) []byte { return reply })
+}
+
+// rawNode writes what answer returns for each piece that arrives, or nothing where that is nil. Without an allocation, so that those of the
+// gateway can be counted beside it.
+func rawNode(t testing.TB, answer func(piece []byte) []byte) (address string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	reply := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -36,11 +43,14 @@ func plainNode(t testing.TB, body string) (address string) {
 				defer c.Close()
 				buf := make([]byte, 16<<10)
 				for {
-					if _, err := c.Read(buf); err != nil {
+					n, err := c.Read(buf)
+					if err != nil {
 						return
 					}
-					if _, err := c.Write(reply); err != nil {
-						return
+					if reply := answer(buf[:n]); reply != nil {
+						if _, err := c.Write(reply); err != nil {
+							return
+						}
 					}
 				}
 			}()

@@ -3,43 +3,22 @@ package gateway
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
 	"ganglion/internal/testnode"
 )
 
-// deafNode takes requests and answers none. Its probes fail, which nobody waits for here.
+// deafNode takes requests and answers none but those of probes.
 func deafNode(t testing.TB) (address string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				buf := make([]byte, 16<<10)
-				for {
-					n, err := c.Read(buf)
-					if err != nil {
-						return
-					}
-					if !bytes.HasPrefix(buf[:n], []byte("POST")) {
-						_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) // to a probe
-					}
-				}
-			}()
+	well, post := []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), []byte("POST")
+	return rawNode(t, func(piece []byte) []byte {
+		if bytes.HasPrefix(piece, post) {
+			return nil
 		}
-	}()
-	return ln.Addr().String()
+		return well
+	})
 }
 
 // startFull runs a gateway whose only node has as much as it may have, and in whose queue so many wait as may.
